@@ -1,0 +1,34 @@
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: setup imitate test test-slow check format
+
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; install Python 3.11 or call: make PYTHON=python3"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	# torch first and pinned: anything else that asks for it would bring a build with CUDA.
+	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	touch $(READY)
+
+imitate: setup
+	$(BIN)/python experiments/imitate_kuka.py
+
+test: setup
+	$(BIN)/pytest
+
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+check: setup
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy agents encoders envs experiments rewards
+
+format: setup
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

@@ -1,0 +1,143 @@
+"""Agents by name: Stable-Baselines3 algorithms with the hyperparameters that suit imitation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from stable_baselines3 import A2C, PPO, SAC
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
+from torch import nn
+
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+
+AGENT_FILE = "agent.json"
+POLICY_FILE = "policy.safetensors"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """An algorithm and how it is set up.
+
+    Attributes:
+        algorithm: The Stable-Baselines3 class.
+        learning_rate: Step size at the beginning.
+        final_learning_rate: Step size at the end; linear in between.
+        settings: Arguments of the algorithm.
+        policy: Arguments of the policy.
+    """
+
+    algorithm: type[BaseAlgorithm]
+    learning_rate: float
+    final_learning_rate: float
+    settings: dict[str, Any]
+    policy: dict[str, Any]
+
+
+_SEED_NETWORK = {"pi": [128, 128, 64], "vf": [128, 128, 64]}
+
+PRESETS: dict[str, Preset] = {
+    "ppo": Preset(
+        algorithm=PPO,
+        learning_rate=7e-4,
+        final_learning_rate=3.5e-5,
+        settings={"batch_size": 400, "n_epochs": 8, "gamma": 0.9, "gae_lambda": 0.95, "clip_range": 0.2},
+        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -1.0},
+    ),
+    "a2c": Preset(
+        algorithm=A2C,
+        learning_rate=7e-4,
+        final_learning_rate=3.5e-5,
+        settings={"gamma": 0.9, "gae_lambda": 0.95, "use_rms_prop": False},
+        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -1.0},
+    ),
+    "sac": Preset(
+        algorithm=SAC,
+        learning_rate=7e-4,
+        final_learning_rate=7e-4,
+        settings={"batch_size": 256, "gamma": 0.9, "tau": 0.01, "buffer_size": 200_000, "learning_starts": 3_200},
+        policy={"net_arch": [128, 128]},
+    ),
+}
+"""Every algorithm by its name."""
+
+
+def names() -> list[str]:
+    """Every algorithm's name."""
+    return list(PRESETS)
+
+
+def make(name: str, venv: VecEnv, horizon: int, seed: int, verbose_dir: str | None = None) -> BaseAlgorithm:
+    """Builds an untrained agent.
+
+    The on-policy algorithms update after whole episodes, so that between two updates every
+    environment has just been reset and training can be cut and resumed there.
+
+    Args:
+        name: One of ``names()``.
+        venv: What it will act in.
+        horizon: Steps in an episode.
+        seed: Seed of the networks and of the exploration.
+        verbose_dir: Folder for TensorBoard, or None.
+
+    Raises:
+        ValueError: If the name is unknown.
+    """
+    check_choice("algorithm", name, PRESETS)
+    preset = PRESETS[name]
+    settings = dict(preset.settings)
+    if preset.algorithm in (PPO, A2C):
+        settings["n_steps"] = horizon
+    else:
+        settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
+    return preset.algorithm(
+        "MultiInputPolicy",
+        venv,
+        learning_rate=_linear(preset.learning_rate, preset.final_learning_rate),
+        policy_kwargs=preset.policy,
+        seed=seed,
+        device="cpu",
+        **settings,
+    )
+
+
+def _linear(first: float, last: float) -> Callable[[float], float]:
+    """A schedule over the remaining share of training, 1 at the start and 0 at the end."""
+    return lambda remaining: last + (first - last) * remaining
+
+
+def save_agent(agent: BaseAlgorithm, name: str, horizon: int, folder: Path) -> None:
+    """Writes an agent's policy as safetensors, with its algorithm's name beside it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    weights = {key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()}
+    write_atomically(folder / POLICY_FILE, save(weights))
+    write_atomically(folder / AGENT_FILE, json.dumps({"algo": name, "horizon": horizon}, indent=2).encode())
+
+
+def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
+    """Loads an agent that ``save_agent`` wrote; it runs no code from the folder.
+
+    Args:
+        folder: The agent's folder.
+        venv: An environment with the observations that it was trained on.
+
+    Raises:
+        ValueError: If the folder is incomplete or does not fit the environment.
+    """
+    try:
+        card = json.loads((folder / AGENT_FILE).read_text())
+        weights = load_file(folder / POLICY_FILE)
+    except OSError as error:
+        raise ValueError(f"{folder} is no agent folder: {error}") from error
+    agent = make(card["algo"], venv, card["horizon"], seed=0)
+    try:
+        agent.policy.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise ValueError(f"{folder / POLICY_FILE} does not fit the environment: {' '.join(str(error).split())}") from error
+    return agent

@@ -1,0 +1,194 @@
+"""Training that can be cut: curves and checkpoints at the seams between two updates."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import random
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
+
+from encoders.files import write_atomically
+
+CURVE_FILE = "progress.csv"
+COLUMNS = ("env_steps", "episodes", "true_return", "learned_return", "seconds")
+
+
+class CurveAndCheckpoint(BaseCallback):
+    """Writes a row of the learning curve and a checkpoint at seams of the training.
+
+    A seam is a moment at which the last update is done and every environment has just been reset:
+    what is written there, and the random generators' states, are all that training needs to go on
+    as if it had not been cut.
+
+    Args:
+        folder: Where ``progress.csv`` and ``checkpoint/`` are.
+        episode_steps: Environment steps of one episode in every environment together.
+        every: Environment steps between two checkpoints.
+        report: Called with every row.
+    """
+
+    def __init__(
+        self, folder: Path, episode_steps: int, every: int, report: Callable[[dict[str, float]], None] | None = None
+    ) -> None:
+        super().__init__()
+        self._folder = folder
+        self._episode_steps = episode_steps
+        self._every = every
+        self._report = report
+        self._episodes = 0
+        self._true: list[float] = []
+        self._learned: list[float] = []
+        self._rows: list[dict[str, float]] = read_curve(folder / CURVE_FILE)
+        self._written = int(self._rows[-1]["env_steps"]) if self._rows else 0
+        self._checkpointed = self._written
+        self._seconds = float(self._rows[-1]["seconds"]) if self._rows else 0.0
+        self._episodes = int(self._rows[-1]["episodes"]) if self._rows else 0
+        self._started = time.perf_counter()
+
+    def _on_step(self) -> bool:
+        for info in self.locals["infos"]:
+            if "episode" in info:
+                self._episodes += 1
+                self._true.append(info["episode"]["r"])
+                self._learned.append(info.get("learned_return", info["episode"]["r"]))
+        return True
+
+    def _on_rollout_start(self) -> None:
+        self._seam()
+
+    def _on_training_end(self) -> None:
+        self._seam(last=True)
+
+    def _seam(self, last: bool = False) -> None:
+        steps = self.model.num_timesteps
+        if steps == 0 or steps % self._episode_steps or not self._true:
+            return
+        row = {
+            "env_steps": steps,
+            "episodes": self._episodes,
+            "true_return": float(np.mean(self._true)),
+            "learned_return": float(np.mean(self._learned)),
+            "seconds": self._seconds + time.perf_counter() - self._started,
+        }
+        self._true, self._learned = [], []
+        self._rows.append(row)
+        for name in ("true_return", "learned_return"):
+            self.logger.record(f"imitation/{name}", row[name])
+        if self._report is not None:
+            self._report(row)
+        if last or steps - self._checkpointed >= self._every:
+            save_checkpoint(self.model, self._folder / "checkpoint")
+            self._checkpointed = steps
+            write_curve(self._folder / CURVE_FILE, self._rows)
+
+
+def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
+    """Writes a learning curve whole."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())
+
+
+def read_curve(path: Path) -> list[dict[str, float]]:
+    """Reads a learning curve; empty where there is none yet."""
+    if not path.exists():
+        return []
+    with path.open() as file:
+        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
+    """Writes all that ``restore_checkpoint`` needs, ``state.json`` last, so that it stands for the rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"step_{agent.num_timesteps}"
+    buffer = io.BytesIO()
+    # Modules and optimisers alone: tensors and numbers, which load without running code.
+    torch.save({"parameters": agent.get_parameters(), "torch_rng": torch.get_rng_state()}, buffer)
+    write_atomically(folder / f"{name}.pt", buffer.getvalue())
+    if isinstance(agent, OffPolicyAlgorithm):
+        write_atomically(folder / f"{name}.npz", _replay_bytes(agent))
+    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - SB3 draws its minibatches from the global state
+    assert isinstance(numpy_state, dict)
+    numpy_state["state"] = {
+        key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in numpy_state["state"].items()
+    }
+    python_state = random.getstate()
+    state = {
+        "env_steps": agent.num_timesteps,
+        "updates": agent._n_updates,  # type: ignore[attr-defined]
+        "numpy_rng": numpy_state,
+        "python_rng": [python_state[0], list(python_state[1]), python_state[2]],
+        "action_rng": agent.action_space.np_random.bit_generator.state,
+    }
+    write_atomically(folder / "state.json", json.dumps(state).encode())
+    for old in folder.glob("step_*"):
+        if old.stem != name:
+            old.unlink()
+
+
+def _replay_bytes(agent: OffPolicyAlgorithm) -> bytes:
+    """The filled part of a replay buffer."""
+    replay = agent.replay_buffer
+    assert replay is not None
+    size = replay.size()
+    arrays: dict[str, Any] = {"pos": np.array(replay.pos), "full": np.array(replay.full)}
+    for name in ("observations", "next_observations"):
+        arrays |= {f"{name}.{key}": value[:size] for key, value in getattr(replay, name).items()}
+    arrays |= {name: getattr(replay, name)[:size] for name in ("actions", "rewards", "dones", "timeouts")}
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
+    """Brings an agent as ``make`` gives it to where its checkpoint was written.
+
+    Args:
+        agent: An agent with the settings of the one that was cut.
+        folder: The checkpoint's folder.
+
+    Returns:
+        Whether there was a checkpoint.
+    """
+    path = folder / "state.json"
+    if not path.exists():
+        return False
+    state = json.loads(path.read_text())
+    name = f"step_{state['env_steps']}"
+    saved = torch.load(folder / f"{name}.pt", weights_only=True)
+    agent.set_parameters(saved["parameters"], exact_match=True)
+    agent.num_timesteps = state["env_steps"]
+    agent._n_updates = state["updates"]  # type: ignore[attr-defined]
+    if isinstance(agent, OffPolicyAlgorithm):
+        replay = agent.replay_buffer
+        assert replay is not None
+        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
+            replay.pos, replay.full = int(arrays["pos"]), bool(arrays["full"])
+            for key in arrays.files:
+                values = arrays[key]
+                if key.startswith(("observations.", "next_observations.")):
+                    part, name_of = key.split(".", 1)
+                    getattr(replay, part)[name_of][: len(values)] = values
+                elif key not in ("pos", "full"):
+                    getattr(replay, key)[: len(values)] = values
+    # The generators come last: building an agent draws from them.
+    torch.set_rng_state(saved["torch_rng"])
+    numpy_state = state["numpy_rng"]
+    numpy_state["state"]["key"] = np.array(numpy_state["state"]["key"], np.uint32)
+    np.random.set_state(numpy_state)  # noqa: NPY002 - see save_checkpoint
+    version, numbers, gauss = state["python_rng"]
+    random.setstate((version, tuple(numbers), gauss))
+    agent.action_space.np_random.bit_generator.state = state["action_rng"]
+    return True

@@ -1,0 +1,221 @@
+"""What every encoder is: frames in, embeddings out, a loss on batches of frames, a folder on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from abc import abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+
+from encoders.files import write_atomically
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "weights.safetensors"
+
+
+class LossAndMetrics(NamedTuple):
+    """A loss to step on and figures to log.
+
+    Attributes:
+        loss: () float with a gradient.
+        metrics: Name -> () float without one.
+    """
+
+    loss: Tensor
+    metrics: dict[str, Tensor]
+
+
+class FrameBatch(NamedTuple):
+    """Frames with their place in the videos they come from.
+
+    Triplets, view pairs and frame pairs are all read off the three indices, so that every frame
+    is embedded once however many of them it is part of.
+
+    Attributes:
+        frames: (N, C, H, W) uint8.
+        video: (N,) int64, which video.
+        view: (N,) int64, which camera.
+        time: (N,) int64, which frame of the video.
+    """
+
+    frames: Tensor
+    video: Tensor
+    view: Tensor
+    time: Tensor
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How a batch is drawn for an encoder.
+
+    Attributes:
+        videos: Videos in a batch.
+        frames: Moments drawn from each video.
+        span: Frames that the moments of one video lie within.
+        views: Cameras that see each moment.
+    """
+
+    videos: int
+    frames: int
+    span: int
+    views: int
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """What every encoder is configured with.
+
+    Attributes:
+        image_size: Width and height of a frame, pixels.
+        channels: Channels of a frame.
+    """
+
+    image_size: int = 64
+    channels: int = 3
+
+
+class Encoder(nn.Module):
+    """Base of all encoders.
+
+    A subclass sets ``name`` (by ``register``), ``Config``, ``embedding_dim``, ``sampling``,
+    ``forward`` and ``loss``.
+
+    Attributes:
+        config: What it was made with.
+        distance_scale: Median embedding distance between unrelated frames of validation videos,
+            measured by ``fit``; NaN before. Rewards are given in units of it.
+    """
+
+    name: ClassVar[str]
+    Config: ClassVar[type[EncoderConfig]]
+    distance_scale: Tensor
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("distance_scale", torch.tensor(float("nan")))
+
+    @property
+    @abstractmethod
+    def embedding_dim(self) -> int:
+        """Length of an embedding."""
+
+    @property
+    @abstractmethod
+    def sampling(self) -> Sampling:
+        """The kind of batch it learns from."""
+
+    @abstractmethod
+    def forward(self, frames: Tensor) -> Tensor:
+        """Embeds frames with a gradient: (B, C, H, W) uint8 -> (B, D) float32."""
+
+    @abstractmethod
+    def loss(self, batch: FrameBatch) -> LossAndMetrics:
+        """The loss that trains it."""
+
+    def check_frames(self, shape: tuple[int, ...]) -> None:
+        """Refuses frames that it was not made for.
+
+        Args:
+            shape: (..., C, H, W).
+
+        Raises:
+            ValueError: If channels or size differ from the config.
+        """
+        wanted = (self.config.channels, self.config.image_size, self.config.image_size)
+        if tuple(shape[-3:]) != wanted:
+            raise ValueError(
+                f"Encoder {self.name!r} was made for frames of shape (B, {', '.join(map(str, wanted))}); "
+                f"got {tuple(shape)}. Make one with this image_size and channels, or resize the frames."
+            )
+
+    @torch.no_grad()
+    def embed(self, frames: Tensor) -> Tensor:
+        """Embeds frames without a gradient, in evaluation mode.
+
+        Args:
+            frames: (B, C, H, W) uint8.
+
+        Returns:
+            (B, D) float32.
+
+        Raises:
+            ValueError: If the frames have another shape, or an embedding is not finite.
+        """
+        self.check_frames(tuple(frames.shape))
+        training = self.training
+        self.eval()
+        embeddings: Tensor = self(frames)
+        self.train(training)
+        if not torch.isfinite(embeddings).all():
+            raise ValueError(
+                f"Encoder {self.name!r} gave an embedding that is not finite; its weights are damaged: train it again."
+            )
+        return embeddings
+
+    def embed_video(self, frames: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
+        """Embeds channel-last frames in batches: (T, H, W, C) uint8 -> (T, D) float32."""
+        parts = [
+            self.embed(channels_first(frames[start : start + batch])).numpy() for start in range(0, len(frames), batch)
+        ]
+        return np.concatenate(parts)
+
+    def save(self, folder: Path) -> None:
+        """Writes ``config.json`` and ``weights.safetensors`` into a folder."""
+        folder.mkdir(parents=True, exist_ok=True)
+        config = {"encoder": self.name, **dataclasses.asdict(self.config)}
+        weights = {key: value.contiguous() for key, value in self.state_dict().items()}
+        write_atomically(folder / WEIGHTS_FILE, save(weights))
+        write_atomically(folder / CONFIG_FILE, json.dumps(config, indent=2).encode())
+
+    def load_weights(self, folder: Path) -> None:
+        """Loads ``weights.safetensors``, strictly.
+
+        Raises:
+            ValueError: If the file is missing, damaged, or holds other names or shapes.
+        """
+        path = folder / WEIGHTS_FILE
+        try:
+            weights = load_file(path)
+        except FileNotFoundError as error:
+            raise ValueError(f"{folder} has no {WEIGHTS_FILE}; it is no complete encoder folder.") from error
+        except Exception as error:
+            if type(error).__name__ != "SafetensorError":
+                raise
+            raise ValueError(f"{path} is damaged ({error}); train the encoder again.") from error
+        try:
+            self.load_state_dict(weights, strict=True)
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())
+            raise ValueError(f"{path} does not fit the {CONFIG_FILE} beside it: {reason}") from error
+
+
+def channels_first(frames: NDArray[np.uint8]) -> Tensor:
+    """A tensor of channel-last frames: (B, H, W, C) uint8 -> (B, C, H, W) uint8, without a copy."""
+    return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+
+
+def config_fields(config: type[EncoderConfig]) -> list[str]:
+    """Names of a config's attributes."""
+    return [field.name for field in dataclasses.fields(config)]
+
+
+def build_config(config: type[EncoderConfig], values: dict[str, Any], where: str) -> EncoderConfig:
+    """Makes a config from values, refusing unknown names.
+
+    Raises:
+        ValueError: If a name is no attribute of the config, or a value is refused by it.
+    """
+    known = config_fields(config)
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ValueError(f"{where}: unknown settings {unknown}. Known: {', '.join(known)}.")
+    return config(**values)

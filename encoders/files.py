@@ -1,0 +1,31 @@
+"""Files that appear whole: written beside their place, then renamed into it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Writes a file so that a reader, or a crash, never sees half of it.
+
+    Args:
+        path: The file; what stood there is replaced.
+        content: Every byte of it.
+
+    Raises:
+        ValueError: If the file cannot be written (a full disk, a folder without permission).
+    """
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
+    except OSError as error:
+        raise ValueError(f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder.") from error
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise ValueError(f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder.") from error

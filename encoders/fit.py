@@ -1,0 +1,229 @@
+"""Offline training: any registered encoder on any clips."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.progress import track
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from encoders.base import Encoder
+from encoders.clips import Clips, sample_batch
+from encoders.files import write_atomically
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How an encoder is trained.
+
+    Attributes:
+        steps: Optimiser steps at most.
+        learning_rate: Peak of the one-cycle schedule of AdamW.
+        weight_decay: Decoupled weight decay.
+        validate_every: Steps between two validations; a checkpoint is written at each.
+        validation_batches: Batches of one validation, the same ones every time.
+        patience: Validations without a new best loss after which training stops.
+    """
+
+    steps: int = 900
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-4
+    validate_every: int = 100
+    validation_batches: int = 20
+    patience: int = 5
+
+    def __post_init__(self) -> None:
+        if min(self.steps, self.validate_every, self.validation_batches, self.patience) < 1:
+            raise ValueError(f"steps, validate_every, validation_batches and patience must be at least 1; got {self}.")
+        if not 0 < self.learning_rate < 1:
+            raise ValueError(f"learning_rate is {self.learning_rate}; it must be between 0 and 1.")
+
+
+@dataclass
+class _Progress:
+    """Where training stands; the part of a checkpoint that is no tensor."""
+
+    step: int = 0
+    best_loss: float = float("inf")
+    best_step: int = 0
+    stale: int = 0
+    finished: bool = False
+
+
+def fit(
+    encoder: Encoder,
+    training: Clips,
+    validation: Clips,
+    config: FitConfig,
+    seed: int,
+    folder: Path,
+    report: Callable[[dict[str, float]], None] | None = None,
+) -> Encoder:
+    """Trains an encoder, keeps the weights that validate best, measures its distance scale, saves it.
+
+    A checkpoint under ``folder / "checkpoint"`` appears at every validation; called again with the
+    same arguments, training goes on from it and ends in the same weights.
+
+    Args:
+        encoder: An encoder as ``make`` gives it; trained in place.
+        training: Clips to learn from.
+        validation: Clips to choose the best weights by, and to measure the distance scale on.
+        config: Steps, learning rate and the rest.
+        seed: Seed of the batches; the initial weights come with the encoder.
+        folder: Where the encoder is saved.
+        report: Called with the figures of every validation.
+
+    Returns:
+        The encoder with its best weights, in evaluation mode.
+
+    Raises:
+        ValueError: If there are no clips, the clips do not fit the encoder, or the loss is not finite.
+    """
+    check_clips(encoder, training, "training")
+    check_clips(encoder, validation, "validation")
+    optimizer = torch.optim.AdamW(encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.steps + 1)
+    rng = np.random.default_rng(seed)
+    held_out_rng = np.random.default_rng([seed, 1])
+    held_out = [
+        sample_batch(validation, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)
+    ]
+    state = _Progress()
+    best = copy.deepcopy(encoder.state_dict())
+    checkpoint = folder / "checkpoint"
+    folder.mkdir(parents=True, exist_ok=True)
+    if (checkpoint / "progress.json").exists():
+        state, best = _restore(checkpoint, encoder, optimizer, schedule, rng)
+    steps = range(state.step, 0 if state.finished else config.steps)
+    for _ in track(steps, description=f"Fitting {encoder.name}", transient=True):
+        encoder.train()
+        result = encoder.loss(sample_batch(training, encoder.sampling, rng))
+        if not torch.isfinite(result.loss):
+            raise ValueError(f"The {encoder.name} loss became {float(result.loss)} at step {state.step}; lower the learning rate.")
+        optimizer.zero_grad()
+        result.loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        schedule.step()
+        state.step += 1
+        if state.step % config.validate_every == 0 or state.step == config.steps:
+            figures = _validate(encoder, held_out)
+            if figures["loss"] < state.best_loss:
+                state.best_loss, state.best_step, state.stale = figures["loss"], state.step, 0
+                best = copy.deepcopy(encoder.state_dict())
+            else:
+                state.stale += 1
+            state.finished = state.step == config.steps or state.stale >= config.patience
+            _checkpoint(checkpoint, encoder, best, optimizer, schedule, rng, state)
+            if report is not None:
+                report({"step": state.step, "train_loss": float(result.loss.detach()), **figures})
+            if state.finished:
+                break
+    encoder.load_state_dict(best)
+    encoder.eval()
+    encoder.distance_scale.fill_(distance_scale(encoder, validation, np.random.default_rng([seed, 2])))
+    encoder.save(folder)
+    return encoder
+
+
+def check_clips(encoder: Encoder, clips: Clips, purpose: str) -> None:
+    """Refuses clips that an encoder cannot be trained on.
+
+    Raises:
+        ValueError: If there are none, or their frames or views do not fit.
+    """
+    if len(clips) == 0:
+        raise ValueError(f"There are no {purpose} clips; record or name at least one.")
+    for video, name in zip(clips.videos, clips.names, strict=True):
+        encoder.check_frames((video.shape[-1], *video.shape[-3:-1]))
+        if len(video) < encoder.sampling.views:
+            raise ValueError(
+                f"{name} has {len(video)} view(s) and this encoder's objective needs {encoder.sampling.views}; "
+                "record more cameras, or choose a single-view objective."
+            )
+
+
+def distance_scale(encoder: Encoder, clips: Clips, rng: np.random.Generator, pairs: int = 2000) -> float:
+    """Median embedding distance between two random frames of one video, over many videos.
+
+    Args:
+        encoder: A trained encoder.
+        clips: Videos that it was not trained on.
+        rng: Source of the pairs.
+        pairs: Number of pairs in all.
+
+    Returns:
+        The distance that counts as 1 in a reward.
+    """
+    distances: list[NDArray[Any]] = []
+    share = max(1, pairs // sum(len(video) for video in clips.videos))
+    for video in clips.videos:
+        for view in video:
+            embeddings = encoder.embed_video(view)
+            left, right = rng.integers(len(embeddings), size=(2, share))
+            distances.append(np.linalg.norm(embeddings[left] - embeddings[right], axis=1)[left != right])
+    return float(np.median(np.concatenate(distances)))
+
+
+@torch.no_grad()
+def _validate(encoder: Encoder, batches: list[Any]) -> dict[str, float]:
+    """Mean loss and metrics over held-out batches, in evaluation mode."""
+    encoder.eval()
+    results = [encoder.loss(batch) for batch in batches]
+    figures = {"loss": float(torch.stack([result.loss for result in results]).mean())}
+    for name in results[0].metrics:
+        figures[name] = float(torch.stack([result.metrics[name] for result in results]).mean())
+    return figures
+
+
+def _checkpoint(
+    folder: Path,
+    encoder: Encoder,
+    best: dict[str, Tensor],
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    rng: np.random.Generator,
+    state: _Progress,
+) -> None:
+    """Writes everything that training needs to go on; ``progress.json`` last, so that it stands for the rest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = {f"now.{key}": value.contiguous().clone() for key, value in encoder.state_dict().items()}
+    tensors |= {f"best.{key}": value.contiguous().clone() for key, value in best.items()}
+    buffer = io.BytesIO()
+    torch.save({"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}, buffer)
+    name = f"step_{state.step}"
+    write_atomically(folder / f"{name}.safetensors", save(tensors))
+    write_atomically(folder / f"{name}.pt", buffer.getvalue())
+    progress = {"state": asdict(state), "rng": rng.bit_generator.state}
+    write_atomically(folder / "progress.json", json.dumps(progress).encode())
+    for old in folder.glob("step_*"):
+        if old.stem != name:
+            old.unlink()
+
+
+def _restore(
+    folder: Path,
+    encoder: Encoder,
+    optimizer: torch.optim.Optimizer,
+    schedule: torch.optim.lr_scheduler.LRScheduler,
+    rng: np.random.Generator,
+) -> tuple[_Progress, dict[str, Tensor]]:
+    """Reads a checkpoint back into its owners."""
+    progress = json.loads((folder / "progress.json").read_text())
+    state = _Progress(**progress["state"])
+    rng.bit_generator.state = progress["rng"]
+    tensors = load_file(folder / f"step_{state.step}.safetensors")
+    encoder.load_state_dict({key[4:]: value for key, value in tensors.items() if key.startswith("now.")})
+    steppers = torch.load(folder / f"step_{state.step}.pt", weights_only=True)
+    optimizer.load_state_dict(steppers["optimizer"])
+    schedule.load_state_dict(steppers["schedule"])
+    return state, {key[5:]: value for key, value in tensors.items() if key.startswith("best.")}

@@ -1,0 +1,110 @@
+"""Representation losses as pure functions of embeddings."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own usage
+from torch import Tensor
+
+
+class TripletTerms(NamedTuple):
+    """A triplet loss, and the share of its triplets that it still acts on.
+
+    Attributes:
+        loss: Mean hinge, () float.
+        violations: Share of triplets inside the margin, () float in [0, 1].
+    """
+
+    loss: Tensor
+    violations: Tensor
+
+
+def squared_distances(left: Tensor, right: Tensor) -> Tensor:
+    """Squared Euclidean distance of every row of ``left`` to every row of ``right``: (N, D), (M, D) -> (N, M)."""
+    products = left @ right.T
+    return (left.square().sum(1)[:, None] + right.square().sum(1)[None] - 2.0 * products).clamp(min=0.0)
+
+
+def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
+    """Mean of max(0, margin + |a - p|^2 - |a - n|^2) over the rows.
+
+    Sermanet et al., Time-Contrastive Networks, 2018, equation 1, with the hinge of Schroff et al., FaceNet, 2015.
+
+    Args:
+        anchor: (B, D) float.
+        positive: (B, D) float.
+        negative: (B, D) float.
+        margin: Squared distance by which the negative should be further away.
+
+    Returns:
+        () float.
+
+    Raises:
+        ValueError: If the shapes differ or are not two-dimensional.
+    """
+    if anchor.ndim != 2 or not anchor.shape == positive.shape == negative.shape:
+        shapes = [tuple(part.shape) for part in (anchor, positive, negative)]
+        raise ValueError(f"triplet_loss takes three embeddings of one shape (B, D); got {shapes}.")
+    near = (anchor - positive).square().sum(dim=1)
+    far = (anchor - negative).square().sum(dim=1)
+    return F.relu(margin + near - far).mean()
+
+
+def masked_triplet_loss(embeddings: Tensor, positives: Tensor, negatives: Tensor, margin: float) -> TripletTerms:
+    """``triplet_loss`` over every triplet that two masks allow, each frame embedded once.
+
+    Args:
+        embeddings: (N, D) float.
+        positives: (N, N) bool: column j may be the positive of anchor i.
+        negatives: (N, N) bool: column j may be the negative of anchor i.
+        margin: Squared distance by which a negative should be further away than a positive.
+
+    Returns:
+        The mean over all allowed triplets, and the share of them inside the margin.
+
+    Raises:
+        ValueError: If a mask is not (N, N), or no triplet is allowed.
+    """
+    count = len(embeddings)
+    if positives.shape != (count, count) or negatives.shape != (count, count):
+        raise ValueError(
+            f"masks must be ({count}, {count}) for {count} embeddings; "
+            f"got {tuple(positives.shape)} and {tuple(negatives.shape)}."
+        )
+    allowed = positives[:, :, None] & negatives[:, None, :]
+    total = allowed.sum()
+    if total == 0:
+        raise ValueError("No frame of the batch has both a positive and a negative; sample longer stretches of video.")
+    distances = squared_distances(embeddings, embeddings)
+    hinge = F.relu(margin + distances[:, :, None] - distances[:, None, :]) * allowed
+    return TripletTerms(hinge.sum() / total, (hinge > 0).sum() / total)
+
+
+def n_pairs_loss(anchor: Tensor, positive: Tensor, regularisation: float = 0.0) -> Tensor:
+    """Multi-class n-pairs loss: every other pair's positive is a negative.
+
+    Sohn, Improved Deep Metric Learning with Multi-class N-pair Loss Objective, 2016, equation 4 (the
+    softmax form) with the L2 penalty of its section 3.2.2.
+
+    Args:
+        anchor: (B, D) float, one view.
+        positive: (B, D) float, the same moments from another view.
+        regularisation: Weight of the mean squared norm of the embeddings.
+
+    Returns:
+        () float.
+
+    Raises:
+        ValueError: If the shapes differ or there are fewer than two pairs.
+    """
+    if anchor.ndim != 2 or anchor.shape != positive.shape or len(anchor) < 2:
+        raise ValueError(
+            "n_pairs_loss takes two embeddings of one shape (B, D) with at least 2 pairs; "
+            f"got {tuple(anchor.shape)} and {tuple(positive.shape)}."
+        )
+    logits = anchor @ positive.T
+    labels = torch.arange(len(anchor), device=anchor.device)
+    norms = anchor.square().sum(1).mean() + positive.square().sum(1).mean()
+    return F.cross_entropy(logits, labels) + regularisation * norms

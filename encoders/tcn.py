@@ -1,0 +1,121 @@
+"""Time-contrastive networks: embeddings learned from the order of frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - torch's own usage
+from torch import Tensor, nn
+
+from encoders import backbones
+from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
+from encoders.errors import check_choice
+from encoders.layers import SpatialSoftmax, conv_block
+from encoders.losses import TripletTerms, masked_triplet_loss, n_pairs_loss
+from encoders.registry import register
+
+OBJECTIVES = ("single_view", "multi_view", "n_pairs")
+
+
+@dataclass(frozen=True)
+class TCNConfig(EncoderConfig):
+    """Settings of the time-contrastive network.
+
+    Attributes:
+        objective: ``single_view`` triplets, ``multi_view`` triplets, or ``n_pairs`` across views.
+        backbone: Name of the stem.
+        embedding_dim: Length of an embedding.
+        norm: Length that every embedding is scaled to.
+        margin: Squared distance by which a negative should be further away than a positive.
+        positive_range: A positive of the same view lies at most this many frames from its anchor.
+        negative_range: A negative lies at least this many frames further from its anchor than none; it
+            is sampled strictly outside this range.
+        hidden: Width of the fully connected layer before the embedding.
+    """
+
+    objective: str = "single_view"
+    backbone: str = "small"
+    embedding_dim: int = 32
+    norm: float = 10.0
+    margin: float = 2.0
+    positive_range: int = 3
+    negative_range: int = 10
+    hidden: int = 128
+
+    def __post_init__(self) -> None:
+        check_choice("objective", self.objective, OBJECTIVES)
+        if not 0 < self.positive_range < self.negative_range:
+            raise ValueError(
+                "positive_range must be at least 1 and smaller than negative_range; "
+                f"got {self.positive_range} and {self.negative_range}."
+            )
+
+
+@register("tcn")
+class TCN(Encoder):
+    """Convolutions, spatial softmax and two linear layers onto a sphere.
+
+    Sermanet et al., Time-Contrastive Networks: Self-Supervised Learning from Video, 2018, as
+    Blomqvist and Hämäläinen (Self-supervised learning from snaps) use it: norm 10, margin 2.
+    """
+
+    Config = TCNConfig
+    config: TCNConfig
+
+    def __init__(self, config: TCNConfig) -> None:
+        super().__init__(config)
+        backbone = backbones.make(config.backbone, config.channels)
+        self.stem = backbone.stem
+        self.maps = nn.Sequential(
+            conv_block(backbone.features, 32, 3), nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32)
+        )
+        self.head = nn.Sequential(
+            SpatialSoftmax(),
+            nn.Linear(2 * 32, config.hidden),
+            nn.ReLU(),
+            nn.Linear(config.hidden, config.embedding_dim),
+        )
+        self.to(memory_format=torch.channels_last)
+
+    @property
+    def embedding_dim(self) -> int:
+        """Length of an embedding."""
+        return self.config.embedding_dim
+
+    @property
+    def sampling(self) -> Sampling:
+        """Stretches of a few videos; two views of each moment for the multi-view objectives."""
+        views = 1 if self.config.objective == "single_view" else 2
+        return Sampling(videos=8, frames=16 // views, span=4 * self.config.negative_range, views=views)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Embeds frames with a gradient: (B, C, H, W) uint8 -> (B, D) float32 of length ``norm``."""
+        pixels = (frames.to(torch.float32) / 255.0 - 0.5).contiguous(memory_format=torch.channels_last)
+        embeddings = self.head(self.maps(self.stem(pixels)))
+        return F.normalize(embeddings, dim=1) * self.config.norm
+
+    def loss(self, batch: FrameBatch) -> LossAndMetrics:
+        """The configured objective on a batch of frames."""
+        embeddings = self(batch.frames)
+        if self.config.objective == "n_pairs":
+            return self._n_pairs(embeddings, batch)
+        terms = self._triplets(embeddings, batch)
+        return LossAndMetrics(terms.loss, {"violations": terms.violations})
+
+    def _triplets(self, embeddings: Tensor, batch: FrameBatch) -> TripletTerms:
+        same_video = batch.video[:, None] == batch.video[None]
+        same_view = batch.view[:, None] == batch.view[None]
+        gap = (batch.time[:, None] - batch.time[None]).abs()
+        negatives = same_video & same_view & (gap > self.config.negative_range)
+        if self.config.objective == "single_view":
+            positives = same_video & same_view & (gap > 0) & (gap <= self.config.positive_range)
+        else:
+            positives = same_video & ~same_view & (gap == 0)
+        return masked_triplet_loss(embeddings, positives, negatives, self.config.margin)
+
+    def _n_pairs(self, embeddings: Tensor, batch: FrameBatch) -> LossAndMetrics:
+        # The sampler gives the two views of a moment in the same order.
+        first, second = embeddings[batch.view == 0], embeddings[batch.view == 1]
+        loss = n_pairs_loss(first, second)
+        return LossAndMetrics(loss, {"pair_distance": (first - second).square().sum(1).mean().detach()})

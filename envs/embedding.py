@@ -1,0 +1,204 @@
+"""Embeddings in observations: what the robot looks like, and what the demonstration does at this step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from encoders.base import Encoder, channels_first
+
+Observation = dict[str, NDArray[Any]]
+
+
+def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Embeds a batch of observed frames, one or several views each.
+
+    Args:
+        encoder: A frozen encoder.
+        pixels: (B, H, W, C) or (B, V, H, W, C) uint8.
+
+    Returns:
+        (B, D) or (B, V D) float32; several views are divided by sqrt(V), which makes squared
+        distances the mean over the views.
+    """
+    if pixels.ndim == 4:
+        return encoder.embed(channels_first(pixels)).numpy()
+    batch, views = pixels.shape[:2]
+    embeddings = encoder.embed(channels_first(pixels.reshape(batch * views, *pixels.shape[2:])))
+    return (embeddings.reshape(batch, -1) / np.sqrt(views)).numpy()
+
+
+def embedding_space(space: gym.Space[Any], encoder: Encoder, demonstration: NDArray[np.float32]) -> spaces.Dict:
+    """The observation space after ``pixels`` have become embeddings.
+
+    Raises:
+        ValueError: If there are no pixels, or they or the demonstration do not fit the encoder.
+    """
+    if not isinstance(space, spaces.Dict) or "pixels" not in space.spaces:
+        raise ValueError("The environment observes no 'pixels' to embed; make it with a camera.")
+    shape = space["pixels"].shape
+    assert shape is not None
+    views = shape[0] if len(shape) == 4 else 1
+    encoder.check_frames((shape[-1], *shape[-3:-1]))
+    width = views * encoder.embedding_dim
+    if demonstration.ndim != 2 or demonstration.shape[1] != width:
+        raise ValueError(
+            f"The demonstration's embeddings have shape {demonstration.shape}; "
+            f"{views} view(s) of this encoder need (T, {width})."
+        )
+    box = spaces.Box(-np.inf, np.inf, (width,), np.float32)
+    kept = {key: part for key, part in space.spaces.items() if key not in ("pixels", "goal")}
+    return spaces.Dict({**kept, "embedding": box, "demonstration": box})
+
+
+class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]]):
+    """Replaces ``pixels`` by ``embedding``, and adds the demonstration's embedding to be matched next.
+
+    ``goal`` is left out too: a learner that watches is not told where the target is.
+
+    Args:
+        env: An environment that observes ``pixels``.
+        encoder: A frozen encoder.
+        demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
+
+    Raises:
+        ValueError: If pixels, encoder and demonstration do not fit.
+    """
+
+    def __init__(
+        self, env: gym.Env[Observation, NDArray[np.float32]], encoder: Encoder, demonstration: NDArray[np.float32]
+    ) -> None:
+        super().__init__(env)
+        self.observation_space = embedding_space(env.observation_space, encoder, demonstration)
+        self._encoder = encoder
+        self._demonstration = demonstration
+        self._time = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts an episode at the demonstration's first frame."""
+        self._time = 0
+        observation, info = self.env.reset(seed=seed, options=options)
+        return self._embedded(observation), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, Any, bool, bool, dict[str, Any]]:
+        """Steps the environment and embeds what it then looks like."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self._time += 1
+        return self._embedded(observation), reward, terminated, truncated, info
+
+    def _embedded(self, observation: Observation) -> Observation:
+        embedding = embed_pixels(self._encoder, observation["pixels"][None])[0]
+        kept = {key: observation[key] for key in observation if key not in ("pixels", "goal")}
+        target = self._demonstration[next_frame(self._time, len(self._demonstration))]
+        return {**kept, "embedding": embedding, "demonstration": target}
+
+
+class VecEmbeddingObservation(VecEnvWrapper):
+    """``EmbeddingObservation`` for a vectorised environment, with one forward pass a step.
+
+    The last frame of a finished episode is embedded in the same pass, into its ``terminal_observation``.
+
+    Args:
+        venv: A vectorised environment that observes ``pixels``.
+        encoder: A frozen encoder.
+        demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
+        keep_pixels: Whether ``pixels`` stay in the observation, for a reward on them.
+
+    Raises:
+        ValueError: If pixels, encoder and demonstration do not fit.
+    """
+
+    def __init__(
+        self, venv: VecEnv, encoder: Encoder, demonstration: NDArray[np.float32], keep_pixels: bool = False
+    ) -> None:
+        space = embedding_space(venv.observation_space, encoder, demonstration)
+        if keep_pixels:
+            assert isinstance(venv.observation_space, spaces.Dict)
+            space = spaces.Dict({**space.spaces, "pixels": venv.observation_space["pixels"]})
+        super().__init__(venv, observation_space=space)
+        self._encoder = encoder
+        self._demonstration = demonstration
+        self._keep_pixels = keep_pixels
+        self._time = np.zeros(venv.num_envs, np.int64)
+
+    def reset(self) -> VecEnvObs:
+        """Starts every episode at the demonstration's first frame."""
+        self._time[:] = 0
+        observations = self.venv.reset()
+        assert isinstance(observations, dict)
+        return self._observe(observations, embed_pixels(self._encoder, observations["pixels"]), self._time)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Waits for the step and embeds every new frame."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, dict)
+        self._time += 1
+        ended = np.flatnonzero(dones)
+        last = [infos[index]["terminal_observation"]["pixels"] for index in ended]
+        pixels = observations["pixels"]
+        embeddings = embed_pixels(self._encoder, np.concatenate([pixels, np.stack(last)]) if last else pixels)
+        for position, index in enumerate(ended):
+            terminal = {key: value[None] for key, value in infos[index]["terminal_observation"].items()}
+            row = embeddings[len(pixels) + position][None]
+            observed = self._observe(terminal, row, self._time[index : index + 1])
+            infos[index]["terminal_observation"] = {key: value[0] for key, value in observed.items()}
+        self._time[dones] = 0
+        return self._observe(observations, embeddings[: len(pixels)], self._time), rewards, dones, infos
+
+    def _observe(
+        self, observations: Observation, embeddings: NDArray[np.float32], time: NDArray[np.int64]
+    ) -> Observation:
+        dropped = ("goal",) if self._keep_pixels else ("pixels", "goal")
+        kept = {key: value for key, value in observations.items() if key not in dropped}
+        target = self._demonstration[next_frame(time, len(self._demonstration))]
+        return {**kept, "embedding": embeddings, "demonstration": target}
+
+
+def next_frame(time: Any, length: int) -> Any:
+    """Index of the demonstration frame that the step now to be chosen will be compared with."""
+    return np.minimum(time + 1, length - 1)
+
+
+class VecDropObservation(VecEnvWrapper):
+    """Leaves one observation out, after a reward has used it and before a buffer would store it.
+
+    Args:
+        venv: A vectorised environment with dictionary observations.
+        key: The observation to leave out.
+
+    Raises:
+        ValueError: If there is no such observation.
+    """
+
+    def __init__(self, venv: VecEnv, key: str) -> None:
+        space = venv.observation_space
+        if not isinstance(space, spaces.Dict) or key not in space.spaces:
+            raise ValueError(f"The environment has no observation {key!r} to leave out.")
+        kept = {name: part for name, part in space.spaces.items() if name != key}
+        super().__init__(venv, observation_space=spaces.Dict(kept))
+        self._key = key
+
+    def _without(self, observations: Observation) -> Observation:
+        return {name: value for name, value in observations.items() if name != self._key}
+
+    def reset(self) -> VecEnvObs:
+        """Resets, without the observation."""
+        observations = self.venv.reset()
+        assert isinstance(observations, dict)
+        return self._without(observations)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Waits for the step, without the observation."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, dict)
+        for index in np.flatnonzero(dones):
+            infos[index]["terminal_observation"] = self._without(infos[index]["terminal_observation"])
+        return self._without(observations), rewards, dones, infos

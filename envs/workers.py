@@ -1,0 +1,165 @@
+"""Environments in a few worker processes, many in each."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing as mp
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import CloudpickleWrapper, DummyVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+
+class _Group(DummyVecEnv):
+    """The environments of one worker."""
+
+    def reset_with(self, seeds: list[int | None], options: list[dict[str, Any]]) -> VecEnvObs:
+        """Resets with the seeds and options that the parent was given."""
+        self._seeds, self._options = seeds, options
+        return self.reset()
+
+
+def _serve(remote: Connection, factories: CloudpickleWrapper) -> None:
+    """A worker: calls its group's methods by name until it is told to close."""
+    group = _Group(factories.var)
+    try:
+        while (call := remote.recv()) is not None:
+            method, arguments, keywords = call
+            try:
+                answer = getattr(group, method)
+                remote.send(answer(*arguments, **keywords) if callable(answer) else answer)
+            except (ValueError, AttributeError) as error:
+                remote.send(error)
+    except (EOFError, KeyboardInterrupt):
+        pass  # the parent has gone; so does the worker
+    finally:
+        group.close()
+        remote.close()
+
+
+class WorkerVecEnv(VecEnv):
+    """Steps groups of environments in parallel processes.
+
+    ``SubprocVecEnv`` gives every environment a process. With more environments than cores that spends
+    more on switching, and on starting Python, than on stepping; here each process has a share of them.
+
+    Args:
+        factories: One function an environment, as for ``SubprocVecEnv``.
+        workers: Number of processes, at most the number of environments.
+
+    Raises:
+        ValueError: If the number of workers is not from 1 to the number of environments.
+    """
+
+    def __init__(self, factories: Sequence[Callable[[], gym.Env[Any, Any]]], workers: int) -> None:
+        if not 1 <= workers <= len(factories):
+            raise ValueError(f"workers is {workers}; it must be from 1 to the number of environments, {len(factories)}.")
+        context = mp.get_context("spawn")
+        self._slices: list[slice] = []
+        self._remotes: list[Connection] = []
+        self._processes: list[Any] = []
+        for share in np.array_split(np.arange(len(factories)), workers):
+            here, there = context.Pipe()
+            group = CloudpickleWrapper([factories[index] for index in share])
+            process = context.Process(target=_serve, args=(there, group), daemon=True)
+            process.start()
+            there.close()
+            self._slices.append(slice(int(share[0]), int(share[-1]) + 1))
+            self._remotes.append(here)
+            self._processes.append(process)
+        self._closed = False
+        super().__init__(len(factories), self._call(0, "observation_space"), self._call(0, "action_space"))
+
+    def _call(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> Any:
+        self._remotes[worker].send((method, arguments, keywords))
+        return _answer(self._remotes[worker])
+
+    def step_async(self, actions: NDArray[np.float32]) -> None:
+        """Sends every worker its share of the actions."""
+        for remote, share in zip(self._remotes, self._slices, strict=True):
+            remote.send(("step", (actions[share],), {}))
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Collects what the workers observed, in the order of the environments."""
+        answers = [_answer(remote) for remote in self._remotes]
+        observations, rewards, dones, infos = zip(*answers, strict=True)
+        return (
+            _joined(observations),
+            np.concatenate(rewards),
+            np.concatenate(dones),
+            [info for share in infos for info in share],
+        )
+
+    def reset(self) -> VecEnvObs:
+        """Resets every environment with the seeds and options set before."""
+        for remote, share in zip(self._remotes, self._slices, strict=True):
+            remote.send(("reset_with", (self._seeds[share], self._options[share]), {}))
+        observations = [_answer(remote) for remote in self._remotes]
+        self._reset_seeds()
+        self._reset_options()
+        return _joined(observations)
+
+    def close(self) -> None:
+        """Ends the workers; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        for remote in self._remotes:
+            # A worker that died has closed its end already.
+            with contextlib.suppress(BrokenPipeError):
+                remote.send(None)
+        for process in self._processes:
+            process.join()
+
+    def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
+        """An attribute of every environment asked for."""
+        return self._each("get_attr", indices, attr_name)
+
+    def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
+        """Sets an attribute of every environment asked for."""
+        self._each("set_attr", indices, attr_name, value)
+
+    def env_method(
+        self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any
+    ) -> list[Any]:
+        """Calls a method of every environment asked for."""
+        return self._each("env_method", indices, method_name, *method_args, **method_kwargs)
+
+    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
+        """Whether each environment asked for is wrapped by a class."""
+        return self._each("env_is_wrapped", indices, wrapper_class)
+
+    def _each(self, method: str, indices: VecEnvIndices, *arguments: Any, **keywords: Any) -> list[Any]:
+        """Answers of single environments, in the order asked for."""
+        wanted = list(self._get_indices(indices))
+        answers: dict[int, Any] = {}
+        for worker, share in enumerate(self._slices):
+            local = [index - share.start for index in wanted if share.start <= index < share.stop]
+            if local:
+                answer = self._call(worker, method, *arguments, indices=local, **keywords)
+                answers.update(zip((share.start + index for index in local), answer or [None] * len(local), strict=True))
+        return [answers[index] for index in wanted]
+
+
+def _answer(remote: Connection) -> Any:
+    """What a worker sends back; its error is raised here."""
+    try:
+        answer = remote.recv()
+    except EOFError as error:
+        raise ChildProcessError("A worker process with environments in it has died; see its message above.") from error
+    if isinstance(answer, (ValueError, AttributeError)):
+        raise answer
+    return answer
+
+
+def _joined(parts: Sequence[VecEnvObs]) -> VecEnvObs:
+    """Observations of all groups in one array, or one array a key."""
+    first = parts[0]
+    if isinstance(first, dict):
+        return {key: np.concatenate([part[key] for part in parts]) for key in first}  # type: ignore[index, call-overload]
+    return np.concatenate(parts)  # type: ignore[arg-type]

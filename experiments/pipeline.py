@@ -1,0 +1,427 @@
+"""The imitation experiment, stage by stage; a stage that is done is not repeated."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.logger import configure
+
+import encoders
+from agents import factory
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from encoders.base import Encoder
+from encoders.clips import Clips, load_clips
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+from encoders.fit import FitConfig, distance_scale, fit
+from encoders.metrics import sample_triplets, triplet_accuracy
+from encoders.video import read_video
+from envs.embedding import embed_pixels
+from experiments import figures
+from experiments.imitation import (
+    REWARDS,
+    Demonstration,
+    Goal,
+    Scales,
+    evaluate,
+    film,
+    make_goal,
+    make_learner,
+    measure_scales,
+    read_demonstration,
+)
+from experiments.provenance import provenance
+from experiments.recordings import (
+    FPS,
+    RecordConfig,
+    claim,
+    make_env,
+    read_truth,
+    record_all,
+    record_demonstration,
+)
+from rewards.audit import RewardAudit, audit_reward
+from rewards.huber import HuberConfig
+
+TRIPLETS_A_VIDEO = 100
+TRIPLET_MARGIN = 2.0
+POSITIVE_RANGE = 3
+NEGATIVE_RANGE = 10
+"""The seed's ranges of 10 and 30 frames, at 20 instead of 60 frames a second."""
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class ImitateConfig:
+    """A Kuka arm imitates a video.
+
+    Attributes:
+        encoder: Registered name of the encoder.
+        algo: ppo, sac or a2c.
+        reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
+            encoder).
+        seeds: One run a seed.
+        demo_seed: Which held-out demonstration is recorded and imitated.
+        demo: Videos to imitate instead, one a camera; any size, frame rate and length.
+        steps: Environment steps of training.
+        horizon: Steps of an episode; the video is spread over them.
+        out: Folder of all runs.
+        resume: Go on with a run that was cut, or show one that is complete.
+        envs: Environments stepped together.
+        workers: Processes that they are spread over.
+        record: What is recorded to learn the embedding from.
+        fit: How the encoder is trained.
+        huber: Coefficients of the reward.
+    """
+
+    encoder: str = "tcn"
+    algo: str = "ppo"
+    reward: str = "tcn_huber"
+    seeds: tuple[int, ...] = (0,)
+    demo_seed: int = 0
+    demo: tuple[Path, ...] = ()
+    steps: int = 80_000
+    horizon: int = 50
+    out: Path = Path("runs/imitate_kuka")
+    resume: bool = False
+    envs: int = 32
+    workers: int = 2
+    record: RecordConfig = field(default_factory=RecordConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    huber: HuberConfig = field(default_factory=HuberConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("encoder", self.encoder, encoders.names())
+        check_choice("algorithm", self.algo, factory.names())
+        check_choice("reward", self.reward, REWARDS)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        if self.demo_seed < 0:
+            raise ValueError(f"demo_seed is {self.demo_seed}; it must be at least 0.")
+        if self.demo and len(self.demo) != len(self.record.cameras):
+            raise ValueError(
+                f"{len(self.demo)} video(s) for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
+                "give one --demo a camera, or set --record.cameras."
+            )
+        if self.horizon < 2:
+            raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
+        if not 1 <= self.workers <= self.envs:
+            raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
+        if self.steps < self.envs * self.horizon:
+            raise ValueError(f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}.")
+
+    @property
+    def variant(self) -> str:
+        """Folder name of everything but the seed."""
+        watched = f"demo{self.demo_seed}" if not self.demo else f"video-{self.demo[0].stem}"
+        return f"{self.encoder}-{self.algo}-{self.reward}-{watched}"
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+        return self.out / self.variant / f"seed_{seed}"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        whole = asdict(self)
+        return {key: value for key, value in whole.items() if key not in ("seeds", "out", "resume", "workers")} | {
+            "seed": seed
+        }
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Where recordings of this configuration are shared by all runs."""
+        return self.out / "recordings" / _key(asdict(self.record))
+
+    def encoder_folder(self, seed: int) -> Path:
+        """Where encoders of this configuration are shared by all runs of a seed."""
+        content = {"record": asdict(self.record), "fit": asdict(self.fit), "name": self.encoder}
+        if self.reward == "random":
+            content["untrained"] = True
+        return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
+
+
+def _key(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+class Stopwatch:
+    """Seconds by stage, kept in a file so that a resumed run still knows what its stages took."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announces a stage and adds its time."""
+        console.print(f"[bold]{name}[/]")
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+        write_atomically(self._path, json.dumps(self.seconds, indent=2).encode())
+
+
+def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
+    """Runs every seed and prints the table.
+
+    Args:
+        config: The experiment.
+
+    Returns:
+        The content of every ``result.json``.
+
+    Raises:
+        ValueError: If an input is wrong; everything that can be is checked before any long work.
+    """
+    for video in config.demo:
+        read_video(video)
+    for seed in config.seeds:
+        check_run_folder(config, seed)
+    results = [run_seed(config, seed) for seed in config.seeds]
+    console.print(results_table(results))
+    return results
+
+
+def check_run_folder(config: ImitateConfig, seed: int) -> None:
+    """Claims a run's folder, or refuses one that is taken.
+
+    Raises:
+        ValueError: If it cannot be written, holds another run, or holds this one and ``resume`` is off.
+    """
+    folder = config.run_folder(seed)
+    if (folder / "config.json").exists() and not config.resume:
+        state = "complete" if (folder / "result.json").exists() else "unfinished"
+        raise ValueError(f"{folder} holds this run already, {state}; add --resume, or choose another --out.")
+    fresh = not (folder / "config.json").exists()
+    claim(folder, "config.json", config.identity(seed))
+    if fresh:
+        write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
+
+
+def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
+    """All stages of one run; returns the content of its ``result.json``."""
+    folder = config.run_folder(seed)
+    if (folder / "result.json").exists():
+        result: dict[str, Any] = json.loads((folder / "result.json").read_text())
+        if result["status"] == "completed":
+            return result
+    # Two threads are all that networks this small can use, and a fixed number gives the same sums every time.
+    torch.set_num_threads(2)
+    watch = Stopwatch(folder / "stages.json")
+    console.rule(f"{config.variant}, seed {seed}")
+    try:
+        result = _stages(config, seed, folder, watch)
+    except ValueError as error:
+        failed = {"status": "failed", "reason": str(error)}
+        write_atomically(folder / "result.json", json.dumps(failed, indent=2).encode())
+        raise
+    write_atomically(folder / "result.json", json.dumps(result, indent=2).encode())
+    return result
+
+
+def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    record = config.record
+    with watch.stage("record"):
+        record_all(record, config.recordings_folder, config.workers)
+        videos = config.demo or _recorded_demonstration(config)
+    with watch.stage("fit"):
+        encoder = fitted_encoder(config, seed)
+        copy_folder(config.encoder_folder(seed), folder / "encoder")
+    with watch.stage("audit"):
+        held_out = load_clips(config.recordings_folder, record.names["heldout"], record.cameras, record.image_size)
+        validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
+        scales = measure_scales(encoder, validation, _truths(config, record.validating), np.random.default_rng(seed))
+        triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
+        audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
+        write_atomically(folder / "audit.json", json.dumps({**asdict(audit), **triplets}, indent=2).encode())
+        console.print(
+            f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}, "
+            f"triplets {triplets['triplet_accuracy_margin']:.1%} with margin, {triplets['triplet_accuracy']:.1%} without"
+        )
+        if audit.warning is not None:
+            console.print(f"  [bold yellow]warning:[/] {audit.warning}")
+        demonstration = read_demonstration(tuple(videos), record, encoder, np.random.default_rng([seed, 3]))
+        goal = make_goal(demonstration, encoder, config.horizon)
+        figures.plot_distance_matrix(goal.embeddings, folder / "distance_matrix.png")
+    with watch.stage("train"):
+        agent = train(config, seed, folder, goal, encoder, scales)
+    with watch.stage("evaluate"):
+        evaluation = evaluate(agent, record, goal, encoder, seed=10_000 * (seed + 1))
+        _show(config, folder, demonstration, evaluation.joint_positions, evaluation.embedding_distances)
+    agent.env.close()  # type: ignore[union-attr]
+    curve = read_curve(folder / CURVE_FILE)
+    return {
+        "status": "completed",
+        "encoder": config.encoder,
+        "algo": config.algo,
+        "reward": config.reward,
+        "seed": seed,
+        "demo_seed": None if config.demo else config.demo_seed,
+        "demo": [str(video) for video in config.demo],
+        "env_steps": agent.num_timesteps,
+        **{
+            key: value
+            for key, value in dataclasses.asdict(evaluation).items()
+            if key not in ("embedding_distances", "joint_positions")
+        },
+        "final_embedding_distance": float(evaluation.embedding_distances[-1]),
+        **triplets,
+        "reward_rank_correlation": audit.rank_correlation,
+        "reward_rank_correlation_within_videos": audit.within_videos,
+        "reward_rank_correlation_across_videos": audit.across_videos,
+        "scales": asdict(scales),
+        "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
+        "wall_seconds": watch.seconds,
+    }
+
+
+def _recorded_demonstration(config: ImitateConfig) -> list[Path]:
+    """Records the demonstration of ``demo_seed``, once for all runs; one video a camera."""
+    folder = config.recordings_folder / "demonstrations"
+    first = record_demonstration(config.record, config.demo_seed, folder)
+    stem = first.name.removesuffix(f"_{config.record.cameras[0]}.mp4")
+    return [folder / f"{stem}_{camera}.mp4" for camera in config.record.cameras]
+
+
+def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
+    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
+    folder = config.encoder_folder(seed)
+    if (folder / "config.json").exists():
+        return encoders.load(folder)
+    record = config.record
+    torch.manual_seed(seed)
+    encoder = encoders.make(config.encoder, image_size=record.image_size, channels=3)
+    validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
+    if config.reward == "random":
+        encoder.eval()
+        encoder.distance_scale.fill_(distance_scale(encoder, validation, np.random.default_rng([seed, 2])))
+        encoder.save(folder)
+        return encoder
+    training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
+    return fit(encoder, training, validation, config.fit, seed, folder)
+
+
+def copy_folder(source: Path, target: Path) -> None:
+    """Copies an encoder's own files beside a run; ``config.json`` last, so that it stands for the rest."""
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("weights.safetensors", "config.json"):
+        write_atomically(target / name, (source / name).read_bytes())
+
+
+def _truths(config: ImitateConfig, names: list[str]) -> list[Any]:
+    camera = config.record.cameras[0]
+    return [read_truth(config.recordings_folder / f"{name}_{camera}.mp4", camera) for name in names]
+
+
+def judge_triplets(encoder: Encoder, clips: Clips, rng: np.random.Generator) -> dict[str, float]:
+    """Triplet accuracies on held-out videos: 100 triplets of each, at margin 2 and without."""
+    scores = []
+    for video in clips.videos:
+        triplets = sample_triplets(video.shape[1], TRIPLETS_A_VIDEO, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
+        scores.append(triplet_accuracy(encoder.embed_video(video[0]), triplets, TRIPLET_MARGIN))
+    return {
+        "triplet_accuracy_margin": float(np.mean([score.margin for score in scores])),
+        "triplet_accuracy": float(np.mean([score.plain for score in scores])),
+    }
+
+
+def judge_reward(
+    config: ImitateConfig, encoder: Encoder, scales: Scales, held_out: Clips, play: Clips, rng: np.random.Generator
+) -> RewardAudit:
+    """The audit of the reward that the agent will see, on held-out demonstrations and validation videos."""
+    names = config.record.names["heldout"] + config.record.validating
+    truths = _truths(config, names)
+    videos = [np.swapaxes(video, 0, 1) for video in held_out.videos + play.videos]
+    if config.reward == "oracle":
+        return audit_reward(
+            [truth.joint_positions for truth in truths], [truth.link_positions for truth in truths],
+            config.huber, scales.joints, rng,
+        )
+    if config.reward == "pixels":
+        # Every third frame: pairs of raw frames are large.
+        return audit_reward(
+            [video[::3].reshape(len(video[::3]), -1) for video in videos],
+            [truth.link_positions[::3] for truth in truths], config.huber, scales.pixels, rng, pairs=1000,
+        )
+    embeddings = [embed_pixels(encoder, video) for video in videos]
+    return audit_reward(embeddings, [truth.link_positions for truth in truths], config.huber, scales.embedding, rng)
+
+
+def train(
+    config: ImitateConfig, seed: int, folder: Path, goal: Goal, encoder: Encoder, scales: Scales
+) -> BaseAlgorithm:
+    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    venv = make_learner(
+        config.record, goal, encoder, config.reward, config.huber, scales, config.envs, config.workers
+    )
+    agent = factory.make(config.algo, venv, config.horizon, seed)
+    restore_checkpoint(agent, folder / "checkpoint")
+    if agent.num_timesteps < config.steps:
+        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+        columns = (TextColumn("  training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[returns]}"), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            bar = progress.add_task("train", total=config.steps, completed=agent.num_timesteps, returns="")
+
+            def report(row: dict[str, float]) -> None:
+                progress.update(
+                    bar,
+                    completed=row["env_steps"],
+                    returns=f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
+                )
+
+            callback = CurveAndCheckpoint(folder, config.envs * config.horizon, every=config.steps // 10, report=report)
+            agent.learn(config.steps - agent.num_timesteps, callback=callback, reset_num_timesteps=False)
+        factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def _show(
+    config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any
+) -> None:
+    """The side-by-side video: the demonstration, resampled to the horizon, and the robot, drawn large."""
+    record = config.record
+    indices = np.round(np.linspace(0, len(demonstration.frames) - 1, config.horizon + 1)).astype(int)
+    env = make_env(record)
+    robot = film(env, path[1:], record.cameras[0], 256)
+    env.close()
+    figures.side_by_side(demonstration.frames[indices[1:], 0], robot, distances, FPS, folder / "side_by_side.mp4")
+
+
+def results_table(results: list[dict[str, Any]]) -> Table:
+    """The table that ends a run."""
+    table = Table(title="Imitation, deterministic policy, 10 episodes")
+    columns = ("seed", "encoder", "algo", "reward", "link error", "standing still", "share", "joint error", "audit", "steps/s")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for result in results:
+        link, still = result["link_error_m"], result["stay_still_link_error_m"]
+        known = link is not None
+        table.add_row(
+            str(result["seed"]),
+            result["encoder"],
+            result["algo"],
+            result["reward"],
+            f"{link * 100:.1f} cm" if known else "unknown",
+            f"{still * 100:.1f} cm" if known else "unknown",
+            f"{link / still:.0%}" if known else "",
+            f"{result['joint_error_rad']:.3f} rad" if known else "unknown",
+            f"{result['reward_rank_correlation']:.2f}",
+            f"{result['env_steps_per_second']:,.0f}",
+        )
+    return table

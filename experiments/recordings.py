@@ -1,0 +1,268 @@
+"""Recording the Kuka: demonstrations and play as mp4, one file a camera, the truth beside them.
+
+``NAME_CAMERA.mp4`` are the videos, ``NAME.json`` is the card that says how the scene was set up, and
+``NAME_truth.npz`` holds the joint angles and link positions that evaluation alone may read.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import multiprocessing as mp
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.progress import track
+
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+from encoders.video import write_video
+from envs.kuka import CONTROL_SECONDS, JOINTS, KukaReach
+from envs.kuka_meshes import MODELS
+from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES
+from experiments.motions import minimum_jerk, smooth_noise
+
+FPS = 1 / CONTROL_SECONDS
+"""Frames a second of a recording: one frame a control step."""
+
+STRAY_SHARE = 0.3
+"""Share of play that strays around a path; the rest moves one or two joints."""
+
+KINDS = ("demo", "play", "heldout")
+
+
+@dataclass(frozen=True)
+class RecordConfig:
+    """What is recorded.
+
+    Attributes:
+        demos: Demonstrations to learn the embedding from.
+        play: Recordings of play around demonstrations, for the same purpose.
+        heldout: Demonstrations to judge the embedding on, never learned from.
+        validation: How many of the demonstrations, and of play, choose the best weights instead of training.
+        demo_frames: Frames of a demonstration.
+        play_frames: Frames of a recording of play.
+        cameras: Names of the cameras that film every moment.
+        image_size: Width and height, pixels; even.
+        robot: The arm.
+        look: Colours and light.
+        render_quality: ``fast`` or ``reference``.
+        seed: Seed of all poses.
+    """
+
+    demos: int = 250
+    play: int = 130
+    heldout: int = 10
+    validation: int = 20
+    demo_frames: int = 51
+    play_frames: int = 150
+    cameras: tuple[str, ...] = ("front",)
+    image_size: int = 64
+    robot: str = "iiwa"
+    look: str = "bare"
+    render_quality: str = "fast"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_choice("robot", self.robot, MODELS)
+        check_choice("look", self.look, LOOKS)
+        check_choice("render_quality", self.render_quality, RENDER_QUALITIES)
+        if not self.cameras:
+            raise ValueError("cameras is empty; name at least one.")
+        for camera in self.cameras:
+            check_choice("camera", camera, CAMERAS)
+        if self.image_size % 2 or not 16 <= self.image_size <= 1024:
+            raise ValueError(f"image_size is {self.image_size}; mp4 needs an even number, from 16 to 1024 pixels.")
+        if self.demos <= self.validation or self.play <= self.validation or self.validation < 1 or self.heldout < 2:
+            raise ValueError(
+                "demos and play must each be more than validation (at least 1), and heldout at least 2; "
+                f"got {self.demos}, {self.play}, {self.validation} and {self.heldout}."
+            )
+        if min(self.demo_frames, self.play_frames) < 2:
+            raise ValueError(f"A video needs at least 2 frames; got {self.demo_frames} and {self.play_frames}.")
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Names of the recordings of every kind."""
+        counts = {"demo": self.demos, "play": self.play, "heldout": self.heldout}
+        return {kind: [f"{kind}_{index:04d}" for index in range(count)] for kind, count in counts.items()}
+
+    @property
+    def training(self) -> list[str]:
+        """Names that an encoder learns from."""
+        return self.names["demo"][self.validation :] + self.names["play"][self.validation :]
+
+    @property
+    def validating(self) -> list[str]:
+        """Names that choose its best weights."""
+        return self.names["demo"][: self.validation] + self.names["play"][: self.validation]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What really happened in a recording; for evaluation, and for the oracle control.
+
+    Attributes:
+        joint_positions: (T, 7) radians.
+        link_positions: (T, 7, 3) metres.
+    """
+
+    joint_positions: NDArray[np.float64]
+    link_positions: NDArray[np.float64]
+
+
+def make_env(config: RecordConfig, camera: str | tuple[str, ...] | None = None, horizon: int = 50) -> KukaReach:
+    """The environment that a configuration records, and that its learner lives in."""
+    return KukaReach(
+        robot=config.robot,
+        camera=camera,
+        image_size=config.image_size,
+        render_quality=config.render_quality,
+        look=config.look,
+        horizon=horizon,
+    )
+
+
+def joint_path(env: KukaReach, kind: str, frames: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Joint positions of one recording, (frames, 7) radians.
+
+    Args:
+        env: Checks that poses stay above the floor.
+        kind: ``demo`` and ``heldout`` go smoothly from one random pose to another. ``play`` strays
+            around such a path, or stays by a pose and moves one or two joints alone: a joint that
+            never moves alone is one that the embedding may overlook.
+        frames: Number of poses.
+        rng: Source of everything random.
+    """
+    env.np_random = rng
+    start, goal = env.random_pose(), env.random_pose()
+    path = minimum_jerk(start, goal, frames)
+    if kind == "play":
+        amplitude = rng.uniform(0.2, 0.7)
+        noise = smooth_noise(rng, frames, JOINTS, period=rng.uniform(8, 25), amplitude=amplitude)
+        moving = rng.choice(JOINTS, rng.integers(1, 3), replace=False)
+        if rng.random() < STRAY_SHARE:
+            path = path + 0.7 * noise
+        else:
+            path = start + noise * np.isin(np.arange(JOINTS), moving)
+    return np.clip(path, env.joint_lower, env.joint_upper)
+
+
+def record(env: KukaReach, path: NDArray[np.float64], config: RecordConfig, folder: Path, name: str) -> None:
+    """Films a joint path; the card is written last, so that it stands for the whole recording."""
+    frames: dict[str, list[NDArray[np.uint8]]] = {camera: [] for camera in config.cameras}
+    links = []
+    for step, pose in enumerate(path):
+        env.set_pose(pose)
+        links.append(env.link_positions())
+        for camera in config.cameras:
+            frames[camera].append(env.scene.render(camera, config.image_size, step * CONTROL_SECONDS))
+    for camera, shots in frames.items():
+        write_video(folder / f"{name}_{camera}.mp4", np.stack(shots), FPS)
+    truth = io.BytesIO()
+    np.savez(truth, joint_positions=path, link_positions=np.stack(links))
+    write_atomically(folder / f"{name}_truth.npz", truth.getvalue())
+    card = {
+        "cameras": config.cameras,
+        "robot": config.robot,
+        "look": config.look,
+        "render_quality": config.render_quality,
+        "fps": FPS,
+        "start": path[0].tolist(),
+    }
+    write_atomically(folder / f"{name}.json", json.dumps(card, indent=2).encode())
+
+
+def record_one(name: str, seed: Sequence[int], frames: int, config: RecordConfig, folder: Path) -> None:
+    """Records one video with a seed of its own, unless its card says that it is there."""
+    if (folder / f"{name}.json").exists():
+        return
+    env = make_env(config)
+    try:
+        kind = name.split("_")[0]
+        record(env, joint_path(env, kind, frames, np.random.default_rng(seed)), config, folder, name)
+    finally:
+        env.close()
+
+
+def _record_job(job: tuple[str, tuple[int, ...], int], config: RecordConfig, folder: Path) -> None:
+    record_one(*job, config, folder)
+
+
+def record_all(config: RecordConfig, folder: Path, workers: int) -> None:
+    """Records everything that a configuration asks for; what is there already is kept.
+
+    Args:
+        config: What to record.
+        folder: Where the files go.
+        workers: Processes to record in.
+
+    Raises:
+        ValueError: If the folder cannot be written, or holds recordings of another configuration.
+    """
+    claim(folder, "recordings.json", asdict(config))
+    frames = {"demo": config.demo_frames, "play": config.play_frames, "heldout": config.demo_frames}
+    jobs = [
+        (name, (config.seed, KINDS.index(kind), index), frames[kind])
+        for kind, names in config.names.items()
+        for index, name in enumerate(names)
+        if not (folder / f"{name}.json").exists()
+    ]
+    if not jobs:
+        return
+    work = partial(_record_job, config=config, folder=folder)
+    with mp.get_context("spawn").Pool(workers) as pool:
+        for _ in track(
+            pool.imap_unordered(work, jobs, chunksize=4), description="Recording", total=len(jobs), transient=True
+        ):
+            pass
+
+
+def record_demonstration(config: RecordConfig, demo_seed: int, folder: Path) -> Path:
+    """Records the demonstration to be imitated, which no encoder learns from; returns its first camera's video."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"heldout_{demo_seed:04d}"
+    # Offset from the recordings' own held-out videos, which choose nothing but are looked at.
+    record_one(name, (config.seed, len(KINDS), demo_seed), config.demo_frames, config, folder)
+    return folder / f"{name}_{config.cameras[0]}.mp4"
+
+
+def read_truth(video: Path, camera: str) -> Truth | None:
+    """The truth beside a recorded video, or None for a video from elsewhere."""
+    path = video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + "_truth.npz")
+    if not path.exists():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return Truth(file["joint_positions"], file["link_positions"])
+
+
+def read_start(video: Path, camera: str) -> NDArray[np.float64] | None:
+    """The pose that a recorded video's card says the arm was set up in, or None for a video from elsewhere."""
+    path = video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + ".json")
+    if not path.exists():
+        return None
+    return np.array(json.loads(path.read_text())["start"])
+
+
+def claim(folder: Path, file: str, content: object) -> None:
+    """Marks a folder as belonging to a configuration.
+
+    Raises:
+        ValueError: If it cannot be written, or belongs to another configuration.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
+    path = folder / file
+    text = json.dumps(content, indent=2, default=str)
+    if not path.exists():
+        write_atomically(path, text.encode())
+    elif path.read_text() != text:
+        old, new = json.loads(path.read_text()), json.loads(text)
+        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
+        raise ValueError(f"{folder} holds another run: {', '.join(changed)} differ(s). Choose another --out.")

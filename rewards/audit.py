@@ -1,0 +1,88 @@
+"""The reward audit: does the learned reward order states as the true distance does?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.metrics import rank_correlation
+from rewards.huber import HuberConfig, huber_reward
+
+TOO_LOW = 0.5
+"""Below this rank correlation an agent cannot be expected to learn from a reward."""
+
+
+@dataclass(frozen=True)
+class RewardAudit:
+    """How well a reward follows the true distance, on videos that nothing was learned from.
+
+    Attributes:
+        rank_correlation: Spearman's correlation of minus the reward and the true distance over all pairs.
+        within_videos: The same over pairs of frames of one video.
+        across_videos: The same over pairs of frames of two videos.
+        pairs: Number of pairs in all.
+    """
+
+    rank_correlation: float
+    within_videos: float
+    across_videos: float
+    pairs: int
+
+    @property
+    def warning(self) -> str | None:
+        """What to tell the user before training on this reward, if anything."""
+        # A constant reward has no rank correlation at all, which is NaN and no better than a low one.
+        if self.rank_correlation >= TOO_LOW:
+            return None
+        return (
+            f"The reward hardly follows the true distance (rank correlation {self.rank_correlation:.2f} < {TOO_LOW}): "
+            "an agent will not learn to imitate from it. Record more videos and more play, or train the encoder longer."
+        )
+
+
+def audit_reward(
+    embeddings: list[NDArray[np.floating]],
+    states: list[NDArray[np.floating]],
+    config: HuberConfig,
+    scale: float,
+    rng: np.random.Generator,
+    pairs: int = 4000,
+) -> RewardAudit:
+    """Compares the reward with the true distance over pairs of frames.
+
+    Args:
+        embeddings: One array a video, (T, D).
+        states: The true positions of the same frames, (T, ..., 3) metres; evaluation data.
+        config: Coefficients of the reward.
+        scale: The embedding distance that counts as 1.
+        rng: Source of the pairs; half of them are within a video, half across two.
+        pairs: Number of pairs.
+
+    Returns:
+        The audit. True distance is the mean over the tracked points.
+
+    Raises:
+        ValueError: If there are fewer than two videos, or embeddings and states differ in number.
+    """
+    if len(embeddings) < 2 or [len(part) for part in embeddings] != [len(part) for part in states]:
+        raise ValueError("The audit needs at least two videos, with as many states as embeddings in each.")
+    half = pairs // 2
+    first = rng.integers(len(embeddings), size=pairs)
+    # An offset of at least 1 and less than the number of videos never lands on the same video.
+    offset = np.where(np.arange(pairs) < half, 0, rng.integers(1, len(embeddings), size=pairs))
+    second = (first + offset) % len(embeddings)
+    starts = np.cumsum([0] + [len(part) for part in embeddings])
+    lengths = np.diff(starts)
+    left = starts[first] + (rng.random(pairs) * lengths[first]).astype(int)
+    right = starts[second] + (rng.random(pairs) * lengths[second]).astype(int)
+    vectors, positions = np.concatenate(embeddings), np.concatenate(states)
+    penalties = -huber_reward(vectors[left], vectors[right], config, scale)
+    distances = np.linalg.norm(positions[left] - positions[right], axis=-1).reshape(pairs, -1).mean(axis=1)
+    return RewardAudit(
+        rank_correlation=rank_correlation(penalties, distances),
+        within_videos=rank_correlation(penalties[:half], distances[:half]),
+        across_videos=rank_correlation(penalties[half:], distances[half:]),
+        pairs=pairs,
+    )

@@ -1,0 +1,125 @@
+"""Rewards as wrappers: the TCN Huber reward, its pixel control, and the oracle, over one function."""
+
+from __future__ import annotations
+
+from typing import Any, SupportsFloat
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
+from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
+
+from rewards.huber import HuberConfig, huber_reward
+
+Observation = dict[str, NDArray[Any]]
+
+
+class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]]):
+    """Replaces an environment's reward by the Huber reward of one observation against a path over time.
+
+    With ``key="joint_positions"`` and the true joint path it is the oracle; with ``key="embedding"`` and
+    the demonstration's embeddings it is the TCN reward of a single environment.
+
+    Args:
+        env: An environment with dictionary observations.
+        key: The observation that is compared.
+        path: What it should be after every step, (horizon + 1, D); entry 0 belongs to the reset.
+        config: Coefficients of the reward.
+        scale: The distance that counts as 1, in the observation's units.
+
+    Raises:
+        ValueError: If the observation is missing, or the path does not fit it or is not finite.
+    """
+
+    def __init__(
+        self, env: gym.Env[Observation, NDArray[np.float32]], key: str, path: NDArray[np.floating], config: HuberConfig, scale: float
+    ) -> None:
+        super().__init__(env)
+        check_path(env.observation_space, key, path)
+        self._key = key
+        self._path = np.asarray(path, np.float64)
+        self._config = config
+        self._scale = scale
+        self._time = 0
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Starts an episode at the path's first entry."""
+        self._time = 0
+        return self.env.reset(seed=seed, options=options)
+
+    def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
+        """Steps the environment; the reward compares what it then observes with the path."""
+        observation, _, terminated, truncated, info = self.env.step(action)
+        self._time = min(self._time + 1, len(self._path) - 1)
+        own = np.asarray(observation[self._key], np.float64)
+        reward = huber_reward(own, self._path[self._time], self._config, self._scale)
+        return observation, float(reward), terminated, truncated, info
+
+
+class VecTrackingReward(VecEnvWrapper):
+    """``TrackingReward`` for a vectorised environment; logs the learned return beside the true one.
+
+    Each finished episode's info carries ``learned_return``, the sum of this wrapper's rewards, next to
+    the ``episode`` entry of the Monitor inside, which has the true one.
+
+    Args:
+        venv: A vectorised environment with dictionary observations.
+        key: The observation that is compared.
+        path: What it should be after every step, (horizon + 1, ...); entry 0 belongs to the reset.
+        config: Coefficients of the reward.
+        scale: The distance that counts as 1, in the observation's units.
+
+    Raises:
+        ValueError: If the observation is missing, or the path does not fit it or is not finite.
+    """
+
+    def __init__(self, venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> None:
+        super().__init__(venv)
+        check_path(venv.observation_space, key, path)
+        self._key = key
+        self._path = np.asarray(path, np.float64).reshape(len(path), -1)
+        self._config = config
+        self._scale = scale
+        self._time = np.zeros(venv.num_envs, np.int64)
+        self._returns = np.zeros(venv.num_envs)
+
+    def reset(self) -> VecEnvObs:
+        """Starts every episode at the path's first entry."""
+        self._time[:] = 0
+        self._returns[:] = 0.0
+        return self.venv.reset()
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Waits for the step; a finished episode is compared by its last observation, not the next reset's."""
+        observations, _, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, dict)
+        own = np.array(observations[self._key], np.float64)
+        for index in np.flatnonzero(dones):
+            own[index] = infos[index]["terminal_observation"][self._key]
+        self._time = np.minimum(self._time + 1, len(self._path) - 1)
+        rewards = huber_reward(own.reshape(len(own), -1), self._path[self._time], self._config, self._scale)
+        self._returns += rewards
+        for index in np.flatnonzero(dones):
+            infos[index]["learned_return"] = float(self._returns[index])
+        self._returns[dones] = 0.0
+        self._time[dones] = 0
+        return observations, rewards.astype(np.float32), dones, infos
+
+
+def check_path(space: gym.Space[Any], key: str, path: NDArray[np.floating]) -> None:
+    """Refuses a path that cannot be compared with an observation.
+
+    Raises:
+        ValueError: If the observation is missing, has another size, or the path is not finite.
+    """
+    if not isinstance(space, gym.spaces.Dict) or key not in space.spaces:
+        present = list(space.spaces) if isinstance(space, gym.spaces.Dict) else [type(space).__name__]
+        raise ValueError(f"The environment has no observation {key!r} to reward; it has {present}.")
+    shape = space[key].shape
+    if shape is None or len(path) < 2 or np.prod(shape) != np.prod(np.shape(path)[1:]):
+        raise ValueError(f"A path of shape {np.shape(path)} does not fit observations {key!r} of shape {shape}.")
+    if not np.isfinite(path).all():
+        raise ValueError(f"The path for {key!r} holds values that are not finite; the demonstration or encoder is damaged.")

@@ -1,0 +1,176 @@
+"""Video files in and out."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import imageio.v3 as iio
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from encoders.video import read_video, resize, write_video
+
+
+def movie(count: int = 12, height: int = 48, width: int = 48) -> NDArray[np.uint8]:
+    # Smooth colours that move: what a lossy codec keeps closely.
+    y, x = np.mgrid[:height, :width] / max(height, width)
+    waves = [
+        np.stack([np.sin(3 * x + t / 4), np.cos(3 * y - t / 5), np.sin(2 * x * y + t / 6)], -1) for t in range(count)
+    ]
+    return np.round(127.5 + 120 * np.stack(waves)).astype(np.uint8)
+
+
+def by_ffmpeg(path: Path, *options: str, size: str = "48x32", seconds: float = 1.0) -> Path:
+    source = ["-f", "lavfi", "-i", f"testsrc=size={size}:rate=20:duration={seconds}"]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *source, *options, str(path)]
+    subprocess.run(command, check=True)
+    return path
+
+
+def test_a_video_comes_back_nearly_as_it_was_written(tmp_path: Path) -> None:
+    frames, path = movie(), tmp_path / "new" / "folder" / "a.mp4"
+    write_video(path, frames, 20)
+    back = read_video(path)
+    assert back.shape == frames.shape
+    assert back.dtype == np.uint8
+    difference = abs(back.astype(int) - frames)
+    assert difference.mean() < 4
+    # Frames keep their order: every one is nearest to itself.
+    distances = abs(back[:, None].astype(int) - frames[None]).mean(axis=(2, 3, 4))
+    assert distances.argmin(axis=1).tolist() == list(range(12))
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_frame_rate_is_the_one_asked_for(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", movie(), 20)
+    assert iio.immeta(tmp_path / "a.mp4", plugin="FFMPEG")["fps"] == 20.0
+
+
+def test_writing_replaces_an_older_video(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", movie(12), 20)
+    write_video(tmp_path / "a.mp4", movie(5), 20)
+    assert len(read_video(tmp_path / "a.mp4")) == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "size"), [("a.mp4", "48x32"), ("a.mkv", "64x48"), ("a.avi", "32x32"), ("a.gif", "33x21")]
+)
+def test_a_video_that_ffmpeg_wrote_is_read_in_any_container(tmp_path: Path, name: str, size: str) -> None:
+    width, height = map(int, size.split("x"))
+    frames = read_video(by_ffmpeg(tmp_path / name, size=size))
+    assert frames.shape == (20, height, width, 3)
+    assert frames.std() > 20
+
+
+def test_a_video_of_odd_sizes_is_read_as_it_is(tmp_path: Path) -> None:
+    path = by_ffmpeg(tmp_path / "odd.mp4", "-pix_fmt", "yuv444p", size="51x37")
+    assert read_video(path).shape == (20, 37, 51, 3)
+
+
+def test_a_video_that_imageio_wrote_directly_is_read(tmp_path: Path) -> None:
+    frames = movie(7, 32, 64)
+    iio.imwrite(tmp_path / "a.mp4", frames, plugin="FFMPEG", fps=10, macro_block_size=2)
+    back = read_video(tmp_path / "a.mp4")
+    assert back.shape == frames.shape
+    assert abs(back.astype(int) - frames).mean() < 12
+
+
+def test_a_missing_video_and_a_folder_are_named(tmp_path: Path) -> None:
+    for path in (tmp_path / "nothing.mp4", tmp_path):
+        with pytest.raises(ValueError, match=f"no video at {path}"):
+            read_video(path)
+
+
+def test_an_empty_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").touch()
+    with pytest.raises(ValueError, match=r"a\.mp4 is empty"):
+        read_video(tmp_path / "a.mp4")
+
+
+def test_a_text_file_called_mp4_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("this is no video\n" * 200)
+    with pytest.raises(ValueError, match=rf"{tmp_path}/a\.mp4 cannot be decoded"):
+        read_video(tmp_path / "a.mp4")
+
+
+def halved(path: Path) -> Path:
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+def test_the_first_half_of_a_written_video_is_named(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", movie(40), 20)
+    with pytest.raises(ValueError, match=rf"{tmp_path}/a\.mp4 cannot be decoded"):
+        read_video(halved(tmp_path / "a.mp4"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("a.mp4", ["-movflags", "+faststart"]), ("a.mkv", []), ("a.avi", [])],
+    ids=["mp4", "mkv", "avi"],
+)
+def test_the_first_half_of_a_video_that_starts_at_once_is_named(tmp_path: Path, name: str, options: list[str]) -> None:
+    whole = by_ffmpeg(tmp_path / name, *options, size="160x120", seconds=4.0)
+    assert len(read_video(whole)) == 80
+    with pytest.raises(ValueError, match=str(whole)):
+        read_video(halved(whole))
+
+
+def test_a_video_of_one_frame_is_named_unless_one_will_do(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", movie(1), 20)
+    with pytest.raises(ValueError, match=r"a\.mp4 has 1 frame\(s\); at least 2"):
+        read_video(tmp_path / "a.mp4")
+    assert len(read_video(tmp_path / "a.mp4", minimum=1)) == 1
+    write_video(tmp_path / "b.mp4", movie(2), 20)
+    assert len(read_video(tmp_path / "b.mp4")) == 2
+
+
+@pytest.mark.parametrize("folder", ["file/below", "file"])
+def test_a_folder_that_cannot_be_made_is_a_value_error(tmp_path: Path, folder: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="cannot be written"):
+        write_video(tmp_path / folder / "a.mp4", movie(2), 20)
+
+
+def test_a_folder_that_takes_no_files_is_a_value_error() -> None:
+    with pytest.raises(ValueError, match="cannot be written"):
+        write_video(Path("/proc/a.mp4"), movie(2), 20)
+
+
+@pytest.mark.parametrize(("height", "width"), [(20, 40), (40, 20), (21, 37), (20, 20)])
+def test_frames_are_cropped_around_their_centre(height: int, width: int) -> None:
+    # A white square in the middle of a black frame fills the whole crop.
+    side = min(height, width)
+    frames = np.zeros((2, height, width, 3), np.uint8)
+    top, left = (height - side) // 2, (width - side) // 2
+    frames[:, top : top + side, left : left + side] = 255
+    for size in (side, 8, 15, 50):
+        square = resize(frames, size)
+        assert square.shape == (2, size, size, 3)
+        assert square.dtype == np.uint8
+        assert square.min() == 255
+
+
+def test_scaling_keeps_directions_and_colours() -> None:
+    frames = np.zeros((1, 40, 60, 3), np.uint8)
+    frames[0, :20, :, 0] = 200
+    frames[0, :, 30:, 2] = 100
+    corners = resize(frames, 10)[0][[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.tolist() == [[200, 0, 0], [200, 0, 100], [0, 0, 0], [0, 0, 100]]
+
+
+def test_scaling_down_averages_instead_of_skipping() -> None:
+    stripes = np.zeros((1, 64, 64, 3), np.uint8)
+    stripes[:, :, ::2] = 200
+    assert abs(resize(stripes, 16)[:, :, 2:-2].astype(int) - 100).max() <= 3
+
+
+def test_resizing_leaves_the_frames_as_they_were() -> None:
+    frames = movie(2, 30, 40)
+    before = frames.copy()
+    resize(frames, 16)
+    np.testing.assert_array_equal(frames, before)
