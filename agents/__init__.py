@@ -1,0 +1,1 @@
+"""Stable-Baselines3 agents by name, and training that can be cut."""

@@ -45,23 +45,23 @@ _SEED_NETWORK = {"pi": [128, 128, 64], "vf": [128, 128, 64]}
 PRESETS: dict[str, Preset] = {
     "ppo": Preset(
         algorithm=PPO,
-        learning_rate=7e-4,
-        final_learning_rate=3.5e-5,
-        settings={"batch_size": 400, "n_epochs": 8, "gamma": 0.9, "gae_lambda": 0.95, "clip_range": 0.2},
-        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -1.0},
+        learning_rate=1.5e-3,
+        final_learning_rate=7.5e-5,
+        settings={"batch_size": 800, "n_epochs": 10, "gamma": 0.85, "gae_lambda": 0.95, "clip_range": 0.2},
+        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
     ),
     "a2c": Preset(
         algorithm=A2C,
         learning_rate=7e-4,
         final_learning_rate=3.5e-5,
-        settings={"gamma": 0.9, "gae_lambda": 0.95, "use_rms_prop": False},
-        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -1.0},
+        settings={"gamma": 0.85, "gae_lambda": 0.95, "use_rms_prop": False},
+        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
     ),
     "sac": Preset(
         algorithm=SAC,
         learning_rate=7e-4,
         final_learning_rate=7e-4,
-        settings={"batch_size": 256, "gamma": 0.9, "tau": 0.01, "buffer_size": 200_000, "learning_starts": 3_200},
+        settings={"batch_size": 256, "gamma": 0.85, "tau": 0.01, "buffer_size": 200_000, "learning_starts": 3_200},
         policy={"net_arch": [128, 128]},
     ),
 }
@@ -139,5 +139,7 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     try:
         agent.policy.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        raise ValueError(f"{folder / POLICY_FILE} does not fit the environment: {' '.join(str(error).split())}") from error
+        raise ValueError(
+            f"{folder / POLICY_FILE} does not fit the environment: {' '.join(str(error).split())}"
+        ) from error
     return agent

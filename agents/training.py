@@ -127,7 +127,7 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
     python_state = random.getstate()
     state = {
         "env_steps": agent.num_timesteps,
-        "updates": agent._n_updates,  # type: ignore[attr-defined]
+        "updates": agent._n_updates,
         "numpy_rng": numpy_state,
         "python_rng": [python_state[0], list(python_state[1]), python_state[2]],
         "action_rng": agent.action_space.np_random.bit_generator.state,
@@ -170,7 +170,7 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
     saved = torch.load(folder / f"{name}.pt", weights_only=True)
     agent.set_parameters(saved["parameters"], exact_match=True)
     agent.num_timesteps = state["env_steps"]
-    agent._n_updates = state["updates"]  # type: ignore[attr-defined]
+    agent._n_updates = state["updates"]
     if isinstance(agent, OffPolicyAlgorithm):
         replay = agent.replay_buffer
         assert replay is not None

@@ -20,7 +20,9 @@ def write_atomically(path: Path, content: bytes) -> None:
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     except OSError as error:
-        raise ValueError(f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder.") from error
+        raise ValueError(
+            f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder."
+        ) from error
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)
@@ -28,4 +30,6 @@ def write_atomically(path: Path, content: bytes) -> None:
         Path(temporary).replace(path)
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
-        raise ValueError(f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder.") from error
+        raise ValueError(
+            f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder."
+        ) from error

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from rich.progress import track
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -35,7 +34,7 @@ class FitConfig:
         patience: Validations without a new best loss after which training stops.
     """
 
-    steps: int = 900
+    steps: int = 1200
     learning_rate: float = 1e-3
     weight_decay: float = 1e-4
     validate_every: int = 100
@@ -95,9 +94,7 @@ def fit(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.steps + 1)
     rng = np.random.default_rng(seed)
     held_out_rng = np.random.default_rng([seed, 1])
-    held_out = [
-        sample_batch(validation, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)
-    ]
+    held_out = [sample_batch(validation, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)]
     state = _Progress()
     best = copy.deepcopy(encoder.state_dict())
     checkpoint = folder / "checkpoint"
@@ -109,7 +106,9 @@ def fit(
         encoder.train()
         result = encoder.loss(sample_batch(training, encoder.sampling, rng))
         if not torch.isfinite(result.loss):
-            raise ValueError(f"The {encoder.name} loss became {float(result.loss)} at step {state.step}; lower the learning rate.")
+            raise ValueError(
+                f"The {encoder.name} loss became {float(result.loss)} at step {state.step}; lower the learning rate."
+            )
         optimizer.zero_grad()
         result.loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -130,7 +129,7 @@ def fit(
                 break
     encoder.load_state_dict(best)
     encoder.eval()
-    encoder.distance_scale.fill_(distance_scale(encoder, validation, np.random.default_rng([seed, 2])))
+    encoder.distance_scale.fill_(distance_scale(encoder, validation))
     encoder.save(folder)
     return encoder
 
@@ -152,26 +151,18 @@ def check_clips(encoder: Encoder, clips: Clips, purpose: str) -> None:
             )
 
 
-def distance_scale(encoder: Encoder, clips: Clips, rng: np.random.Generator, pairs: int = 2000) -> float:
-    """Median embedding distance between two random frames of one video, over many videos.
+def distance_scale(encoder: Encoder, clips: Clips) -> float:
+    """Median embedding distance between two successive frames: what one moment of motion is worth.
 
     Args:
         encoder: A trained encoder.
         clips: Videos that it was not trained on.
-        rng: Source of the pairs.
-        pairs: Number of pairs in all.
 
     Returns:
         The distance that counts as 1 in a reward.
     """
-    distances: list[NDArray[Any]] = []
-    share = max(1, pairs // sum(len(video) for video in clips.videos))
-    for video in clips.videos:
-        for view in video:
-            embeddings = encoder.embed_video(view)
-            left, right = rng.integers(len(embeddings), size=(2, share))
-            distances.append(np.linalg.norm(embeddings[left] - embeddings[right], axis=1)[left != right])
-    return float(np.median(np.concatenate(distances)))
+    steps = [np.linalg.norm(np.diff(encoder.embed_video(view), axis=0), axis=1) for v in clips.videos for view in v]
+    return float(np.median(np.concatenate(steps)))
 
 
 @torch.no_grad()

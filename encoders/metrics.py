@@ -42,7 +42,9 @@ def sample_triplets(
         ValueError: If the video is too short to hold a negative.
     """
     if length < negative_range + 2:
-        raise ValueError(f"A video of {length} frames has no negatives beyond {negative_range} frames; use longer ones.")
+        raise ValueError(
+            f"A video of {length} frames has no negatives beyond {negative_range} frames; use longer ones."
+        )
     times = np.arange(length)
     anchors = [time for time in times if max(time, length - 1 - time) > negative_range]
     triplets = np.empty((count, 3), np.int64)
@@ -90,7 +92,9 @@ def rank_correlation(left: NDArray[np.floating], right: NDArray[np.floating]) ->
         ValueError: If the lengths differ, there are fewer than 3 values, or one is not finite.
     """
     if np.shape(left) != np.shape(right) or len(left) < 3:
-        raise ValueError(f"rank_correlation takes two samples of one length >= 3; got {np.shape(left)}, {np.shape(right)}.")
+        raise ValueError(
+            f"rank_correlation takes two samples of one length >= 3; got {np.shape(left)}, {np.shape(right)}."
+        )
     if not (np.isfinite(left).all() and np.isfinite(right).all()):
         raise ValueError("A value is not finite; the rank correlation is undefined.")
     if np.ptp(left) == 0 or np.ptp(right) == 0:

@@ -67,7 +67,7 @@ def load(folder: str | Path) -> Encoder:
         name = values.pop("encoder")
     except OSError as error:
         raise ValueError(f"{folder} is no encoder folder: {path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise ValueError(f"{path} is damaged: it is no JSON object with the key 'encoder'.") from error
     check_choice(f"encoder in {path}", name, _ENCODERS)
     config = build_config(_ENCODERS[name].Config, values, str(path))

@@ -6,10 +6,14 @@ import tempfile
 from pathlib import Path
 
 import imageio.v3 as iio
+import imageio_ffmpeg
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from numpy.typing import NDArray
+
+KEPT_SHARE = 2 / 3
+"""A video of which less than this share of the announced frames can be decoded is truncated."""
 
 
 def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
@@ -23,26 +27,22 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
     Raises:
         ValueError: If the file cannot be written.
     """
-    with tempfile.TemporaryDirectory(prefix=".video-", dir=_writable(path.parent)) as folder:
-        whole = Path(folder) / path.name
-        iio.imwrite(
-            whole,
-            frames,
-            plugin="FFMPEG",
-            fps=fps,
-            codec="libx264",
-            macro_block_size=2,
-            output_params=["-crf", "12", "-preset", "veryfast", "-threads", "1"],
-        )
-        whole.replace(path)
-
-
-def _writable(folder: Path) -> Path:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".video-", dir=path.parent) as folder:
+            whole = Path(folder) / path.name
+            iio.imwrite(
+                whole,
+                frames,
+                plugin="FFMPEG",
+                fps=fps,
+                codec="libx264",
+                macro_block_size=2,
+                output_params=["-crf", "12", "-preset", "veryfast", "-threads", "1"],
+            )
+            whole.replace(path)
     except OSError as error:
-        raise ValueError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
-    return folder
+        raise ValueError(f"{path} cannot be written: {error}. Free the disk or choose another folder.") from error
 
 
 def read_video(path: Path, minimum: int = 2) -> NDArray[np.uint8]:
@@ -62,14 +62,32 @@ def read_video(path: Path, minimum: int = 2) -> NDArray[np.uint8]:
         raise ValueError(f"There is no video at {path}; check the path.")
     if path.stat().st_size == 0:
         raise ValueError(f"The video {path} is empty (0 bytes); record or copy it again.")
-    try:
-        with iio.imopen(path, "r", plugin="FFMPEG") as file:
-            frames = np.stack(list(file.iter()))
-    except (OSError, ValueError, IndexError, RuntimeError, StopIteration) as error:
-        raise ValueError(f"The video {path} cannot be decoded: it is truncated or no video; copy it again.") from error
+    frames, expected = _decode(path)
+    # Half a file may decode without a word; the container still says how long the whole was. Sound may
+    # outlast the picture, so only a clear shortfall counts.
+    if len(frames) < KEPT_SHARE * expected:
+        raise ValueError(
+            f"The video {path} is truncated: {len(frames)} of {expected:.0f} frames can be decoded; copy it again."
+        )
     if len(frames) < minimum:
         raise ValueError(f"The video {path} has {len(frames)} frame(s); at least {minimum} are needed.")
     return frames
+
+
+def _decode(path: Path) -> tuple[NDArray[np.uint8], float]:
+    """All frames that ffmpeg can decode, and how many the container announces."""
+    reader = imageio_ffmpeg.read_frames(str(path))
+    try:
+        meta = next(reader)
+        width, height = meta["size"]
+        frames = [np.frombuffer(data, np.uint8).reshape(height, width, 3) for data in reader]
+    except (OSError, RuntimeError, ValueError, KeyError, StopIteration) as error:
+        raise ValueError(f"The video {path} cannot be decoded: it is truncated or no video; copy it again.") from error
+    finally:
+        reader.close()
+    if not frames:
+        raise ValueError(f"The video {path} has no frames; record or copy it again.")
+    return np.stack(frames), meta["fps"] * meta["duration"]
 
 
 def resize(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -34,7 +34,7 @@ def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.floa
     return (embeddings.reshape(batch, -1) / np.sqrt(views)).numpy()
 
 
-def embedding_space(space: gym.Space[Any], encoder: Encoder, demonstration: NDArray[np.float32]) -> spaces.Dict:
+def embedding_space(space: gym.Space[Any], encoder: Encoder, demonstration: NDArray[np.float32]) -> spaces.Space[Any]:
     """The observation space after ``pixels`` have become embeddings.
 
     Raises:
@@ -98,7 +98,8 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
         embedding = embed_pixels(self._encoder, observation["pixels"][None])[0]
         kept = {key: observation[key] for key in observation if key not in ("pixels", "goal")}
         target = self._demonstration[next_frame(self._time, len(self._demonstration))]
-        return {**kept, "embedding": embedding, "demonstration": target}
+        # A copy: whoever writes into an observation must not write into the demonstration.
+        return {**kept, "embedding": embedding, "demonstration": target.copy()}
 
 
 class VecEmbeddingObservation(VecEnvWrapper):
@@ -122,6 +123,7 @@ class VecEmbeddingObservation(VecEnvWrapper):
         space = embedding_space(venv.observation_space, encoder, demonstration)
         if keep_pixels:
             assert isinstance(venv.observation_space, spaces.Dict)
+            assert isinstance(space, spaces.Dict)
             space = spaces.Dict({**space.spaces, "pixels": venv.observation_space["pixels"]})
         super().__init__(venv, observation_space=space)
         self._encoder = encoder

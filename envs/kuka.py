@@ -19,7 +19,7 @@ CONTROLS = ("position", "velocity", "torque")
 CONTROL_SECONDS = 0.05
 """Time between two actions, seconds."""
 
-PHYSICS_STEPS = 6
+PHYSICS_STEPS = 4
 """Physics steps between two actions."""
 
 MAX_INCREMENT = 0.12
@@ -54,7 +54,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         - ``joint_positions``: (7,) float32, radians.
         - ``joint_velocities``: (7,) float32, radians a second.
         - ``goal``: (3,) float32, target position in the world's frame, metres.
-        - ``pixels``: (size, size, 3) uint8 RGB; (V, size, size, 3) for a tuple of V cameras; absent for ``camera=None``.
+        - ``pixels``: (size, size, 3) uint8 RGB; (V, size, size, 3) for a tuple of V cameras; absent without camera.
 
     Action: (7,) float32 in [-1, 1]. Under ``position`` control it is a joint increment of at most
     ``MAX_INCREMENT`` radians, under ``velocity`` a joint velocity of at most ``MAX_VELOCITY``
@@ -81,7 +81,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         ValueError: If an argument is not among the allowed values.
     """
 
-    metadata = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_SECONDS)}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_SECONDS)}  # noqa: RUF012 - Gymnasium's own declaration
 
     def __init__(
         self,
@@ -103,8 +103,8 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self.cameras = () if camera is None else (camera,) if isinstance(camera, str) else tuple(camera)
         for name in self.cameras:
             check_choice("camera", name, CAMERAS)
-        if isinstance(camera, tuple) and not camera:
-            raise ValueError("camera is an empty tuple; name at least one camera, or pass None for no pixels.")
+        if camera is not None and not self.cameras:
+            raise ValueError("camera is empty; name at least one camera, or pass None for no pixels.")
         if not 8 <= image_size <= 2048:
             raise ValueError(f"image_size is {image_size}; it must be from 8 to 2048 pixels.")
         if horizon < 1:
@@ -113,7 +113,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self.image_size = image_size
         self.horizon = horizon
         self.render_mode = render_mode
-        self._stacked = isinstance(camera, tuple)
+        self._stacked = camera is not None and not isinstance(camera, str)
         self._connect(robot, render_quality, look)
         self._steps = 0
         self._goal = np.zeros(3)
@@ -122,12 +122,12 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     def _connect(self, robot: str, render_quality: str, look: str) -> None:
         """Starts a physics client with the arm, the floor and the target in it."""
+        decimated = render_quality == "fast"
+        model = str(kuka_meshes.decimated_model(robot) if decimated else kuka_meshes.source_model(robot))
         client = pybullet.connect(pybullet.DIRECT)
         if client < 0:
             raise ValueError("pybullet has no physics client left (at most 1,024 a process); close some environments.")
         self.client: int | None = client
-        decimated = render_quality == "fast"
-        model = str(kuka_meshes.decimated_model(robot) if decimated else kuka_meshes.source_model(robot))
         pybullet.setGravity(0, 0, -9.81, physicsClientId=client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=CONTROL_SECONDS / PHYSICS_STEPS, deterministicOverlappingPairs=1, physicsClientId=client
@@ -150,7 +150,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self.scene.paint()
         self._target = self.scene.add_target() if self.look.target_visible else None
 
-    def _observation_space(self) -> spaces.Dict:
+    def _observation_space(self) -> spaces.Space[Any]:
         margin = 0.1  # a motor may overshoot the stop of a joint a little
         parts: dict[str, spaces.Space[Any]] = {
             "joint_positions": spaces.Box(
@@ -161,9 +161,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         }
         if self.cameras:
             shape = (self.image_size, self.image_size, 3)
-            parts["pixels"] = spaces.Box(
-                0, 255, (len(self.cameras), *shape) if self._stacked else shape, np.uint8
-            )
+            parts["pixels"] = spaces.Box(0, 255, (len(self.cameras), *shape) if self._stacked else shape, np.uint8)
         return spaces.Dict(parts)
 
     def reset(
@@ -202,10 +200,10 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         Raises:
             ValueError: If an action is not finite, or outside [-1, 1].
         """
-        action = np.asarray(action, dtype=np.float64)
-        if action.shape != (JOINTS,) or not np.all(np.abs(action) <= 1.0 + 1e-6):
-            raise ValueError(f"An action must be {JOINTS} finite numbers in [-1, 1]; got {action.tolist()}.")
-        self._actuate(action)
+        command = np.asarray(action, dtype=np.float64)
+        if command.shape != (JOINTS,) or not np.all(np.abs(command) <= 1.0 + 1e-6):
+            raise ValueError(f"An action must be {JOINTS} finite numbers in [-1, 1]; got {command.tolist()}.")
+        self._actuate(command)
         for _ in range(PHYSICS_STEPS):
             pybullet.stepSimulation(physicsClientId=self._open_client)
         self._steps += 1
@@ -216,7 +214,11 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         client, arm = self._open_client, self.arm
         if self.control == "torque":
             pybullet.setJointMotorControlArray(
-                arm, self.joints, pybullet.TORQUE_CONTROL, forces=(action * MAX_TORQUES).tolist(), physicsClientId=client
+                arm,
+                self.joints,
+                pybullet.TORQUE_CONTROL,
+                forces=(action * MAX_TORQUES).tolist(),
+                physicsClientId=client,
             )
             return
         forces = [MOTOR_FORCE] * JOINTS
@@ -326,7 +328,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self._open_client  # noqa: B018 - a closed environment is an error here, not a crash in C
         return self.scene.render(camera, size or self.image_size, self._steps * CONTROL_SECONDS)
 
-    def render(self) -> NDArray[np.uint8] | None:  # type: ignore[override]
+    def render(self) -> NDArray[np.uint8] | None:
         """The first camera's frame (``front`` where there is none), or None without a render mode."""
         if self.render_mode is None:
             gym.logger.warn("render() was called on KukaReach without a render_mode; pass render_mode='rgb_array'.")

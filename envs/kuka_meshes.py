@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -20,7 +19,7 @@ import trimesh
 MODELS = {"iiwa": "model.urdf", "iiwa_gripper": "kuka_with_gripper2.sdf"}
 """Robot name -> model file inside the ``kuka_iiwa`` folder of ``pybullet_data``."""
 
-FACES = 560
+FACES = 480
 """Faces of the seven links and the base together after decimation."""
 
 _LAYOUT = 1
@@ -71,11 +70,14 @@ def decimated_model(robot: str, faces: int = FACES, cache: Path | None = None) -
         ) from error
     try:
         _build(source, building, faces)
+        if _is_intact(folder):
+            # Another process was faster, and may be reading its meshes by now.
+            return folder / source.name
         if folder.exists():
             damaged = Path(tempfile.mkdtemp(prefix=f".{key}-damaged-", dir=root))
-            os.replace(folder, damaged / "old")
+            folder.replace(damaged / "old")
             shutil.rmtree(damaged)
-        os.replace(building, folder)
+        building.replace(folder)
     except OSError:
         # Another process finished the same build first; its folder is as good as ours.
         if not _is_intact(folder):
@@ -102,7 +104,7 @@ def _build(source: Path, folder: Path, faces: int) -> None:
 
 def _load(path: Path) -> trimesh.Trimesh:
     """A mesh with one vertex a position: seams between texture patches would stop the decimation."""
-    mesh = trimesh.load(path, force="mesh")
+    mesh = trimesh.load_mesh(path)
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     return mesh
 
@@ -111,8 +113,8 @@ def _is_intact(folder: Path) -> bool:
     """Whether every file that the manifest names is there and unchanged."""
     try:
         manifest = json.loads((folder / _MANIFEST).read_text())
-        return all(_digest(folder / name) == digest for name, digest in manifest.items())
-    except (OSError, json.JSONDecodeError):
+        return bool(manifest) and all(_digest(folder / name) == digest for name, digest in manifest.items())
+    except (OSError, ValueError, AttributeError):
         return False
 
 

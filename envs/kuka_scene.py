@@ -135,7 +135,9 @@ class Scene:
         )
         empty = depth.reshape(size, size) >= EMPTY
         # One 32-bit word a pixel: choosing words is several times faster than choosing channels.
-        words = np.where(empty, self._backdrop(camera, size, view), colours.reshape(size, size, 4).view(np.uint32)[:, :, 0])
+        words = np.where(
+            empty, self._backdrop(camera, size, view), colours.reshape(size, size, 4).view(np.uint32)[:, :, 0]
+        )
         return np.ascontiguousarray(words.view(np.uint8).reshape(size, size, 4)[:, :, :3])
 
     def paint(self) -> None:
@@ -168,9 +170,7 @@ class Scene:
 
     def _view_matrix(self, camera: Camera, seconds: float) -> tuple[float, ...]:
         if camera.on_wrist:
-            state = pybullet.getLinkState(
-                self.arm, self.hand, computeForwardKinematics=1, physicsClientId=self.client
-            )
+            state = pybullet.getLinkState(self.arm, self.hand, computeForwardKinematics=1, physicsClientId=self.client)
             position, orientation = state[4], state[5]
             rotation = np.asarray(pybullet.getMatrixFromQuaternion(orientation)).reshape(3, 3)
             eye = np.asarray(position) + rotation @ np.asarray(camera.eye)

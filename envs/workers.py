@@ -10,35 +10,37 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import CloudpickleWrapper, DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
 
-class _Group(DummyVecEnv):
-    """The environments of one worker."""
-
-    def reset_with(self, seeds: list[int | None], options: list[dict[str, Any]]) -> VecEnvObs:
-        """Resets with the seeds and options that the parent was given."""
-        self._seeds, self._options = seeds, options
-        return self.reset()
+def _as_it_is(venv: VecEnv) -> VecEnv:
+    return venv
 
 
-def _serve(remote: Connection, factories: CloudpickleWrapper) -> None:
+def _serve(remote: Connection, factories: CloudpickleWrapper, wrap: CloudpickleWrapper) -> None:
     """A worker: calls its group's methods by name until it is told to close."""
-    group = _Group(factories.var)
+    # Workers share the cores: one thread each, or their networks wait for one another.
+    torch.set_num_threads(1)
+    group = DummyVecEnv(factories.var)
+    venv: VecEnv = wrap.var(group)
     try:
         while (call := remote.recv()) is not None:
             method, arguments, keywords = call
             try:
-                answer = getattr(group, method)
+                if method == "reset":
+                    group._seeds, group._options = arguments
+                    arguments = ()
+                answer = getattr(venv, method)
                 remote.send(answer(*arguments, **keywords) if callable(answer) else answer)
             except (ValueError, AttributeError) as error:
                 remote.send(error)
     except (EOFError, KeyboardInterrupt):
         pass  # the parent has gone; so does the worker
     finally:
-        group.close()
+        venv.close()
         remote.close()
 
 
@@ -47,18 +49,28 @@ class WorkerVecEnv(VecEnv):
 
     ``SubprocVecEnv`` gives every environment a process. With more environments than cores that spends
     more on switching, and on starting Python, than on stepping; here each process has a share of them.
+    Vectorised wrappers can run inside the workers too, so that an encoder embeds the frames of a group
+    where they were drawn, in parallel, and no pixels cross between processes.
 
     Args:
         factories: One function an environment, as for ``SubprocVecEnv``.
         workers: Number of processes, at most the number of environments.
+        wrap: Wraps the environments of each worker; picklable.
 
     Raises:
         ValueError: If the number of workers is not from 1 to the number of environments.
     """
 
-    def __init__(self, factories: Sequence[Callable[[], gym.Env[Any, Any]]], workers: int) -> None:
+    def __init__(
+        self,
+        factories: Sequence[Callable[[], gym.Env[Any, Any]]],
+        workers: int,
+        wrap: Callable[[VecEnv], VecEnv] = _as_it_is,
+    ) -> None:
         if not 1 <= workers <= len(factories):
-            raise ValueError(f"workers is {workers}; it must be from 1 to the number of environments, {len(factories)}.")
+            raise ValueError(
+                f"workers is {workers}; it must be from 1 to the number of environments, {len(factories)}."
+            )
         context = mp.get_context("spawn")
         self._slices: list[slice] = []
         self._remotes: list[Connection] = []
@@ -66,7 +78,7 @@ class WorkerVecEnv(VecEnv):
         for share in np.array_split(np.arange(len(factories)), workers):
             here, there = context.Pipe()
             group = CloudpickleWrapper([factories[index] for index in share])
-            process = context.Process(target=_serve, args=(there, group), daemon=True)
+            process = context.Process(target=_serve, args=(there, group, CloudpickleWrapper(wrap)), daemon=True)
             process.start()
             there.close()
             self._slices.append(slice(int(share[0]), int(share[-1]) + 1))
@@ -77,7 +89,7 @@ class WorkerVecEnv(VecEnv):
 
     def _call(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> Any:
         self._remotes[worker].send((method, arguments, keywords))
-        return _answer(self._remotes[worker])
+        return _answers([self._remotes[worker]])[0]
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Sends every worker its share of the actions."""
@@ -86,8 +98,7 @@ class WorkerVecEnv(VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Collects what the workers observed, in the order of the environments."""
-        answers = [_answer(remote) for remote in self._remotes]
-        observations, rewards, dones, infos = zip(*answers, strict=True)
+        observations, rewards, dones, infos = zip(*_answers(self._remotes), strict=True)
         return (
             _joined(observations),
             np.concatenate(rewards),
@@ -98,8 +109,8 @@ class WorkerVecEnv(VecEnv):
     def reset(self) -> VecEnvObs:
         """Resets every environment with the seeds and options set before."""
         for remote, share in zip(self._remotes, self._slices, strict=True):
-            remote.send(("reset_with", (self._seeds[share], self._options[share]), {}))
-        observations = [_answer(remote) for remote in self._remotes]
+            remote.send(("reset", (self._seeds[share], self._options[share]), {}))
+        observations = _answers(self._remotes)
         self._reset_seeds()
         self._reset_options()
         return _joined(observations)
@@ -111,7 +122,7 @@ class WorkerVecEnv(VecEnv):
         self._closed = True
         for remote in self._remotes:
             # A worker that died has closed its end already.
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 remote.send(None)
         for process in self._processes:
             process.join()
@@ -130,7 +141,9 @@ class WorkerVecEnv(VecEnv):
         """Calls a method of every environment asked for."""
         return self._each("env_method", indices, method_name, *method_args, **method_kwargs)
 
-    def env_is_wrapped(self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None) -> list[bool]:
+    def env_is_wrapped(
+        self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: VecEnvIndices = None
+    ) -> list[bool]:
         """Whether each environment asked for is wrapped by a class."""
         return self._each("env_is_wrapped", indices, wrapper_class)
 
@@ -142,24 +155,27 @@ class WorkerVecEnv(VecEnv):
             local = [index - share.start for index in wanted if share.start <= index < share.stop]
             if local:
                 answer = self._call(worker, method, *arguments, indices=local, **keywords)
-                answers.update(zip((share.start + index for index in local), answer or [None] * len(local), strict=True))
+                answers.update(
+                    zip((share.start + index for index in local), answer or [None] * len(local), strict=True)
+                )
         return [answers[index] for index in wanted]
 
 
-def _answer(remote: Connection) -> Any:
-    """What a worker sends back; its error is raised here."""
+def _answers(remotes: Sequence[Connection]) -> list[Any]:
+    """What the workers send back; the first error is raised here, after all of them have answered."""
     try:
-        answer = remote.recv()
-    except EOFError as error:
+        answers = [remote.recv() for remote in remotes]
+    except (EOFError, ConnectionResetError) as error:
         raise ChildProcessError("A worker process with environments in it has died; see its message above.") from error
-    if isinstance(answer, (ValueError, AttributeError)):
-        raise answer
-    return answer
+    for answer in answers:
+        if isinstance(answer, (ValueError, AttributeError)):
+            raise answer
+    return answers
 
 
 def _joined(parts: Sequence[VecEnvObs]) -> VecEnvObs:
     """Observations of all groups in one array, or one array a key."""
     first = parts[0]
     if isinstance(first, dict):
-        return {key: np.concatenate([part[key] for part in parts]) for key in first}  # type: ignore[index, call-overload]
+        return {key: np.concatenate([part[key] for part in parts]) for key in first}  # type: ignore[call-overload]
     return np.concatenate(parts)  # type: ignore[arg-type]

@@ -70,7 +70,10 @@ def side_by_side(
         pictures.append(panel.imshow(frames[0]))
         panel.set(title=title, xticks=[], yticks=[])
     right.set(
-        xlim=(0, len(distances) - 1), ylim=(0, float(distances.max()) * 1.1 + 1e-6), xlabel="step", title="embedding distance"
+        xlim=(0, len(distances) - 1),
+        ylim=(0, float(distances.max()) * 1.1 + 1e-6),
+        xlabel="step",
+        title="embedding distance",
     )
     right.grid(alpha=0.3)
     (line,) = right.plot([], [], color="#D55E00")

@@ -29,6 +29,10 @@ REWARDS = ("tcn_huber", "oracle", "pixels", "random")
 """The reward on embeddings, and its controls: true joint distance, raw pixel distance, an untrained encoder."""
 
 
+ORACLE_SCALE = 0.3
+"""Joint distance that counts as 1 in the oracle's reward, radians over all seven joints."""
+
+
 @dataclass(frozen=True)
 class Demonstration:
     """What is to be imitated.
@@ -138,11 +142,11 @@ def make_goal(demonstration: Demonstration, encoder: Encoder, horizon: int) -> G
 
 @dataclass(frozen=True)
 class Scales:
-    """The distance that counts as 1 in every reward: the median between random frames of one video.
+    """The distance that counts as 1 in every reward.
 
     Attributes:
-        embedding: In the encoder's units.
-        pixels: Root of the summed squared differences of pixel values.
+        embedding: Median between successive frames, in the encoder's units.
+        pixels: Median between successive frames, root of the summed squared differences of pixel values.
         joints: Root of the summed squared differences of joint angles, radians.
     """
 
@@ -151,29 +155,18 @@ class Scales:
     joints: float
 
 
-def measure_scales(
-    encoder: Encoder, clips: Clips, truths: list[Truth], rng: np.random.Generator
-) -> Scales:
+def measure_scales(encoder: Encoder, clips: Clips) -> Scales:
     """Measures the scales of the control rewards as ``fit`` measured the encoder's.
 
     Args:
         encoder: A fitted encoder.
         clips: Validation videos.
-        truths: What happened in them.
-        rng: Source of the pairs.
     """
-    pixels, joints = [], []
-    for video, truth in zip(clips.videos, truths, strict=True):
-        left, right = rng.integers(video.shape[1], size=(2, 40))
-        gaps = video[:, left].astype(np.float64) - video[:, right]
-        pixels.append(np.sqrt(np.square(gaps).sum(axis=(0, 2, 3, 4)))[left != right])
-        joints.append(
-            np.linalg.norm(truth.joint_positions[left] - truth.joint_positions[right], axis=1)[left != right]
-        )
+    pixels = [np.sqrt(np.square(np.diff(v.astype(np.float32), axis=1)).sum(axis=(0, 2, 3, 4))) for v in clips.videos]
     return Scales(
         embedding=float(encoder.distance_scale),
         pixels=float(np.median(np.concatenate(pixels))),
-        joints=float(np.median(np.concatenate(joints))),
+        joints=ORACLE_SCALE,
     )
 
 
@@ -211,12 +204,12 @@ def make_learner(
     envs: int,
     workers: int,
 ) -> VecEnv:
-    """The vectorised world of the learner: workers, then embeddings, then the reward.
+    """The vectorised world of the learner: workers, and in each of them embeddings, then the reward.
 
     Args:
         config: The scene.
         goal: What to imitate.
-        encoder: Frozen; its one forward pass a step serves observation and reward.
+        encoder: Frozen; its one forward pass a step in each worker serves observation and reward.
         reward: One of ``REWARDS``.
         huber: Coefficients of every reward.
         scales: The distances that count as 1.
@@ -228,16 +221,34 @@ def make_learner(
     """
     horizon = len(goal.embeddings) - 1
     if reward == "oracle" and goal.joints is None:
-        raise ValueError("reward 'oracle' needs the true joint angles, and there are none beside this video; use 'tcn_huber'.")
-    factory = partial(_learner, config, goal, huber, scales, horizon)
-    venv: VecEnv = WorkerVecEnv([factory] * envs, workers)
+        raise ValueError(
+            "reward 'oracle' needs the true joint angles, and there are none beside this video; use 'tcn_huber'."
+        )
+    return WorkerVecEnv(
+        [partial(_learner, config, goal, huber, scales, horizon)] * envs,
+        workers,
+        partial(
+            _embed_and_reward,
+            config=config,
+            goal=goal,
+            encoder=encoder.frozen(),
+            reward=reward,
+            huber=huber,
+            scales=scales,
+        ),
+    )
+
+
+def _embed_and_reward(
+    venv: VecEnv, config: RecordConfig, goal: Goal, encoder: Encoder, reward: str, huber: HuberConfig, scales: Scales
+) -> VecEnv:
+    """Embeddings, then the reward, around the environments of one worker."""
     venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels=reward == "pixels")
     if reward == "oracle":
         return venv
     if reward == "pixels":
         pixels = goal.pixels if len(config.cameras) > 1 else goal.pixels[:, 0]
-        venv = VecTrackingReward(venv, "pixels", pixels, huber, scales.pixels)
-        return VecDropObservation(venv, "pixels")
+        return VecDropObservation(VecTrackingReward(venv, "pixels", pixels, huber, scales.pixels), "pixels")
     return VecTrackingReward(venv, "embedding", goal.embeddings, huber, scales.embedding)
 
 
@@ -285,7 +296,7 @@ def evaluate(
         observation, _ = env.reset(seed=seed + episode)
         own_links, own_joints = [arm.link_positions()], [arm.joint_positions()]
         for step in range(horizon):
-            action, _ = agent.predict(observation, deterministic=True)  # type: ignore[arg-type]
+            action, _ = agent.predict(observation, deterministic=True)
             observation, *_ = env.step(action)
             own_links.append(arm.link_positions())
             own_joints.append(arm.joint_positions())

@@ -59,6 +59,9 @@ from rewards.huber import HuberConfig
 
 TRIPLETS_A_VIDEO = 100
 TRIPLET_MARGIN = 2.0
+FIT_THREADS = 2
+"""Threads of the encoder's training, when no environments run beside it."""
+
 POSITIVE_RANGE = 3
 NEGATIVE_RANGE = 10
 """The seed's ranges of 10 and 30 frames, at 20 instead of 60 frames a second."""
@@ -95,7 +98,7 @@ class ImitateConfig:
     seeds: tuple[int, ...] = (0,)
     demo_seed: int = 0
     demo: tuple[Path, ...] = ()
-    steps: int = 80_000
+    steps: int = 48_000
     horizon: int = 50
     out: Path = Path("runs/imitate_kuka")
     resume: bool = False
@@ -123,7 +126,9 @@ class ImitateConfig:
         if not 1 <= self.workers <= self.envs:
             raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
         if self.steps < self.envs * self.horizon:
-            raise ValueError(f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}.")
+            raise ValueError(
+                f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}."
+            )
 
     @property
     def variant(self) -> str:
@@ -149,7 +154,7 @@ class ImitateConfig:
 
     def encoder_folder(self, seed: int) -> Path:
         """Where encoders of this configuration are shared by all runs of a seed."""
-        content = {"record": asdict(self.record), "fit": asdict(self.fit), "name": self.encoder}
+        content: dict[str, Any] = {"record": asdict(self.record), "fit": asdict(self.fit), "name": self.encoder}
         if self.reward == "random":
             content["untrained"] = True
         return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
@@ -220,8 +225,8 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
         result: dict[str, Any] = json.loads((folder / "result.json").read_text())
         if result["status"] == "completed":
             return result
-    # Two threads are all that networks this small can use, and a fixed number gives the same sums every time.
-    torch.set_num_threads(2)
+    # A fixed number of threads gives the same sums every time.
+    torch.set_num_threads(FIT_THREADS)
     watch = Stopwatch(folder / "stages.json")
     console.rule(f"{config.variant}, seed {seed}")
     try:
@@ -245,13 +250,14 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
     with watch.stage("audit"):
         held_out = load_clips(config.recordings_folder, record.names["heldout"], record.cameras, record.image_size)
         validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
-        scales = measure_scales(encoder, validation, _truths(config, record.validating), np.random.default_rng(seed))
+        scales = measure_scales(encoder, validation)
         triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
         audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
         write_atomically(folder / "audit.json", json.dumps({**asdict(audit), **triplets}, indent=2).encode())
         console.print(
             f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}, "
-            f"triplets {triplets['triplet_accuracy_margin']:.1%} with margin, {triplets['triplet_accuracy']:.1%} without"
+            f"triplets {triplets['triplet_accuracy_margin']:.1%} with margin, "
+            f"{triplets['triplet_accuracy']:.1%} without"
         )
         if audit.warning is not None:
             console.print(f"  [bold yellow]warning:[/] {audit.warning}")
@@ -309,7 +315,7 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
     if config.reward == "random":
         encoder.eval()
-        encoder.distance_scale.fill_(distance_scale(encoder, validation, np.random.default_rng([seed, 2])))
+        encoder.distance_scale.fill_(distance_scale(encoder, validation))
         encoder.save(folder)
         return encoder
     training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
@@ -333,7 +339,8 @@ def judge_triplets(encoder: Encoder, clips: Clips, rng: np.random.Generator) -> 
     scores = []
     for video in clips.videos:
         triplets = sample_triplets(video.shape[1], TRIPLETS_A_VIDEO, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
-        scores.append(triplet_accuracy(encoder.embed_video(video[0]), triplets, TRIPLET_MARGIN))
+        embeddings = embed_pixels(encoder, np.swapaxes(video, 0, 1))
+        scores.append(triplet_accuracy(embeddings, triplets, TRIPLET_MARGIN))
     return {
         "triplet_accuracy_margin": float(np.mean([score.margin for score in scores])),
         "triplet_accuracy": float(np.mean([score.plain for score in scores])),
@@ -349,14 +356,21 @@ def judge_reward(
     videos = [np.swapaxes(video, 0, 1) for video in held_out.videos + play.videos]
     if config.reward == "oracle":
         return audit_reward(
-            [truth.joint_positions for truth in truths], [truth.link_positions for truth in truths],
-            config.huber, scales.joints, rng,
+            [truth.joint_positions for truth in truths],
+            [truth.link_positions for truth in truths],
+            config.huber,
+            scales.joints,
+            rng,
         )
     if config.reward == "pixels":
         # Every third frame: pairs of raw frames are large.
         return audit_reward(
             [video[::3].reshape(len(video[::3]), -1) for video in videos],
-            [truth.link_positions[::3] for truth in truths], config.huber, scales.pixels, rng, pairs=1000,
+            [truth.link_positions[::3] for truth in truths],
+            config.huber,
+            scales.pixels,
+            rng,
+            pairs=1000,
         )
     embeddings = [embed_pixels(encoder, video) for video in videos]
     return audit_reward(embeddings, [truth.link_positions for truth in truths], config.huber, scales.embedding, rng)
@@ -366,14 +380,20 @@ def train(
     config: ImitateConfig, seed: int, folder: Path, goal: Goal, encoder: Encoder, scales: Scales
 ) -> BaseAlgorithm:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
-    venv = make_learner(
-        config.record, goal, encoder, config.reward, config.huber, scales, config.envs, config.workers
-    )
+    # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
+    torch.set_num_threads(1)
+    venv = make_learner(config.record, goal, encoder, config.reward, config.huber, scales, config.envs, config.workers)
     agent = factory.make(config.algo, venv, config.horizon, seed)
     restore_checkpoint(agent, folder / "checkpoint")
     if agent.num_timesteps < config.steps:
         agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-        columns = (TextColumn("  training"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[returns]}"), TimeRemainingColumn())
+        columns = (
+            TextColumn("  training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[returns]}"),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=console, transient=True) as progress:
             bar = progress.add_task("train", total=config.steps, completed=agent.num_timesteps, returns="")
 
@@ -391,9 +411,7 @@ def train(
     return agent
 
 
-def _show(
-    config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any
-) -> None:
+def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any) -> None:
     """The side-by-side video: the demonstration, resampled to the horizon, and the robot, drawn large."""
     record = config.record
     indices = np.round(np.linspace(0, len(demonstration.frames) - 1, config.horizon + 1)).astype(int)
@@ -406,7 +424,18 @@ def _show(
 def results_table(results: list[dict[str, Any]]) -> Table:
     """The table that ends a run."""
     table = Table(title="Imitation, deterministic policy, 10 episodes")
-    columns = ("seed", "encoder", "algo", "reward", "link error", "standing still", "share", "joint error", "audit", "steps/s")
+    columns = (
+        "seed",
+        "encoder",
+        "algo",
+        "reward",
+        "link error",
+        "standing still",
+        "share",
+        "joint error",
+        "audit",
+        "steps/s",
+    )
     for column in columns:
         table.add_column(column, justify="right")
     for result in results:

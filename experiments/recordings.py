@@ -60,7 +60,7 @@ class RecordConfig:
     validation: int = 20
     demo_frames: int = 51
     play_frames: int = 150
-    cameras: tuple[str, ...] = ("front",)
+    cameras: tuple[str, ...] = ("front", "side")
     image_size: int = 64
     robot: str = "iiwa"
     look: str = "bare"
@@ -145,10 +145,8 @@ def joint_path(env: KukaReach, kind: str, frames: int, rng: np.random.Generator)
         amplitude = rng.uniform(0.2, 0.7)
         noise = smooth_noise(rng, frames, JOINTS, period=rng.uniform(8, 25), amplitude=amplitude)
         moving = rng.choice(JOINTS, rng.integers(1, 3), replace=False)
-        if rng.random() < STRAY_SHARE:
-            path = path + 0.7 * noise
-        else:
-            path = start + noise * np.isin(np.arange(JOINTS), moving)
+        strays = rng.random() < STRAY_SHARE
+        path = path + 0.7 * noise if strays else start + noise * np.isin(np.arange(JOINTS), moving)
     return np.clip(path, env.joint_lower, env.joint_upper)
 
 

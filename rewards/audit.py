@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,8 +44,8 @@ class RewardAudit:
 
 
 def audit_reward(
-    embeddings: list[NDArray[np.floating]],
-    states: list[NDArray[np.floating]],
+    embeddings: Sequence[NDArray[np.floating | np.integer]],
+    states: Sequence[NDArray[np.floating]],
     config: HuberConfig,
     scale: float,
     rng: np.random.Generator,

@@ -32,8 +32,8 @@ class HuberConfig:
 
 
 def huber_reward(
-    own: NDArray[np.floating],
-    target: NDArray[np.floating],
+    own: NDArray[np.floating | np.integer],
+    target: NDArray[np.floating | np.integer],
     config: HuberConfig,
     scale: float = 1.0,
 ) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def resample(sequence: NDArray[np.floating], length: int) -> NDArray[np.float64]:
+def resample(sequence: NDArray[np.floating | np.integer], length: int) -> NDArray[np.float64]:
     """A sequence of any length spread over another, linear in between, ends kept.
 
     Args:

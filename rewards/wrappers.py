@@ -33,12 +33,17 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
     """
 
     def __init__(
-        self, env: gym.Env[Observation, NDArray[np.float32]], key: str, path: NDArray[np.floating], config: HuberConfig, scale: float
+        self,
+        env: gym.Env[Observation, NDArray[np.float32]],
+        key: str,
+        path: NDArray[np.floating],
+        config: HuberConfig,
+        scale: float,
     ) -> None:
         super().__init__(env)
         check_path(env.observation_space, key, path)
         self._key = key
-        self._path = np.asarray(path, np.float64)
+        self._path = np.asarray(path, np.float64).reshape(len(path), -1)
         self._config = config
         self._scale = scale
         self._time = 0
@@ -54,7 +59,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         """Steps the environment; the reward compares what it then observes with the path."""
         observation, _, terminated, truncated, info = self.env.step(action)
         self._time = min(self._time + 1, len(self._path) - 1)
-        own = np.asarray(observation[self._key], np.float64)
+        own = np.asarray(observation[self._key], np.float64).ravel()
         reward = huber_reward(own, self._path[self._time], self._config, self._scale)
         return observation, float(reward), terminated, truncated, info
 
@@ -122,4 +127,6 @@ def check_path(space: gym.Space[Any], key: str, path: NDArray[np.floating]) -> N
     if shape is None or len(path) < 2 or np.prod(shape) != np.prod(np.shape(path)[1:]):
         raise ValueError(f"A path of shape {np.shape(path)} does not fit observations {key!r} of shape {shape}.")
     if not np.isfinite(path).all():
-        raise ValueError(f"The path for {key!r} holds values that are not finite; the demonstration or encoder is damaged.")
+        raise ValueError(
+            f"The path for {key!r} holds values that are not finite; the demonstration or encoder is damaged."
+        )

@@ -26,7 +26,7 @@ def saved(encoder: Encoder, tmp_path: Path) -> Path:
 
 
 def refusal(folder: Path) -> str:
-    with pytest.raises(ValueError, match=".") as caught:
+    with pytest.raises(ValueError, match=r".") as caught:
         load(folder)
     message = str(caught.value)
     assert "\n" not in message

@@ -17,10 +17,9 @@ from encoders.video import read_video, resize, write_video
 def movie(count: int = 12, height: int = 48, width: int = 48) -> NDArray[np.uint8]:
     # Smooth colours that move: what a lossy codec keeps closely.
     y, x = np.mgrid[:height, :width] / max(height, width)
-    waves = [
-        np.stack([np.sin(3 * x + t / 4), np.cos(3 * y - t / 5), np.sin(2 * x * y + t / 6)], -1) for t in range(count)
-    ]
-    return np.round(127.5 + 120 * np.stack(waves)).astype(np.uint8)
+    t = np.arange(count)[:, None, None]
+    waves = np.stack([np.sin(3 * x + t / 4), np.cos(3 * y - t / 5), np.sin(2 * x * y + t / 6)], axis=-1)
+    return np.round(127.5 + 120 * waves).astype(np.uint8)
 
 
 def by_ffmpeg(path: Path, *options: str, size: str = "48x32", seconds: float = 1.0) -> Path:
@@ -56,7 +55,8 @@ def test_writing_replaces_an_older_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("a.mp4", "48x32"), ("a.mkv", "64x48"), ("a.avi", "32x32"), ("a.gif", "33x21")]
+    ("name", "size"),
+    [("a.mp4", "48x32"), ("a.MOV", "32x48"), ("a.mkv", "64x48"), ("a.avi", "32x32"), ("a.m4v", "48x32")],
 )
 def test_a_video_that_ffmpeg_wrote_is_read_in_any_container(tmp_path: Path, name: str, size: str) -> None:
     width, height = map(int, size.split("x"))
@@ -109,9 +109,7 @@ def test_the_first_half_of_a_written_video_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
-    [("a.mp4", ["-movflags", "+faststart"]), ("a.mkv", []), ("a.avi", [])],
-    ids=["mp4", "mkv", "avi"],
+    ("name", "options"), [("a.mp4", ["-movflags", "+faststart"]), ("a.mkv", [])], ids=["mp4", "mkv"]
 )
 def test_the_first_half_of_a_video_that_starts_at_once_is_named(tmp_path: Path, name: str, options: list[str]) -> None:
     whole = by_ffmpeg(tmp_path / name, *options, size="160x120", seconds=4.0)
@@ -165,7 +163,7 @@ def test_scaling_keeps_directions_and_colours() -> None:
 
 def test_scaling_down_averages_instead_of_skipping() -> None:
     stripes = np.zeros((1, 64, 64, 3), np.uint8)
-    stripes[:, :, ::2] = 200
+    stripes[:, :, ::4] = stripes[:, :, 3::4] = 200
     assert abs(resize(stripes, 16)[:, :, 2:-2].astype(int) - 100).max() <= 3
 
 

@@ -1,0 +1,126 @@
+"""The table of many imitation runs: interquartile means over demonstrations and seeds, with intervals."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import sys
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tyro
+from numpy.typing import NDArray
+from rich.console import Console
+from scipy.stats import bootstrap, trim_mean
+
+from encoders.files import write_atomically
+
+COLUMNS = (
+    "encoder",
+    "algo",
+    "reward",
+    "demo_seed",
+    "seed",
+    "env_steps",
+    "link_error_m",
+    "final_link_error_m",
+    "joint_error_rad",
+    "final_joint_error_rad",
+    "stay_still_link_error_m",
+    "triplet_accuracy_margin",
+    "triplet_accuracy",
+    "reward_rank_correlation",
+    "env_steps_per_second",
+)
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """Where the runs are and where the table goes.
+
+    Attributes:
+        runs: Folder that ``imitate_kuka.py`` wrote into.
+        csv: File of one row a run; read if there are no runs, so that the table can be made from it again.
+    """
+
+    runs: Path = Path("runs/imitate_kuka")
+    csv: Path = Path("experiments/results/imitate_kuka.csv")
+
+
+def collect(runs: Path) -> list[dict[str, Any]]:
+    """The completed runs below a folder, one row each, in order."""
+    rows = []
+    for path in sorted(runs.glob("*/seed_*/result.json")):
+        result = json.loads(path.read_text())
+        if result["status"] == "completed" and result["demo_seed"] is not None:
+            rows.append({column: result[column] for column in COLUMNS})
+    return sorted(rows, key=lambda row: (row["reward"], row["demo_seed"], row["seed"]))
+
+
+def iqm(values: NDArray[np.float64], axis: int = -1) -> Any:
+    """Interquartile mean: the mean of the middle half."""
+    return trim_mean(values, 0.25, axis=axis)
+
+
+def interval(values: list[float]) -> tuple[float, float, float]:
+    """Interquartile mean with its 95% percentile-bootstrap interval: (mean, low, high)."""
+    sample = np.array(values)
+    if len(sample) < 2:
+        return float(iqm(sample)), float("nan"), float("nan")
+    result = bootstrap(
+        (sample,), iqm, n_resamples=5000, method="percentile", rng=np.random.default_rng(0), vectorized=True
+    )
+    return float(iqm(sample)), float(result.confidence_interval.low), float(result.confidence_interval.high)
+
+
+def table(rows: list[dict[str, Any]]) -> str:
+    """The table in Markdown, one row a reward."""
+    groups = defaultdict(list)
+    for row in rows:
+        groups[row["encoder"], row["algo"], row["reward"]].append({k: row[k] for k in row})
+    lines = [
+        "| encoder | agent | reward | runs | link error, cm | share of standing still | joint error, rad | audit |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (encoder, algo, reward), members in sorted(groups.items(), key=lambda item: item[0]):
+        link = interval([100 * float(row["link_error_m"]) for row in members])
+        share = interval([float(row["link_error_m"]) / float(row["stay_still_link_error_m"]) for row in members])
+        joint = interval([float(row["joint_error_rad"]) for row in members])
+        audit = np.mean([float(row["reward_rank_correlation"]) for row in members])
+        demos = len({row["demo_seed"] for row in members})
+        seeds = len({row["seed"] for row in members})
+        lines.append(
+            f"| {encoder} | {algo} | {reward} | {len(members)} ({demos} demonstrations x {seeds} seeds) "
+            f"| {link[0]:.2f} [{link[1]:.2f}, {link[2]:.2f}] | {share[0]:.3f} [{share[1]:.3f}, {share[2]:.3f}] "
+            f"| {joint[0]:.3f} [{joint[1]:.3f}, {joint[2]:.3f}] | {audit:.2f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Collects the runs into the CSV file, or reads it, and prints the table."""
+    config = tyro.cli(TableConfig, description=__doc__)
+    rows = collect(config.runs)
+    if rows:
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        config.csv.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(config.csv, text.getvalue().encode())
+    elif config.csv.exists():
+        with config.csv.open() as file:
+            rows = list(csv.DictReader(file))
+    else:
+        Console(stderr=True).print(f"error: there are no completed runs in {config.runs} and no {config.csv}.")
+        return 2
+    sys.stdout.write(table(rows) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

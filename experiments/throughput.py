@@ -1,0 +1,184 @@
+"""How fast it is: the renderer against the usual call, and the whole loop with the share of each part."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pybullet
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+from skimage.metrics import structural_similarity
+
+import encoders
+from agents import factory
+from encoders.files import write_atomically
+from envs.embedding import embed_pixels
+from envs.kuka import KukaReach
+from envs.kuka_scene import CAMERAS, FAR, NEAR
+from experiments.imitation import Demonstration, Scales, film, make_goal, make_learner
+from experiments.motions import minimum_jerk
+from experiments.recordings import RecordConfig, make_env
+from rewards.huber import HuberConfig, huber_reward
+
+
+@dataclass(frozen=True)
+class ThroughputConfig:
+    """What is timed.
+
+    Attributes:
+        cameras: Cameras of the loop.
+        image_size: Width and height of the loop's frames, pixels.
+        encoder: Registered name of the encoder, untrained: training does not change its speed.
+        algo: The agent.
+        envs: Environments stepped together.
+        workers: Processes that they are spread over.
+        updates: Updates of the loop that are timed.
+        poses: Poses that are rendered to time and compare the renderers.
+        out: JSON file of the figures, or None.
+    """
+
+    cameras: tuple[str, ...] = ("front", "side")
+    image_size: int = 64
+    encoder: str = "tcn"
+    algo: str = "ppo"
+    envs: int = 32
+    workers: int = 2
+    updates: int = 10
+    poses: int = 200
+    out: Path | None = None
+
+
+def seconds_each(call: Callable[[], Any], times: int) -> float:
+    """Mean time of a call, after one to warm up."""
+    call()
+    started = time.perf_counter()
+    for _ in range(times):
+        call()
+    return (time.perf_counter() - started) / times
+
+
+def renderers(poses: int, size: int = 84) -> dict[str, float]:
+    """Frames a second of the usual call and of ours at the same poses, in turns, and how alike they look.
+
+    The usual call is ``getCameraImage`` on the unmodified model with the shadow on.
+    """
+    rng = np.random.default_rng(0)
+    reference = KukaReach(camera=None, look="bare", render_quality="reference")
+    fast = KukaReach(camera=None, look="bare")
+    reference.reset(seed=0)
+    fast.reset(seed=0)
+    camera = CAMERAS["front"]
+    view = pybullet.computeViewMatrix(camera.eye, camera.target, (0, 0, 1))
+    projection = pybullet.computeProjectionMatrixFOV(camera.field_of_view, 1.0, NEAR, FAR)
+    spent = {"usual": 0.0, "fast": 0.0}
+    likeness = []
+    fast.np_random = rng
+    for _ in range(poses):
+        pose = fast.random_pose()
+        fast.set_pose(pose)
+        reference.set_pose(pose)
+        started = time.perf_counter()
+        pybullet.getCameraImage(
+            size,
+            size,
+            view,
+            projection,
+            shadow=1,
+            renderer=pybullet.ER_TINY_RENDERER,
+            physicsClientId=reference.client,
+        )
+        between = time.perf_counter()
+        ours = fast.frame("front", size)
+        spent["fast"] += time.perf_counter() - between
+        spent["usual"] += between - started
+        likeness.append(structural_similarity(ours, reference.frame("front", size), channel_axis=2))
+    reference.close()
+    fast.close()
+    return {
+        "usual_frames_per_second": poses / spent["usual"],
+        "fast_frames_per_second": poses / spent["fast"],
+        "speedup": spent["usual"] / spent["fast"],
+        "structural_similarity": float(np.mean(likeness)),
+    }
+
+
+def loop(config: ThroughputConfig) -> dict[str, Any]:
+    """Steps a second of the whole loop, and what each part costs alone."""
+    horizon = 50
+    record = RecordConfig(cameras=config.cameras, image_size=config.image_size)
+    env = make_env(record, config.cameras, horizon)
+    env.reset(seed=0)
+    path = minimum_jerk(env.random_pose(), env.random_pose(), horizon + 1)
+    frames = np.stack([film(env, path, camera, config.image_size) for camera in config.cameras], axis=1)
+    torch.manual_seed(0)
+    encoder = encoders.make(config.encoder, image_size=config.image_size, channels=3).eval()
+    encoder.distance_scale.fill_(1.0)
+    goal = make_goal(Demonstration(frames, path[0], None), encoder, horizon)
+    frozen = encoder.frozen()
+    torch.set_num_threads(1)
+    group = frames[: config.envs // config.workers]
+    embeddings = embed_pixels(frozen, group)
+    action = np.zeros(7, np.float32)
+    bare = make_env(record, None, horizon)
+    bare.reset(seed=0)
+    alone = {
+        "physics": seconds_each(lambda: bare.step(action), 500),
+        "render": seconds_each(lambda: [env.frame(camera) for camera in config.cameras], 300),
+        "embed": seconds_each(lambda: embed_pixels(frozen, group), 30) / len(group),
+        "reward": seconds_each(lambda: huber_reward(embeddings, embeddings, HuberConfig()), 300) / len(group),
+    }
+    env.close()
+    bare.close()
+    venv = make_learner(
+        record, goal, encoder, "tcn_huber", HuberConfig(), Scales(1.0, 1.0, 1.0), config.envs, config.workers
+    )
+    agent = factory.make(config.algo, venv, horizon, seed=0)
+    batch = config.envs * horizon
+    agent.learn(batch)
+    started = time.perf_counter()
+    agent.learn(batch * config.updates)
+    whole = (time.perf_counter() - started) / (batch * config.updates)
+    update = seconds_each(agent.train, 3) / batch if config.algo == "ppo" else float("nan")  # type: ignore[attr-defined]
+    venv.close()
+    # Work in the workers happens side by side; its cost to the whole is its share of one worker.
+    shares = {name: value / config.workers for name, value in alone.items()} | {"update": update}
+    shares["rest"] = whole - sum(value for value in shares.values() if np.isfinite(value))
+    return {"env_steps_per_second": 1 / whole, "share": {name: value / whole for name, value in shares.items()}}
+
+
+def main() -> int:
+    """Times everything and prints it."""
+    console = Console()
+    try:
+        config = tyro.cli(ThroughputConfig, description=__doc__)
+        figures: dict[str, Any] = {"render": renderers(config.poses), "loop": loop(config)}
+    except ValueError as error:
+        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
+        return 2
+    render = figures["render"]
+    console.print(
+        f"84 px: usual call {render['usual_frames_per_second']:,.0f} frames/s, "
+        f"ours {render['fast_frames_per_second']:,.0f} ({render['speedup']:.1f}x), "
+        f"structural similarity {render['structural_similarity']:.3f}"
+    )
+    table = Table(title=f"{figures['loop']['env_steps_per_second']:,.0f} environment steps a second")
+    for name in figures["loop"]["share"]:
+        table.add_column(name, justify="right")
+    table.add_row(*(f"{value:.0%}" for value in figures["loop"]["share"].values()))
+    console.print(table)
+    if config.out is not None:
+        write_atomically(config.out, json.dumps(figures, indent=2).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,155 @@
+"""Embeddings in observations, one environment at a time and many at once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+from numpy.typing import NDArray
+from stable_baselines3.common.env_checker import check_env as check_env_for_agents
+from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env.base_vec_env import VecEnv
+
+from encoders import Encoder
+from encoders.base import channels_first
+from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, embed_pixels, next_frame
+from envs.kuka import KukaReach
+
+MakeKuka = Callable[..., KukaReach]
+DEMONSTRATION = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
+"""For a horizon of 4 and the 8 numbers of the fixture's encoder."""
+
+
+def many(make_kuka: MakeKuka, count: int = 3, **settings: Any) -> VecEnv:
+    settings = {"image_size": 16, "horizon": 4, **settings}
+    return DummyVecEnv([lambda: make_kuka(**settings) for _ in range(count)])  # type: ignore[arg-type, list-item]
+
+
+def random_actions(steps: int, count: int) -> NDArray[np.float32]:
+    return np.random.default_rng(1).uniform(-1, 1, (steps, count, 7)).astype(np.float32)
+
+
+def direct(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return encoder.embed(channels_first(pixels)).numpy()
+
+
+def test_the_checkers_accept_the_wrapped_environment(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    for camera, repeats in (("front", 1), (("front", "side"), 2)):
+        kuka = make_kuka(image_size=16, horizon=4, camera=camera)
+        env = EmbeddingObservation(kuka, encoder, np.tile(DEMONSTRATION, repeats))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it is wrapped, and that embeddings are unbounded
+            check_env(env, skip_render_check=True)
+            check_env_for_agents(env, warn=False)
+
+
+def test_the_goal_and_the_pixels_are_replaced_by_embeddings(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    kuka = make_kuka(image_size=16, horizon=4)
+    env = EmbeddingObservation(kuka, encoder, DEMONSTRATION)
+    observations = [env.reset(seed=0)[0]]
+    frames = [kuka.frame("front")]
+    for action in random_actions(4, 1)[:, 0]:
+        observations.append(env.step(action)[0])
+        frames.append(kuka.frame("front"))
+    assert set(observations[0]) == {"joint_positions", "joint_velocities", "embedding", "demonstration"}
+    embeddings = np.stack([observation["embedding"] for observation in observations])
+    np.testing.assert_allclose(embeddings, direct(encoder, np.stack(frames)), atol=1e-4)
+    # What the next action will be compared with; the last frame has none and keeps the last.
+    shown = np.stack([observation["demonstration"] for observation in observations])
+    np.testing.assert_array_equal(shown, DEMONSTRATION[[1, 2, 3, 4, 4]])
+    np.testing.assert_array_equal(env.reset()[0]["demonstration"], DEMONSTRATION[1])
+
+
+def test_many_at_once_equal_one_at_a_time_through_resets(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    venv = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION)
+    alone = DummyVecEnv([lambda: EmbeddingObservation(make_kuka(image_size=16, horizon=4), encoder, DEMONSTRATION)] * 3)
+    assert venv.observation_space == alone.observation_space
+    venv.seed(5)
+    alone.seed(5)
+    answers = [(venv.reset(), alone.reset())]
+    for actions in random_actions(10, 3):
+        mine, expected = venv.step(actions), alone.step(actions)
+        np.testing.assert_array_equal(mine[1], expected[1])
+        np.testing.assert_array_equal(mine[2], expected[2])
+        answers.append((mine[0], expected[0]))
+        if mine[2].any():
+            pairs = zip(mine[3], expected[3], strict=True)
+            answers += [(one["terminal_observation"], other["terminal_observation"]) for one, other in pairs]
+    assert len(answers) == 11 + 2 * 3
+    for mine, expected in answers:
+        assert set(mine) == set(expected)
+        for key in mine:
+            np.testing.assert_allclose(mine[key], expected[key], atol=1e-4)
+
+
+def test_a_terminal_observation_holds_the_embedding_of_the_last_frame(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    venv = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION, keep_pixels=True)
+    venv.reset()
+    for actions in random_actions(4, 3):
+        observations, _, dones, infos = venv.step(actions)
+    assert dones.all()
+    last = [info["terminal_observation"] for info in infos]
+    pixels = np.stack([observation["pixels"] for observation in last])
+    embeddings = np.stack([observation["embedding"] for observation in last])
+    np.testing.assert_allclose(embeddings, direct(encoder, pixels), atol=1e-4)
+    for observation in last:
+        assert venv.observation_space.contains(observation)
+        np.testing.assert_array_equal(observation["demonstration"], DEMONSTRATION[4])
+    # The observation itself is that of the next episode's start.
+    assert isinstance(observations, dict)
+    np.testing.assert_allclose(observations["embedding"], direct(encoder, observations["pixels"]), atol=1e-4)
+    assert abs(observations["embedding"] - embeddings).max() > 1e-3
+    np.testing.assert_array_equal(observations["demonstration"], DEMONSTRATION[[1, 1, 1]])
+
+
+def test_a_step_takes_one_forward_pass_even_when_episodes_end(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    batches: list[int] = []
+    encoder.register_forward_hook(lambda module, inputs, output: batches.append(len(inputs[0])))
+    venv = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION)
+    venv.reset()
+    for actions in random_actions(5, 3):
+        venv.step(actions)
+    assert batches == [3, 3, 3, 3, 6, 3]
+
+
+def test_pixels_stay_only_when_asked_for(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    for keep in (True, False):
+        venv = VecEmbeddingObservation(many(make_kuka, 1), encoder, DEMONSTRATION, keep_pixels=keep)
+        observations = venv.reset()
+        assert ("pixels" in observations) is keep
+        assert set(observations) == set(venv.observation_space.spaces)  # type: ignore[attr-defined]
+        assert "goal" not in observations
+
+
+def test_squared_distances_over_several_views_are_their_mean(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (2, 3, 16, 16, 3), np.uint8)
+    together = embed_pixels(encoder, pixels)
+    assert together.shape == (2, 24)
+    views = [embed_pixels(encoder, pixels[:, view]) for view in range(3)]
+    apart = [np.square(view[0] - view[1]).sum() for view in views]
+    assert np.square(together[0] - together[1]).sum() == pytest.approx(np.mean(apart), rel=1e-4)
+    np.testing.assert_allclose(together[:, 8:16], views[1] / np.sqrt(3), atol=1e-4)
+    venv = VecEmbeddingObservation(many(make_kuka, camera=("front", "side")), encoder, np.tile(DEMONSTRATION, 2))
+    assert venv.reset()["embedding"].shape == (3, 16)  # type: ignore[call-overload, index]
+
+
+def test_what_does_not_fit_together_is_refused(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    kuka = make_kuka(image_size=16)
+    for one, made in ((True, kuka), (False, many(make_kuka))):
+        wrap: Any = EmbeddingObservation if one else VecEmbeddingObservation
+        for demonstration in (DEMONSTRATION[:, :7], DEMONSTRATION[0], np.tile(DEMONSTRATION, 2)):
+            with pytest.raises(ValueError, match=r"need \(T, 8\)"):
+                wrap(made, encoder, demonstration)
+    with pytest.raises(ValueError, match="image_size"):
+        EmbeddingObservation(make_kuka(image_size=24), encoder, DEMONSTRATION)
+    with pytest.raises(ValueError, match="no 'pixels'"):
+        EmbeddingObservation(make_kuka(camera=None), encoder, DEMONSTRATION)
+
+
+def test_the_next_frame_stops_at_the_last() -> None:
+    assert [int(next_frame(time, 5)) for time in (0, 1, 3, 4, 9)] == [1, 2, 4, 4, 4]
+    np.testing.assert_array_equal(next_frame(np.array([0, 7]), 5), [1, 4])

@@ -1,0 +1,157 @@
+"""KukaReach-v0: its interface."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pybullet
+import pytest
+from gymnasium.utils.env_checker import check_env
+from stable_baselines3.common.env_checker import check_env as check_env_for_agents
+
+import envs  # noqa: F401 - registers KukaReach-v0
+from envs.kuka import CONTROLS, HOME, KukaReach
+from envs.kuka_meshes import MODELS
+
+MakeKuka = Callable[..., KukaReach]
+CAMERA_CHOICES = [None, "front", ("side", "wrist")]
+STILL = np.zeros(7, np.float32)
+
+
+@pytest.mark.parametrize("camera", CAMERA_CHOICES)
+@pytest.mark.parametrize("control", CONTROLS)
+@pytest.mark.parametrize("robot", MODELS)
+def test_gymnasium_and_stable_baselines_accept_it(robot: str, control: str, camera: str | tuple[str, ...]) -> None:
+    settings: dict[str, Any] = {"robot": robot, "control": control, "camera": camera, "image_size": 40}
+    env = gym.make("KukaReach-v0", render_mode="rgb_array", **settings).unwrapped
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            check_env(env, skip_render_check=False)
+        check_env_for_agents(env, warn=False)
+    finally:
+        env.close()
+
+
+def test_close_frees_the_client_and_a_second_close_is_fine() -> None:
+    env = KukaReach()
+    client = env.client
+    assert pybullet.isConnected(physicsClientId=client)
+    env.close()
+    assert not pybullet.isConnected(physicsClientId=client)
+    env.close()
+
+
+def test_a_closed_environment_is_a_value_error_whatever_is_asked_of_it(make_kuka: MakeKuka) -> None:
+    env = make_kuka(render_mode="rgb_array")
+    env.reset(seed=0)
+    env.close()
+    for ask in (lambda: env.step(STILL), env.reset, env.render, lambda: env.frame("front"), env.hand_position):
+        with pytest.raises(ValueError, match="closed"):
+            ask()
+
+
+def test_an_environment_that_could_not_be_made_leaves_no_client(
+    make_kuka: MakeKuka, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_before = [client for client in range(50) if pybullet.isConnected(physicsClientId=client)]
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file" / "below"))
+    with pytest.raises(ValueError, match="cannot be written"):
+        make_kuka()
+    assert [client for client in range(50) if pybullet.isConnected(physicsClientId=client)] == open_before
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"robot": "iwa"},
+        {"control": "positon"},
+        {"camera": "frnt"},
+        {"camera": ("front", "sid")},
+        {"render_quality": "fats"},
+        {"render_mode": "rgb_aray"},
+        {"look": "plan"},
+    ],
+    ids=str,
+)
+def test_a_wrong_name_is_answered_with_the_nearest(make_kuka: MakeKuka, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"Unknown {next(iter(wrong))} .*Did you mean"):
+        make_kuka(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"image_size": 7}, {"image_size": 4096}, {"horizon": 0}, {"camera": ()}], ids=str)
+def test_a_value_out_of_range_is_refused(make_kuka: MakeKuka, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        make_kuka(**wrong)
+
+
+@pytest.mark.parametrize(
+    "action", [STILL + 1.1, STILL - 1.01, STILL + np.nan, STILL + np.inf, np.zeros(6), np.zeros((1, 7)), 0.0], ids=str
+)
+def test_an_action_out_of_range_or_shape_is_refused_and_nothing_moves(make_kuka: MakeKuka, action: Any) -> None:
+    env = make_kuka(camera=None, control="torque", horizon=1)
+    start, _ = env.reset(seed=0)
+    with pytest.raises(ValueError, match="An action must be 7 finite numbers"):
+        env.step(action)
+    np.testing.assert_allclose(env.joint_positions(), start["joint_positions"], rtol=1e-6)
+
+
+def test_goals_are_drawn_anew_within_reach_and_above_the_floor(make_kuka: MakeKuka) -> None:
+    env = make_kuka(camera=None)
+    env.reset(seed=0)
+    goals = np.array([env.reset()[0]["goal"] for _ in range(30)])
+    assert len(np.unique(goals, axis=0)) == 30
+    assert goals[:, 2].min() > 0.2
+    assert np.linalg.norm(goals - [0, 0, 0.36], axis=1).max() < 1.0
+
+
+def test_reset_options_set_the_pose_and_the_goal(make_kuka: MakeKuka) -> None:
+    env = make_kuka(camera=None)
+    np.testing.assert_allclose(env.reset()[0]["joint_positions"], HOME, atol=1e-6)
+    pose = [0.3, -0.2, 0.1, -1.0, 0.2, 0.5, -0.4]
+    goal = env.hand_of(np.array(pose))
+    observation, _ = env.reset(options={"joint_positions": pose, "goal": goal})
+    np.testing.assert_allclose(observation["joint_positions"], pose, atol=1e-6)
+    np.testing.assert_allclose(observation["joint_velocities"], 0.0)
+    np.testing.assert_allclose(observation["goal"], goal, rtol=1e-6)
+    assert env.step(STILL)[1] > -0.01
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"gaol": [0, 0, 1]}, {"goal": [0, 0]}, {"goal": [0, 0, np.nan]}, {"joint_positions": [0] * 6}],
+    ids=str,
+)
+def test_unknown_and_impossible_reset_options_are_refused(make_kuka: MakeKuka, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        make_kuka(camera=None).reset(options=options)
+
+
+def test_the_camera_decides_about_pixels(make_kuka: MakeKuka) -> None:
+    shapes = {None: None, "front": (24, 24, 3), ("side", "top"): (2, 24, 24, 3), ("side",): (1, 24, 24, 3)}
+    for camera, shape in shapes.items():
+        env = make_kuka(camera=camera, image_size=24)
+        observation, _ = env.reset(seed=0)
+        assert getattr(observation.get("pixels"), "shape", None) == shape
+        assert env.observation_space.contains(observation)
+    np.testing.assert_array_equal(make_kuka(image_size=24).reset(seed=0)[0]["pixels"].shape, (24, 24, 3))
+    both = make_kuka(camera=("side", "top"), image_size=24)
+    pixels = both.reset(seed=0)[0]["pixels"]
+    np.testing.assert_array_equal(pixels[1], both.frame("top"))
+
+
+def test_render_gives_the_first_camera_or_warns_without_a_mode(make_kuka: MakeKuka) -> None:
+    for camera, seen in [(None, "front"), ("top", "top"), (("side", "top"), "side")]:
+        env = make_kuka(camera=camera, render_mode="rgb_array")
+        env.reset(seed=0)
+        np.testing.assert_array_equal(env.render(), env.frame(seen))
+    with pytest.warns(UserWarning, match="render_mode='rgb_array'"):
+        assert make_kuka().render() is None
+    with pytest.raises(ValueError, match="Did you mean 'front'"):
+        env.frame("frnt")
