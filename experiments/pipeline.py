@@ -154,7 +154,12 @@ class ImitateConfig:
 
     def encoder_folder(self, seed: int) -> Path:
         """Where encoders of this configuration are shared by all runs of a seed."""
-        content: dict[str, Any] = {"record": asdict(self.record), "fit": asdict(self.fit), "name": self.encoder}
+        content: dict[str, Any] = {
+            "record": asdict(self.record),
+            "fit": asdict(self.fit),
+            "name": self.encoder,
+            "settings": asdict(new_encoder(self).config),
+        }
         if self.reward == "random":
             content["untrained"] = True
         return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
@@ -304,6 +309,11 @@ def _recorded_demonstration(config: ImitateConfig) -> list[Path]:
     return [folder / f"{stem}_{camera}.mp4" for camera in config.record.cameras]
 
 
+def new_encoder(config: ImitateConfig) -> Encoder:
+    """An untrained encoder for the recordings' frames."""
+    return encoders.make(config.encoder, image_size=config.record.image_size, channels=3)
+
+
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
     folder = config.encoder_folder(seed)
@@ -311,7 +321,7 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
         return encoders.load(folder)
     record = config.record
     torch.manual_seed(seed)
-    encoder = encoders.make(config.encoder, image_size=record.image_size, channels=3)
+    encoder = new_encoder(config)
     validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
     if config.reward == "random":
         encoder.eval()
