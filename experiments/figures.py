@@ -46,6 +46,25 @@ def plot_distance_matrix(embeddings: NDArray[np.floating], path: Path) -> None:
     save_figure(figure, path)
 
 
+def storyboard(demonstration: NDArray[np.uint8], robot: NDArray[np.uint8], path: Path, moments: int = 7) -> None:
+    """Demonstration above, robot below, at moments spread over the episode.
+
+    Args:
+        demonstration: (T, H, W, 3) uint8.
+        robot: (T, H, W, 3) uint8, the same moments.
+        path: The PNG file.
+        moments: Columns of the figure.
+    """
+    figure = Figure(figsize=(1.5 * moments, 3.2), layout="constrained")
+    panels = figure.subplots(2, moments)
+    for column, time in enumerate(np.linspace(0, len(robot) - 1, moments).round().astype(int)):
+        for row, (frames, label) in enumerate(((demonstration, "demonstration"), (robot, "robot"))):
+            panels[row, column].imshow(frames[time])
+            panels[row, column].set(xticks=[], yticks=[], ylabel=label if column == 0 else "")
+        panels[0, column].set_title(f"step {time + 1}", fontsize=9)
+    save_figure(figure, path)
+
+
 def side_by_side(
     demonstration: NDArray[np.uint8],
     robot: NDArray[np.uint8],

@@ -75,6 +75,7 @@ class ImitateConfig:
 
     Attributes:
         encoder: Registered name of the encoder.
+        encoder_folder: Folder of a fitted encoder to use instead of training one.
         algo: ppo, sac or a2c.
         reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
             encoder).
@@ -93,6 +94,7 @@ class ImitateConfig:
     """
 
     encoder: str = "tcn"
+    encoder_folder: Path | None = None
     algo: str = "ppo"
     reward: str = "tcn_huber"
     seeds: tuple[int, ...] = (0,)
@@ -112,6 +114,8 @@ class ImitateConfig:
         check_choice("encoder", self.encoder, encoders.names())
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, REWARDS)
+        if self.encoder_folder is not None and self.reward == "random":
+            raise ValueError("reward 'random' is the control of an untrained encoder; leave --encoder-folder out.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
         if self.demo_seed < 0:
@@ -152,7 +156,7 @@ class ImitateConfig:
         """Where recordings of this configuration are shared by all runs."""
         return self.out / "recordings" / _key(asdict(self.record))
 
-    def encoder_folder(self, seed: int) -> Path:
+    def shared_encoder(self, seed: int) -> Path:
         """Where encoders of this configuration are shared by all runs of a seed."""
         content: dict[str, Any] = {
             "record": asdict(self.record),
@@ -200,6 +204,8 @@ def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
     """
     for video in config.demo:
         read_video(video)
+    if config.encoder_folder is not None:
+        given_encoder(config, config.encoder_folder)
     for seed in config.seeds:
         check_run_folder(config, seed)
     results = [run_seed(config, seed) for seed in config.seeds]
@@ -251,7 +257,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         videos = config.demo or _recorded_demonstration(config)
     with watch.stage("fit"):
         encoder = fitted_encoder(config, seed)
-        copy_folder(config.encoder_folder(seed), folder / "encoder")
+        encoder.save(folder / "encoder")
     with watch.stage("audit"):
         held_out = load_clips(config.recordings_folder, record.names["heldout"], record.cameras, record.image_size)
         validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
@@ -309,6 +315,23 @@ def _recorded_demonstration(config: ImitateConfig) -> list[Path]:
     return [folder / f"{stem}_{camera}.mp4" for camera in config.record.cameras]
 
 
+def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
+    """The encoder in a folder that the user names.
+
+    Raises:
+        ValueError: If it is damaged, of another name, made for other frames, or was never fitted.
+    """
+    encoder = encoders.load(folder)
+    if encoder.name != config.encoder:
+        raise ValueError(
+            f"{folder} holds the encoder {encoder.name!r}, not {config.encoder!r}; add --encoder {encoder.name}."
+        )
+    encoder.check_frames((3, config.record.image_size, config.record.image_size))
+    if not torch.isfinite(encoder.distance_scale):
+        raise ValueError(f"The encoder in {folder} was never fitted: it has no distance scale. Fit it first.")
+    return encoder
+
+
 def new_encoder(config: ImitateConfig) -> Encoder:
     """An untrained encoder for the recordings' frames."""
     return encoders.make(config.encoder, image_size=config.record.image_size, channels=3)
@@ -316,7 +339,9 @@ def new_encoder(config: ImitateConfig) -> Encoder:
 
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
-    folder = config.encoder_folder(seed)
+    if config.encoder_folder is not None:
+        return given_encoder(config, config.encoder_folder)
+    folder = config.shared_encoder(seed)
     if (folder / "config.json").exists():
         return encoders.load(folder)
     record = config.record
@@ -330,13 +355,6 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
         return encoder
     training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
     return fit(encoder, training, validation, config.fit, seed, folder)
-
-
-def copy_folder(source: Path, target: Path) -> None:
-    """Copies an encoder's own files beside a run; ``config.json`` last, so that it stands for the rest."""
-    target.mkdir(parents=True, exist_ok=True)
-    for name in ("weights.safetensors", "config.json"):
-        write_atomically(target / name, (source / name).read_bytes())
 
 
 def _truths(config: ImitateConfig, names: list[str]) -> list[Any]:
@@ -428,7 +446,9 @@ def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, pat
     env = make_env(record)
     robot = film(env, path[1:], record.cameras[0], 256)
     env.close()
-    figures.side_by_side(demonstration.frames[indices[1:], 0], robot, distances, FPS, folder / "side_by_side.mp4")
+    watched = demonstration.frames[indices[1:], 0]
+    figures.storyboard(watched, robot, folder / "storyboard.png")
+    figures.side_by_side(watched, robot, distances, FPS, folder / "side_by_side.mp4")
 
 
 def results_table(results: list[dict[str, Any]]) -> Table:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import multiprocessing as mp
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -212,6 +213,9 @@ def record_all(config: RecordConfig, folder: Path, workers: int) -> None:
     ]
     if not jobs:
         return
+    for left in folder.glob(".video-*"):
+        # What a killed process was writing; nothing else looks like this.
+        shutil.rmtree(left)
     work = partial(_record_job, config=config, folder=folder)
     with mp.get_context("spawn").Pool(workers) as pool:
         for _ in track(
