@@ -83,7 +83,8 @@ def test_without_an_action_the_arm_keeps_still(make_kuka: MakeKuka, robot: str, 
     start, _ = env.reset(seed=0)
     for _ in range(50):
         observation = env.step(STILL)[0]
-    np.testing.assert_allclose(observation["joint_positions"], start["joint_positions"], atol=0.02)
+    # A velocity motor holds no position: under a gripper's weight it creeps by up to 0.6 degrees a second.
+    np.testing.assert_allclose(observation["joint_positions"], start["joint_positions"], atol=0.03)
 
 
 def test_without_torque_the_arm_falls(make_kuka: MakeKuka) -> None:

@@ -1,0 +1,168 @@
+"""Agents by name: built, taught a little, saved, loaded."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Iterator
+from pathlib import Path
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from agents import factory
+
+HORIZON = 15
+
+
+class Follow(gym.Env):
+    """A point that is moved by actions and should stay near zero; it starts at one place."""
+
+    def __init__(self, width: int = 3) -> None:
+        self.observation_space = spaces.Dict(
+            {"place": spaces.Box(-9, 9, (width,), np.float32), "time": spaces.Box(0, 1, (1,), np.float32)}
+        )
+        self.action_space = spaces.Box(-1, 1, (width,), np.float32)
+        self._width = width
+
+    def _observation(self) -> dict[str, np.ndarray]:
+        return {"place": self._place.copy(), "time": np.array([self._time / HORIZON], np.float32)}
+
+    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict[str, np.ndarray], dict]:
+        """Starts at one place."""
+        super().reset(seed=seed)
+        self._place = np.linspace(1, 2, self._width, dtype=np.float32)
+        self._time = 0
+        return self._observation(), {}
+
+    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict]:
+        """Moves the point."""
+        self._place = np.clip(self._place + 0.3 * action, -9, 9).astype(np.float32)
+        self._time += 1
+        return self._observation(), -float(np.abs(self._place).sum()), False, self._time == HORIZON, {}
+
+
+def world(width: int = 3) -> VecEnv:
+    return DummyVecEnv([lambda: Follow(width)] * 2)  # type: ignore[list-item]
+
+
+@pytest.fixture
+def venv() -> Iterator[VecEnv]:
+    venv = world()
+    yield venv
+    venv.close()
+
+
+def observations(venv: VecEnv) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {"place": rng.normal(size=(20, 3)).astype(np.float32), "time": rng.random((20, 1)).astype(np.float32)}
+
+
+def saved(tmp_path: Path, venv: VecEnv, name: str = "ppo") -> Path:
+    factory.save_agent(factory.make(name, venv, HORIZON, 0), name, HORIZON, tmp_path / "agent")
+    return tmp_path / "agent"
+
+
+@pytest.mark.parametrize("name", ["ppo", "sac", "a2c"])
+@pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+def test_every_agent_learns_and_is_the_same_after_a_round_trip(tmp_path: Path, venv: VecEnv, name: str) -> None:
+    agent = factory.make(name, venv, HORIZON, 0)
+    before = {key: value.clone() for key, value in agent.policy.state_dict().items()}
+    if name == "sac":
+        agent.learning_starts = 20  # type: ignore[attr-defined]
+    agent.learn(2 * 2 * HORIZON)
+    assert any(not torch.equal(value, before[key]) for key, value in agent.policy.state_dict().items())
+    factory.save_agent(agent, name, HORIZON, tmp_path / "new" / "agent")
+    loaded = factory.load_agent(tmp_path / "new" / "agent", venv)
+    assert type(loaded) is type(agent)
+    seen = observations(venv)
+    actions, _ = agent.predict(seen, deterministic=True)
+    np.testing.assert_array_equal(loaded.predict(seen, deterministic=True)[0], actions)
+    assert np.abs(actions).max() <= 1
+    assert len(np.unique(actions, axis=0)) > 1
+
+
+def test_the_names_are_those_of_the_command_line() -> None:
+    assert sorted(factory.names()) == ["a2c", "ppo", "sac"]
+
+
+def test_the_seed_makes_the_agent(venv: VecEnv) -> None:
+    seen = observations(venv)
+    one, same, other = (
+        factory.make("ppo", venv, HORIZON, seed).predict(seen, deterministic=True)[0] for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+@pytest.mark.parametrize("name", ["ppo", "a2c"])
+def test_on_policy_agents_update_after_whole_episodes(venv: VecEnv, name: str) -> None:
+    assert factory.make(name, venv, HORIZON, 0).n_steps == HORIZON  # type: ignore[attr-defined]
+
+
+def test_the_step_size_falls_linearly(venv: VecEnv) -> None:
+    schedule = factory.make("ppo", venv, HORIZON, 0).lr_schedule
+    first, middle, last = (schedule(remaining) for remaining in (1.0, 0.5, 0.0))
+    assert first > last > 0
+    assert middle == pytest.approx((first + last) / 2)
+
+
+def test_an_unknown_name_is_answered_with_the_nearest_one(venv: VecEnv) -> None:
+    with pytest.raises(ValueError, match=r"Unknown algorithm 'pppo'\. Did you mean 'ppo'\?"):
+        factory.make("pppo", venv, HORIZON, 0)
+
+
+@pytest.mark.parametrize("name", ["ppo", "sac", "a2c"])
+def test_the_folder_holds_numbers_and_settings_alone(tmp_path: Path, venv: VecEnv, name: str) -> None:
+    folder = saved(tmp_path, venv, name)
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    assert {path.suffix for path in files} == {".json", ".safetensors"}
+    for path in files:
+        with pytest.raises((pickle.UnpicklingError, ValueError, EOFError, KeyError, IndexError, AttributeError)):
+            pickle.loads(path.read_bytes())
+    assert json.loads((folder / "agent.json").read_text())["algo"] == name
+
+
+def test_a_missing_or_empty_folder_is_refused(tmp_path: Path, venv: VecEnv) -> None:
+    (tmp_path / "empty").mkdir()
+    for folder in (tmp_path / "nothing", tmp_path / "empty"):
+        with pytest.raises(ValueError, match=str(folder)):
+            factory.load_agent(folder, venv)
+
+
+def test_a_folder_without_weights_is_refused(tmp_path: Path, venv: VecEnv) -> None:
+    folder = saved(tmp_path, venv)
+    (folder / "policy.safetensors").unlink()
+    with pytest.raises(ValueError, match=str(folder)):
+        factory.load_agent(folder, venv)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors at all", None], ids=["empty", "foreign", "half"])
+def test_damaged_weights_are_refused_by_name(tmp_path: Path, venv: VecEnv, content: bytes | None) -> None:
+    path = saved(tmp_path, venv) / "policy.safetensors"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content is None else content)
+    with pytest.raises(ValueError, match=str(path)):
+        factory.load_agent(path.parent, venv)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"algo": "ppo"}', '{"algo": "pppo", "horizon": 15}'])
+def test_a_damaged_card_is_refused_by_name(tmp_path: Path, venv: VecEnv, text: str) -> None:
+    path = saved(tmp_path, venv) / "agent.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"agent\.json|Did you mean"):
+        factory.load_agent(path.parent, venv)
+
+
+def test_an_agent_of_another_world_or_kind_is_refused(tmp_path: Path, venv: VecEnv) -> None:
+    folder = saved(tmp_path, venv)
+    other = world(width=4)
+    with pytest.raises(ValueError, match="does not fit the environment"):
+        factory.load_agent(folder, other)
+    other.close()
+    (folder / "agent.json").write_text(json.dumps({"algo": "sac", "horizon": HORIZON}))
+    with pytest.raises(ValueError, match="does not fit"):
+        factory.load_agent(folder, venv)

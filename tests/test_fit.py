@@ -1,0 +1,284 @@
+"""Offline training of encoders: what it ends in, cut or not."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import encoders
+from encoders import registry
+from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
+from encoders.clips import Clips
+from encoders.fit import FitConfig, distance_scale, fit
+
+CONFIG = FitConfig(steps=6, validate_every=2, validation_batches=2)
+
+
+def walk(seed: int, views: int = 1, size: int = 16, count: int = 3, length: int = 30) -> Clips:
+    # A bright spot that wanders over a grey floor.
+    rng = np.random.default_rng(seed)
+    videos = []
+    for _ in range(count):
+        frames = np.full((views, length, size, size, 3), 60, np.uint8)
+        phase, speed = rng.uniform(0, 6), rng.uniform(0.1, 0.2)
+        for view in range(views):
+            for time in range(length):
+                angle = phase + speed * time
+                y, x = (int((size - 4) * (1 + wave) / 2) for wave in (np.sin(angle), np.cos(angle + view)))
+                frames[view, time, y : y + 4, x : x + 4] = (250, 200, 30)
+        videos.append(frames)
+    return Clips(tuple(videos), tuple(f"walk_{index}" for index in range(count)))
+
+
+TRAINING, VALIDATION = walk(0), walk(1, count=2)
+
+
+def fresh(**settings: object) -> Encoder:
+    torch.manual_seed(0)
+    return encoders.make("tcn", image_size=16, embedding_dim=8, hidden=16, **settings)
+
+
+def stop_after(step: int) -> Callable[[dict[str, float]], None]:
+    def report(figures: dict[str, float]) -> None:
+        if figures["step"] >= step:
+            raise KeyboardInterrupt
+
+    return report
+
+
+def equal(left: Encoder, right: Encoder) -> None:
+    ours, theirs = left.state_dict(), right.state_dict()
+    assert list(ours) == list(theirs)
+    for key, value in ours.items():
+        assert torch.equal(value, theirs[key]), key
+
+
+@dataclass(frozen=True)
+class ToyConfig(EncoderConfig):
+    """A toy has nothing to set."""
+
+
+class Toy(Encoder):
+    """One linear layer and dropout; neighbours in time should be near, and the mean spread is 1."""
+
+    Config = ToyConfig
+
+    def __init__(self, config: ToyConfig) -> None:
+        super().__init__(config)
+        self.layer = nn.Linear(config.channels * config.image_size**2, 4)
+        self.dropout = nn.Dropout(0.3)
+
+    @property
+    def embedding_dim(self) -> int:
+        """Four numbers."""
+        return 4
+
+    @property
+    def sampling(self) -> Sampling:
+        """Five moments of two videos."""
+        return Sampling(videos=2, frames=5, span=10, views=1)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """One layer."""
+        return self.layer(self.dropout(frames.flatten(1) / 255.0))
+
+    def loss(self, batch: FrameBatch) -> LossAndMetrics:
+        """Smoothness and spread."""
+        embeddings = self(batch.frames)
+        return LossAndMetrics(embeddings.diff(dim=0).square().mean() + (embeddings.std() - 1).square(), {})
+
+
+class Worsening(Toy):
+    """Every validation is worse than the last one."""
+
+    validated = 0
+
+    def loss(self, batch: FrameBatch) -> LossAndMetrics:
+        """In evaluation, how often it was asked."""
+        result = super().loss(batch)
+        if self.training:
+            return result
+        self.validated += 1
+        return LossAndMetrics(torch.tensor(float(self.validated)), {})
+
+
+@pytest.fixture(autouse=True)
+def toys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_ENCODERS", dict(registry._ENCODERS))
+    registry.register("toy")(Toy)
+    registry.register("worsening")(Worsening)
+
+
+def test_the_loss_falls_and_the_best_weights_are_kept_saved_and_scaled(tmp_path: Path) -> None:
+    reports, states = [], []
+    encoder = fresh()
+
+    def report(figures: dict[str, float]) -> None:
+        reports.append(figures)
+        states.append(copy.deepcopy(encoder.state_dict()))
+
+    config = FitConfig(steps=40, validate_every=5, validation_batches=3, learning_rate=5e-3)
+    trained = fit(encoder, TRAINING, VALIDATION, config, 0, tmp_path, report)
+    assert trained is encoder
+    assert not trained.training
+    assert [figures["step"] for figures in reports] == list(range(5, 41, 5))
+    losses = [figures["loss"] for figures in reports]
+    assert min(losses) < 0.5 * losses[0]
+    assert reports[-1]["train_loss"] < reports[0]["train_loss"]
+    assert {"violations", "loss", "train_loss"} < set(reports[0])
+    best = states[int(np.argmin(losses))]
+    for key, value in trained.state_dict().items():
+        assert key == "distance_scale" or torch.equal(value, best[key])
+    assert float(trained.distance_scale) == distance_scale(trained, VALIDATION) > 0
+    equal(encoders.load(tmp_path), trained)
+
+
+def test_the_distance_scale_is_the_median_step_of_the_validation_videos(encoder: Encoder) -> None:
+    steps = [
+        np.linalg.norm(np.diff(encoder.embed_video(view), axis=0), axis=1)
+        for clip in walk(3, 2).videos
+        for view in clip
+    ]
+    assert len(steps) == 6
+    assert distance_scale(encoder, walk(3, 2)) == pytest.approx(np.median(np.concatenate(steps)))
+
+
+def test_training_stops_when_validation_no_longer_improves(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = encoders.make("worsening", image_size=16)
+    states = []
+    config = FitConfig(steps=50, validate_every=1, validation_batches=1, patience=3)
+    fit(
+        encoder,
+        TRAINING,
+        VALIDATION,
+        config,
+        0,
+        tmp_path,
+        lambda _: states.append(copy.deepcopy(encoder.layer.weight)),  # type: ignore[arg-type]
+    )
+    # One best, then three that are worse.
+    assert len(states) == 4
+    assert torch.equal(encoder.layer.weight, states[0])  # type: ignore[arg-type]
+    assert not torch.equal(states[3], states[0])
+
+
+@pytest.mark.parametrize("name", ["tcn", "toy"])
+def test_training_that_was_cut_ends_in_the_same_weights(tmp_path: Path, name: str) -> None:
+    def start() -> Encoder:
+        torch.manual_seed(0)
+        return encoders.make(name, image_size=16)
+
+    whole = fit(start(), TRAINING, VALIDATION, CONFIG, 5, tmp_path / "whole")
+    for step in (2, 4):
+        with pytest.raises(KeyboardInterrupt):
+            fit(start(), TRAINING, VALIDATION, CONFIG, 5, tmp_path / "cut", stop_after(step))
+    assert not (tmp_path / "cut" / "config.json").exists()
+    steps: list[float] = []
+    resumed = fit(
+        start(), TRAINING, VALIDATION, CONFIG, 5, tmp_path / "cut", lambda figures: steps.append(figures["step"])
+    )
+    assert steps == [6]
+    equal(resumed, whole)
+    equal(encoders.load(tmp_path / "cut"), whole)
+
+
+def test_a_cut_after_the_best_validation_keeps_the_best(tmp_path: Path) -> None:
+    config = FitConfig(steps=50, validate_every=1, validation_batches=1, patience=4)
+
+    def start() -> Encoder:
+        torch.manual_seed(0)
+        return encoders.make("worsening", image_size=16)
+
+    whole = fit(start(), TRAINING, VALIDATION, config, 0, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        fit(start(), TRAINING, VALIDATION, config, 0, tmp_path / "cut", stop_after(3))
+    # The toy's losses begin anew at 1.0, which is no better than the best before the cut.
+    equal(fit(start(), TRAINING, VALIDATION, config, 0, tmp_path / "cut"), whole)
+
+
+def test_a_finished_encoder_is_not_trained_again(tmp_path: Path) -> None:
+    first = fit(fresh(), TRAINING, VALIDATION, CONFIG, 0, tmp_path)
+    reports: list[dict[str, float]] = []
+    equal(fit(fresh(), TRAINING, VALIDATION, CONFIG, 0, tmp_path, reports.append), first)
+    assert reports == []
+
+
+def test_the_checkpoint_holds_the_newest_step_alone(tmp_path: Path) -> None:
+    fit(fresh(), TRAINING, VALIDATION, CONFIG, 0, tmp_path)
+    assert {path.name for path in (tmp_path / "checkpoint").iterdir()} == {
+        "progress.json",
+        "step_6.pt",
+        "step_6.safetensors",
+    }
+    assert json.loads((tmp_path / "checkpoint" / "progress.json").read_text())["state"]["finished"]
+
+
+def test_the_seed_draws_the_batches(tmp_path: Path) -> None:
+    one, same, other = (
+        fit(fresh(), TRAINING, VALIDATION, CONFIG, seed, tmp_path / f"{i}") for i, seed in enumerate((1, 1, 2))
+    )
+    equal(one, same)
+    assert not torch.equal(next(one.parameters()), next(other.parameters()))
+
+
+def test_two_views_train_the_objectives_across_views(tmp_path: Path) -> None:
+    for objective in ("multi_view", "n_pairs"):
+        encoder = fit(fresh(objective=objective), walk(0, 2), walk(1, 2), CONFIG, 0, tmp_path / objective)
+        assert np.isfinite(float(encoder.distance_scale))
+
+
+@pytest.mark.parametrize("role", ["training", "validation"])
+def test_wrong_clips_are_refused_before_anything_is_written(tmp_path: Path, role: str) -> None:
+    wrong = [
+        (fresh(), Clips((), ()), f"no {role} clips"),
+        (fresh(), walk(0, size=20), "made for frames of shape"),
+        (fresh(objective="multi_view"), walk(0, 1), r"walk_0 has 1 view\(s\)"),
+        (fresh(objective="n_pairs"), walk(0, 1), r"needs 2"),
+    ]
+    for encoder, clips, message in wrong:
+        good = walk(0, 2)
+        pair = (clips, good) if role == "training" else (good, clips)
+        with pytest.raises(ValueError, match=message):
+            fit(encoder, *pair, CONFIG, 0, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path: Path) -> None:
+    encoder = fresh()
+
+    def poison(_: dict[str, float]) -> None:
+        with torch.no_grad():
+            next(encoder.parameters()).fill_(float("nan"))
+
+    with pytest.raises(ValueError, match="tcn loss became nan at step 2; lower the learning rate"):
+        fit(encoder, TRAINING, VALIDATION, CONFIG, 0, tmp_path, poison)
+    assert not (tmp_path / "config.json").exists()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"steps": 0}, {"validate_every": 0}, {"patience": 0}, {"learning_rate": 0.0}, {"learning_rate": 1.0}]
+)
+def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        FitConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_any_registered_encoder_is_trained_and_saved(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    encoder = encoders.make("toy", image_size=16)
+    before = copy.deepcopy(encoder.layer.weight)
+    fit(encoder, TRAINING, VALIDATION, CONFIG, 0, tmp_path)
+    assert not torch.equal(encoder.layer.weight, before)  # type: ignore[arg-type]
+    loaded = encoders.load(tmp_path)
+    assert type(loaded) is Toy
+    frames = TRAINING.videos[0][0]
+    np.testing.assert_array_equal(loaded.embed_video(frames), encoder.embed_video(frames))
