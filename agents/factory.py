@@ -40,7 +40,7 @@ class Preset:
     policy: dict[str, Any]
 
 
-_SEED_NETWORK = {"pi": [128, 128, 64], "vf": [128, 128, 64]}
+_NETWORK = {"pi": [128, 128, 64], "vf": [128, 128, 64]}
 
 PRESETS: dict[str, Preset] = {
     "ppo": Preset(
@@ -48,14 +48,14 @@ PRESETS: dict[str, Preset] = {
         learning_rate=1.5e-3,
         final_learning_rate=7.5e-5,
         settings={"batch_size": 800, "n_epochs": 10, "gamma": 0.85, "gae_lambda": 0.95, "clip_range": 0.2},
-        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
+        policy={"net_arch": _NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
     ),
     "a2c": Preset(
         algorithm=A2C,
         learning_rate=7e-4,
         final_learning_rate=3.5e-5,
         settings={"gamma": 0.85, "gae_lambda": 0.95, "use_rms_prop": False},
-        policy={"net_arch": _SEED_NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
+        policy={"net_arch": _NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
     ),
     "sac": Preset(
         algorithm=SAC,

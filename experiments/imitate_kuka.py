@@ -7,7 +7,8 @@ import sys
 import tyro
 from rich.console import Console
 
-from experiments.pipeline import ImitateConfig, run_all
+from experiments.pipeline import run_all
+from experiments.settings import ImitateConfig
 
 
 def main() -> int:

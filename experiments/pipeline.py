@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,12 @@ import encoders
 from agents import factory
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
 from encoders.base import Encoder
-from encoders.clips import Clips, load_clips
-from encoders.errors import check_choice
+from encoders.clips import load_clips
 from encoders.files import write_atomically
-from encoders.fit import FitConfig, distance_scale, fit
-from encoders.metrics import sample_triplets, triplet_accuracy
+from encoders.fit import distance_scale, fit
 from encoders.video import read_video
-from envs.embedding import embed_pixels
 from experiments import figures
 from experiments.imitation import (
-    REWARDS,
     Demonstration,
     Goal,
     Scales,
@@ -44,133 +39,21 @@ from experiments.imitation import (
     measure_scales,
     read_demonstration,
 )
+from experiments.judging import judge_reward, judge_triplets
 from experiments.provenance import provenance
 from experiments.recordings import (
     FPS,
-    RecordConfig,
     claim,
     make_env,
-    read_truth,
     record_all,
     record_demonstration,
 )
-from rewards.audit import RewardAudit, audit_reward
-from rewards.huber import HuberConfig
+from experiments.settings import ImitateConfig, new_encoder
 
-TRIPLETS_A_VIDEO = 100
-TRIPLET_MARGIN = 2.0
 FIT_THREADS = 2
 """Threads of the encoder's training, when no environments run beside it."""
 
-POSITIVE_RANGE = 3
-NEGATIVE_RANGE = 10
-"""The seed's ranges of 10 and 30 frames, at 20 instead of 60 frames a second."""
-
 console = Console()
-
-
-@dataclass(frozen=True)
-class ImitateConfig:
-    """A Kuka arm imitates a video.
-
-    Attributes:
-        encoder: Registered name of the encoder.
-        encoder_folder: Folder of a fitted encoder to use instead of training one.
-        algo: ppo, sac or a2c.
-        reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
-            encoder).
-        seeds: One run a seed.
-        demo_seed: Which held-out demonstration is recorded and imitated.
-        demo: Videos to imitate instead, one a camera; any size, frame rate and length.
-        steps: Environment steps of training.
-        horizon: Steps of an episode; the video is spread over them.
-        out: Folder of all runs.
-        resume: Go on with a run that was cut, or show one that is complete.
-        envs: Environments stepped together.
-        workers: Processes that they are spread over.
-        record: What is recorded to learn the embedding from.
-        fit: How the encoder is trained.
-        huber: Coefficients of the reward.
-    """
-
-    encoder: str = "tcn"
-    encoder_folder: Path | None = None
-    algo: str = "ppo"
-    reward: str = "tcn_huber"
-    seeds: tuple[int, ...] = (0,)
-    demo_seed: int = 0
-    demo: tuple[Path, ...] = ()
-    steps: int = 48_000
-    horizon: int = 50
-    out: Path = Path("runs/imitate_kuka")
-    resume: bool = False
-    envs: int = 32
-    workers: int = 2
-    record: RecordConfig = field(default_factory=RecordConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
-    huber: HuberConfig = field(default_factory=HuberConfig)
-
-    def __post_init__(self) -> None:
-        check_choice("encoder", self.encoder, encoders.names())
-        check_choice("algorithm", self.algo, factory.names())
-        check_choice("reward", self.reward, REWARDS)
-        if self.encoder_folder is not None and self.reward == "random":
-            raise ValueError("reward 'random' is the control of an untrained encoder; leave --encoder-folder out.")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
-        if self.demo_seed < 0:
-            raise ValueError(f"demo_seed is {self.demo_seed}; it must be at least 0.")
-        if self.demo and len(self.demo) != len(self.record.cameras):
-            raise ValueError(
-                f"{len(self.demo)} video(s) for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
-                "give one --demo a camera, or set --record.cameras."
-            )
-        if self.horizon < 2:
-            raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
-        if not 1 <= self.workers <= self.envs:
-            raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
-        if self.steps < self.envs * self.horizon:
-            raise ValueError(
-                f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}."
-            )
-
-    @property
-    def variant(self) -> str:
-        """Folder name of everything but the seed."""
-        watched = f"demo{self.demo_seed}" if not self.demo else f"video-{self.demo[0].stem}"
-        return f"{self.encoder}-{self.algo}-{self.reward}-{watched}"
-
-    def run_folder(self, seed: int) -> Path:
-        """Where the run of a seed is."""
-        return self.out / self.variant / f"seed_{seed}"
-
-    def identity(self, seed: int) -> dict[str, Any]:
-        """What makes a run this run and no other."""
-        whole = asdict(self)
-        return {key: value for key, value in whole.items() if key not in ("seeds", "out", "resume", "workers")} | {
-            "seed": seed
-        }
-
-    @property
-    def recordings_folder(self) -> Path:
-        """Where recordings of this configuration are shared by all runs."""
-        return self.out / "recordings" / _key(asdict(self.record))
-
-    def shared_encoder(self, seed: int) -> Path:
-        """Where encoders of this configuration are shared by all runs of a seed."""
-        content: dict[str, Any] = {
-            "record": asdict(self.record),
-            "fit": asdict(self.fit),
-            "name": self.encoder,
-            "settings": asdict(new_encoder(self).config),
-        }
-        if self.reward == "random":
-            content["untrained"] = True
-        return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
-
-
-def _key(content: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
 class Stopwatch:
@@ -332,11 +215,6 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
     return encoder
 
 
-def new_encoder(config: ImitateConfig) -> Encoder:
-    """An untrained encoder for the recordings' frames."""
-    return encoders.make(config.encoder, image_size=config.record.image_size, channels=3)
-
-
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
     if config.encoder_folder is not None:
@@ -355,53 +233,6 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
         return encoder
     training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
     return fit(encoder, training, validation, config.fit, seed, folder)
-
-
-def _truths(config: ImitateConfig, names: list[str]) -> list[Any]:
-    camera = config.record.cameras[0]
-    return [read_truth(config.recordings_folder / f"{name}_{camera}.mp4", camera) for name in names]
-
-
-def judge_triplets(encoder: Encoder, clips: Clips, rng: np.random.Generator) -> dict[str, float]:
-    """Triplet accuracies on held-out videos: 100 triplets of each, at margin 2 and without."""
-    scores = []
-    for video in clips.videos:
-        triplets = sample_triplets(video.shape[1], TRIPLETS_A_VIDEO, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
-        embeddings = embed_pixels(encoder, np.swapaxes(video, 0, 1))
-        scores.append(triplet_accuracy(embeddings, triplets, TRIPLET_MARGIN))
-    return {
-        "triplet_accuracy_margin": float(np.mean([score.margin for score in scores])),
-        "triplet_accuracy": float(np.mean([score.plain for score in scores])),
-    }
-
-
-def judge_reward(
-    config: ImitateConfig, encoder: Encoder, scales: Scales, held_out: Clips, play: Clips, rng: np.random.Generator
-) -> RewardAudit:
-    """The audit of the reward that the agent will see, on held-out demonstrations and validation videos."""
-    names = config.record.names["heldout"] + config.record.validating
-    truths = _truths(config, names)
-    videos = [np.swapaxes(video, 0, 1) for video in held_out.videos + play.videos]
-    if config.reward == "oracle":
-        return audit_reward(
-            [truth.joint_positions for truth in truths],
-            [truth.link_positions for truth in truths],
-            config.huber,
-            scales.joints,
-            rng,
-        )
-    if config.reward == "pixels":
-        # Every third frame: pairs of raw frames are large.
-        return audit_reward(
-            [video[::3].reshape(len(video[::3]), -1) for video in videos],
-            [truth.link_positions[::3] for truth in truths],
-            config.huber,
-            scales.pixels,
-            rng,
-            pairs=1000,
-        )
-    embeddings = [embed_pixels(encoder, video) for video in videos]
-    return audit_reward(embeddings, [truth.link_positions for truth in truths], config.huber, scales.embedding, rng)
 
 
 def train(

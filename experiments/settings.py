@@ -1,0 +1,127 @@
+"""What an imitation run is configured with, and where it lives on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import encoders
+from agents import factory
+from encoders.base import Encoder
+from encoders.errors import check_choice
+from encoders.fit import FitConfig
+from experiments.imitation import REWARDS
+from experiments.recordings import RecordConfig
+from rewards.huber import HuberConfig
+
+
+@dataclass(frozen=True)
+class ImitateConfig:
+    """A Kuka arm imitates a video.
+
+    Attributes:
+        encoder: Registered name of the encoder.
+        encoder_folder: Folder of a fitted encoder to use instead of training one.
+        algo: ppo, sac or a2c.
+        reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
+            encoder).
+        seeds: One run a seed.
+        demo_seed: Which held-out demonstration is recorded and imitated.
+        demo: Videos to imitate instead, one a camera; any size, frame rate and length.
+        steps: Environment steps of training.
+        horizon: Steps of an episode; the video is spread over them.
+        out: Folder of all runs.
+        resume: Go on with a run that was cut, or show one that is complete.
+        envs: Environments stepped together.
+        workers: Processes that they are spread over.
+        record: What is recorded to learn the embedding from.
+        fit: How the encoder is trained.
+        huber: Coefficients of the reward.
+    """
+
+    encoder: str = "tcn"
+    encoder_folder: Path | None = None
+    algo: str = "ppo"
+    reward: str = "tcn_huber"
+    seeds: tuple[int, ...] = (0,)
+    demo_seed: int = 0
+    demo: tuple[Path, ...] = ()
+    steps: int = 48_000
+    horizon: int = 50
+    out: Path = Path("runs/imitate_kuka")
+    resume: bool = False
+    envs: int = 32
+    workers: int = 2
+    record: RecordConfig = field(default_factory=RecordConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    huber: HuberConfig = field(default_factory=HuberConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("encoder", self.encoder, encoders.names())
+        check_choice("algorithm", self.algo, factory.names())
+        check_choice("reward", self.reward, REWARDS)
+        if self.encoder_folder is not None and self.reward == "random":
+            raise ValueError("reward 'random' is the control of an untrained encoder; leave --encoder-folder out.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        if self.demo_seed < 0:
+            raise ValueError(f"demo_seed is {self.demo_seed}; it must be at least 0.")
+        if self.demo and len(self.demo) != len(self.record.cameras):
+            raise ValueError(
+                f"{len(self.demo)} video(s) for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
+                "give one --demo a camera, or set --record.cameras."
+            )
+        if self.horizon < 2:
+            raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
+        if not 1 <= self.workers <= self.envs:
+            raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
+        if self.steps < self.envs * self.horizon:
+            raise ValueError(
+                f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}."
+            )
+
+    @property
+    def variant(self) -> str:
+        """Folder name of everything but the seed."""
+        watched = f"demo{self.demo_seed}" if not self.demo else f"video-{self.demo[0].stem}"
+        return f"{self.encoder}-{self.algo}-{self.reward}-{watched}"
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+        return self.out / self.variant / f"seed_{seed}"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        whole = asdict(self)
+        return {key: value for key, value in whole.items() if key not in ("seeds", "out", "resume", "workers")} | {
+            "seed": seed
+        }
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Where recordings of this configuration are shared by all runs."""
+        return self.out / "recordings" / _key(asdict(self.record))
+
+    def shared_encoder(self, seed: int) -> Path:
+        """Where encoders of this configuration are shared by all runs of a seed."""
+        content: dict[str, Any] = {
+            "record": asdict(self.record),
+            "fit": asdict(self.fit),
+            "name": self.encoder,
+            "settings": asdict(new_encoder(self).config),
+        }
+        if self.reward == "random":
+            content["untrained"] = True
+        return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
+
+
+def _key(content: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def new_encoder(config: ImitateConfig) -> Encoder:
+    """An untrained encoder for the recordings' frames."""
+    return encoders.make(config.encoder, image_size=config.record.image_size, channels=3)
