@@ -134,7 +134,7 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
 
 
 def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
-    record = config.record
+    record, scene = config.record, config.scene
     with watch.stage("record"):
         record_all(record, config.recordings_folder, config.workers)
         videos = config.demo or _recorded_demonstration(config)
@@ -142,8 +142,8 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         encoder = fitted_encoder(config, seed)
         encoder.save(folder / "encoder")
     with watch.stage("audit"):
-        held_out = load_clips(config.recordings_folder, record.names["heldout"], record.cameras, record.image_size)
-        validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
+        held_out = load_clips(config.recordings_folder, record.names["heldout"], scene.cameras, scene.image_size)
+        validation = load_clips(config.recordings_folder, record.validating, scene.cameras, scene.image_size)
         scales = measure_scales(encoder, validation)
         triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
         audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
@@ -155,13 +155,13 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         )
         if audit.warning is not None:
             console.print(f"  [bold yellow]warning:[/] {audit.warning}")
-        demonstration = read_demonstration(tuple(videos), record, encoder, np.random.default_rng([seed, 3]))
+        demonstration = read_demonstration(tuple(videos), scene, encoder, np.random.default_rng([seed, 3]))
         goal = make_goal(demonstration, encoder, config.horizon)
         figures.plot_distance_matrix(goal.embeddings, folder / "distance_matrix.png")
     with watch.stage("train"):
         agent = train(config, seed, folder, goal, encoder, scales)
     with watch.stage("evaluate"):
-        evaluation = evaluate(agent, record, goal, encoder, seed=10_000 * (seed + 1))
+        evaluation = evaluate(agent, scene, goal, encoder, seed=10_000 * (seed + 1))
         _show(config, folder, demonstration, evaluation.joint_positions, evaluation.embedding_distances)
     agent.env.close()  # type: ignore[union-attr]
     curve = read_curve(folder / CURVE_FILE)
@@ -241,7 +241,7 @@ def train(
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
     torch.set_num_threads(1)
-    venv = make_learner(config.record, goal, encoder, config.reward, config.huber, scales, config.envs, config.workers)
+    venv = make_learner(config.scene, goal, encoder, config.reward, config.huber, scales, config.envs, config.workers)
     agent = factory.make(config.algo, venv, config.horizon, seed)
     restore_checkpoint(agent, folder / "checkpoint")
     if agent.num_timesteps < config.steps:
@@ -272,10 +272,9 @@ def train(
 
 def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any) -> None:
     """The side-by-side video: the demonstration, resampled to the horizon, and the robot, drawn large."""
-    record = config.record
     indices = np.round(np.linspace(0, len(demonstration.frames) - 1, config.horizon + 1)).astype(int)
-    env = make_env(record)
-    robot = film(env, path[1:], record.cameras[0], 256)
+    env = make_env(config.scene)
+    robot = film(env, path[1:], config.scene.cameras[0], 256)
     env.close()
     watched = demonstration.frames[indices[1:], 0]
     figures.storyboard(watched, robot, folder / "storyboard.png")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from agents import factory
 from encoders.base import Encoder
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
+from envs.kuka_scene import CAMERAS
 from experiments.imitation import REWARDS
 from experiments.recordings import RecordConfig
 from rewards.huber import HuberConfig
@@ -30,7 +31,7 @@ class ImitateConfig:
             encoder).
         seeds: One run a seed.
         demo_seed: Which held-out demonstration is recorded and imitated.
-        demo: Videos to imitate instead, one a camera; any size, frame rate and length.
+        demo: Videos to imitate instead, at most one a camera; any size, frame rate and length.
         steps: Environment steps of training.
         horizon: Steps of an episode; the video is spread over them.
         out: Folder of all runs.
@@ -69,11 +70,19 @@ class ImitateConfig:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
         if self.demo_seed < 0:
             raise ValueError(f"demo_seed is {self.demo_seed}; it must be at least 0.")
-        if self.demo and len(self.demo) != len(self.record.cameras):
+        if len(self.demo) > len(self.record.cameras):
             raise ValueError(
-                f"{len(self.demo)} video(s) for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
-                "give one --demo a camera, or set --record.cameras."
+                f"{len(self.demo)} videos for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
+                "give at most one --demo a camera, or name more --record.cameras."
             )
+        for camera in self.watching:
+            if camera not in self.record.cameras:
+                raise ValueError(
+                    f"A video from the camera {camera!r} is to be imitated, and the encoder learns from "
+                    f"{self.record.cameras} alone; add it to --record.cameras."
+                )
+        if len(set(self.watching)) < len(self.watching):
+            raise ValueError(f"The videos to imitate are of the cameras {self.watching}; give each camera once.")
         if self.horizon < 2:
             raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
         if not 1 <= self.workers <= self.envs:
@@ -82,6 +91,21 @@ class ImitateConfig:
             raise ValueError(
                 f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}."
             )
+
+    @property
+    def watching(self) -> tuple[str, ...]:
+        """The cameras of the imitation: all, or one a ``demo`` video, told by ``NAME_CAMERA.mp4`` or else by order."""
+        if not self.demo:
+            return self.record.cameras
+        told = [video.stem.rsplit("_", 1)[-1] for video in self.demo]
+        return tuple(
+            name if name in CAMERAS else camera for name, camera in zip(told, self.record.cameras, strict=False)
+        )
+
+    @property
+    def scene(self) -> RecordConfig:
+        """The learner's scene: that of the recordings, seen by the cameras of the imitation."""
+        return replace(self.record, cameras=self.watching)
 
     @property
     def variant(self) -> str:

@@ -59,7 +59,7 @@ def start(name: str, seed: int = 0) -> BaseAlgorithm:
     venv: VecEnv = DummyVecEnv([lambda: Monitor(Follow())] * 2)  # type: ignore[list-item]
     agent = factory.make(name, VecTrackingReward(venv, "place", PATH, HuberConfig(), 0.5), HORIZON, seed)
     if name == "sac":
-        # Updates from early on, and a buffer that is full and wraps around within the test.
+        # Updates from the second episode on.
         agent.learning_starts = EPISODE  # type: ignore[attr-defined]
     return agent
 

@@ -1,0 +1,208 @@
+"""Recordings of the Kuka: what lies on the disk, and what is done twice."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recorded import TINY, recorded_out, tiny
+
+from encoders.clips import load_clips
+from encoders.video import read_video
+from envs.kuka import JOINTS, KukaReach
+from experiments.recordings import (
+    FPS,
+    KINDS,
+    RecordConfig,
+    joint_path,
+    read_start,
+    read_truth,
+    record_all,
+    record_demonstration,
+    record_one,
+)
+
+MakeKuka = Callable[..., KukaReach]
+ALL = [name for names in TINY.names.values() for name in names]
+
+
+@pytest.fixture
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny(recorded_out(tmp_path_factory.getbasetemp())).recordings_folder
+
+
+def files(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in folder.iterdir() if path.is_file()}
+
+
+def test_every_camera_has_a_video_with_truth_and_card_beside(folder: Path) -> None:
+    expected = {"recordings.json"}
+    for name in ALL:
+        expected |= {f"{name}_front.mp4", f"{name}_side.mp4", f"{name}_truth.npz", f"{name}.json"}
+    assert set(files(folder)) == expected
+    for name in ALL:
+        frames = TINY.play_frames if name.startswith("play") else TINY.demo_frames
+        views = [read_video(folder / f"{name}_{camera}.mp4") for camera in TINY.cameras]
+        assert {view.shape for view in views} == {(frames, 32, 32, 3)}
+        assert abs(views[0].astype(int) - views[1]).mean() > 3
+        truth = read_truth(folder / f"{name}_front.mp4", "front")
+        assert truth is not None
+        assert truth.joint_positions.shape == (frames, 7)
+        assert truth.link_positions.shape == (frames, 7, 3)
+        card = json.loads((folder / f"{name}.json").read_text())
+        assert card["cameras"] == ["front", "side"]
+        assert card["fps"] == FPS == 20
+        assert card["start"] == truth.joint_positions[0].tolist()
+
+
+def test_the_truth_is_what_the_frames_show(folder: Path, make_kuka: MakeKuka) -> None:
+    env = make_kuka(camera=None, image_size=32, look=TINY.look)
+    truth = read_truth(folder / "demo_0001_side.mp4", "side")
+    shots = read_video(folder / "demo_0001_side.mp4")
+    assert truth is not None
+    for time in (0, 7, 15):
+        env.set_pose(truth.joint_positions[time])
+        np.testing.assert_allclose(env.link_positions(), truth.link_positions[time], atol=1e-9)
+        drawn = env.frame("side").astype(int)
+        differences = [abs(drawn - shot).mean() for shot in shots]
+        assert differences[time] < 4
+        assert differences[time] < 1.1 * min(differences)
+
+
+@pytest.mark.parametrize("name", ["demo_0001", "play_0003", "heldout_0000"])
+def test_the_same_seed_records_the_same(tmp_path: Path, folder: Path, name: str) -> None:
+    # Here in this process and alone, there in a pool among others.
+    kind, index = name.split("_")
+    frames = TINY.play_frames if kind == "play" else TINY.demo_frames
+    seed = (TINY.seed, KINDS.index(kind), int(index))
+    record_one(name, seed, frames, TINY, tmp_path)
+    assert (tmp_path / f"{name}_truth.npz").read_bytes() == (folder / f"{name}_truth.npz").read_bytes()
+    for camera in TINY.cameras:
+        mine, theirs = (read_video(place / f"{name}_{camera}.mp4") for place in (tmp_path, folder))
+        np.testing.assert_array_equal(mine, theirs)
+
+
+def test_what_is_there_is_not_recorded_again_and_what_is_missing_is(tmp_path: Path, folder: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    before = files(tmp_path / "copy")
+    record_all(TINY, tmp_path / "copy", workers=1)
+    assert files(tmp_path / "copy") == before
+    truth = (tmp_path / "copy" / "play_0002_truth.npz").read_bytes()
+    (tmp_path / "copy" / "play_0002.json").unlink()
+    record_all(TINY, tmp_path / "copy", workers=1)
+    after = files(tmp_path / "copy")
+    assert set(after) == set(before)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"play_0002.json", "play_0002_front.mp4", "play_0002_side.mp4", "play_0002_truth.npz"}
+    assert (tmp_path / "copy" / "play_0002_truth.npz").read_bytes() == truth
+
+
+def test_a_folder_of_another_configuration_is_refused_and_left_alone(folder: Path) -> None:
+    before = files(folder)
+    with pytest.raises(ValueError, match=r"holds another run: look, seed differ.*Choose another --out"):
+        record_all(replace(TINY, seed=3, look="plain"), folder, workers=1)
+    assert files(folder) == before
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ValueError, match="cannot be written.*Choose another folder"):
+        record_all(TINY, tmp_path / "file" / "below", workers=1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"cameras": ("fornt",)}, "Unknown camera 'fornt'. Did you mean 'front'"),
+        ({"cameras": ()}, "name at least one"),
+        ({"robot": "iwa"}, "Did you mean 'iiwa'"),
+        ({"look": "bar"}, "Did you mean 'bare'"),
+        ({"render_quality": "fats"}, "Did you mean 'fast'"),
+        ({"image_size": 33}, "image_size is 33; mp4 needs an even number, from 16 to 1024"),
+        ({"image_size": 14}, "image_size is 14"),
+        ({"image_size": 1026}, "image_size is 1026"),
+        ({"demos": 20}, "demos and play must each be more than validation"),
+        ({"play": 0}, "more than validation"),
+        ({"validation": 0}, "at least 1"),
+        ({"heldout": 1}, "heldout at least 2"),
+        ({"demo_frames": 1}, "at least 2 frames"),
+        ({"play_frames": 1}, "at least 2 frames"),
+    ],
+)
+def test_impossible_settings_are_refused_with_the_way_out(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RecordConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_a_recording_has_one_part_alone() -> None:
+    for config in (TINY, RecordConfig()):
+        training, validating = set(config.training), set(config.validating)
+        held_out = set(config.names["heldout"])
+        assert not training & validating
+        assert not (training | validating) & held_out
+        assert training | validating | held_out == {name for names in config.names.values() for name in names}
+        assert {name.split("_")[0] for name in training} == {name.split("_")[0] for name in validating}
+        assert len(validating) == 2 * config.validation
+
+
+def test_every_recording_shows_something_else(folder: Path) -> None:
+    paths = {}
+    for name in ALL:
+        truth = read_truth(folder / f"{name}_front.mp4", "front")
+        assert truth is not None
+        paths[name] = truth.joint_positions[:16]
+    for first in ALL:
+        for second in ALL:
+            assert first == second or not np.allclose(paths[first], paths[second], atol=0.05)
+
+
+def test_play_strays_or_moves_few_joints_where_demonstrations_go_straight(make_kuka: MakeKuka) -> None:
+    env = make_kuka(camera=None)
+    few = strayed = 0
+    for seed in range(40):
+        demo = joint_path(env, "demo", 40, np.random.default_rng([0, seed]))
+        ends = np.sort([demo[0], demo[-1]], axis=0)
+        assert (demo >= ends[0] - 1e-9).all()
+        assert (demo <= ends[1] + 1e-9).all()
+        play = joint_path(env, "play", 40, np.random.default_rng([1, seed]))
+        assert (play >= env.joint_lower).all()
+        assert (play <= env.joint_upper).all()
+        moved = (np.ptp(play, axis=0) > 0).sum()
+        assert moved in (1, 2, JOINTS)
+        few += moved <= 2
+        strayed += moved == JOINTS
+    assert few > strayed > 0
+
+
+def test_the_demonstration_is_none_of_the_recordings_and_recorded_once(tmp_path: Path, folder: Path) -> None:
+    first = record_demonstration(TINY, 0, tmp_path / "new")
+    second = record_demonstration(TINY, 1, tmp_path / "new")
+    assert first.name == "heldout_0000_front.mp4"
+    truths = [read_truth(video, "front") for video in (first, second, *(folder / f"{name}_front.mp4" for name in ALL))]
+    starts = np.array([truth.joint_positions[0] for truth in truths if truth is not None])
+    assert len(starts) == 2 + len(ALL)
+    assert len(np.unique(starts.round(3), axis=0)) == len(starts)
+    before = files(tmp_path / "new")
+    assert record_demonstration(TINY, 0, tmp_path / "new") == first
+    assert files(tmp_path / "new") == before
+
+
+def test_truth_and_start_are_those_beside_the_video_if_any(tmp_path: Path, folder: Path) -> None:
+    truth = read_truth(folder / "demo_0000_side.mp4", "side")
+    start = read_start(folder / "demo_0000_side.mp4", "side")
+    assert truth is not None
+    assert start is not None
+    np.testing.assert_array_equal(start, truth.joint_positions[0])
+    foreign = shutil.copy(folder / "demo_0000_side.mp4", tmp_path / "demo_0000_side.mp4")
+    assert read_truth(Path(foreign), "side") is None
+    assert read_start(Path(foreign), "side") is None
+
+
+def test_recordings_are_read_as_clips(folder: Path) -> None:
+    clips = load_clips(folder, TINY.training, TINY.cameras, TINY.image_size)
+    assert [video.shape for video in clips.videos] == [(2, 16, 32, 32, 3)] * 2 + [(2, 20, 32, 32, 3)] * 2
