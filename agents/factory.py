@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -73,7 +74,7 @@ def names() -> list[str]:
     return list(PRESETS)
 
 
-def make(name: str, venv: VecEnv, horizon: int, seed: int, verbose_dir: str | None = None) -> BaseAlgorithm:
+def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
     """Builds an untrained agent.
 
     The on-policy algorithms update after whole episodes, so that between two updates every
@@ -84,7 +85,6 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, verbose_dir: str | No
         venv: What it will act in.
         horizon: Steps in an episode.
         seed: Seed of the networks and of the exploration.
-        verbose_dir: Folder for TensorBoard, or None.
 
     Raises:
         ValueError: If the name is unknown.
@@ -132,10 +132,17 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     """
     try:
         card = json.loads((folder / AGENT_FILE).read_text())
+        name, horizon = card["algo"], card["horizon"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / AGENT_FILE} is missing or damaged ({error}); train the agent again.") from error
+    if not isinstance(horizon, int) or horizon < 1:
+        raise ValueError(f"{folder / AGENT_FILE} is damaged: horizon is {horizon!r}; train the agent again.")
+    check_choice(f"algorithm in {folder / AGENT_FILE}", name, PRESETS)
+    try:
         weights = load_file(folder / POLICY_FILE)
-    except OSError as error:
-        raise ValueError(f"{folder} is no agent folder: {error}") from error
-    agent = make(card["algo"], venv, card["horizon"], seed=0)
+    except (OSError, SafetensorError) as error:
+        raise ValueError(f"{folder / POLICY_FILE} is missing or damaged ({error}); train the agent again.") from error
+    agent = make(name, venv, horizon, seed=0)
     try:
         agent.policy.load_state_dict(weights, strict=True)
     except RuntimeError as error:

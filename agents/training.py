@@ -34,32 +34,46 @@ class CurveAndCheckpoint(BaseCallback):
         folder: Where ``progress.csv`` and ``checkpoint/`` are.
         episode_steps: Environment steps of one episode in every environment together.
         every: Environment steps between two checkpoints.
+        truth: Whether the environment's own reward is the true one; the column is NaN if not.
         report: Called with every row.
     """
 
     def __init__(
-        self, folder: Path, episode_steps: int, every: int, report: Callable[[dict[str, float]], None] | None = None
+        self,
+        folder: Path,
+        episode_steps: int,
+        every: int,
+        truth: bool = True,
+        report: Callable[[dict[str, float]], None] | None = None,
     ) -> None:
         super().__init__()
         self._folder = folder
         self._episode_steps = episode_steps
         self._every = every
+        self._truth = truth
         self._report = report
         self._episodes = 0
         self._true: list[float] = []
         self._learned: list[float] = []
-        self._rows: list[dict[str, float]] = read_curve(folder / CURVE_FILE)
-        self._written = int(self._rows[-1]["env_steps"]) if self._rows else 0
-        self._checkpointed = self._written
-        self._seconds = float(self._rows[-1]["seconds"]) if self._rows else 0.0
-        self._episodes = int(self._rows[-1]["episodes"]) if self._rows else 0
+        self._rows: list[dict[str, float]] = []
+        self._checkpointed = 0
+        self._seconds = 0.0
+        self._started = 0.0
+
+    def _on_training_start(self) -> None:
+        """Takes up the curve where the checkpoint is; a cut may have fallen between the two files."""
+        steps = self.model.num_timesteps
+        self._rows = [row for row in read_curve(self._folder / CURVE_FILE) if row["env_steps"] <= steps]
+        if self._rows:
+            self._seconds, self._episodes = self._rows[-1]["seconds"], int(self._rows[-1]["episodes"])
+        self._checkpointed = steps
         self._started = time.perf_counter()
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes += 1
-                self._true.append(info["episode"]["r"])
+                self._true.append(info["episode"]["r"] if self._truth else float("nan"))
                 self._learned.append(info.get("learned_return", info["episode"]["r"]))
         return True
 
@@ -68,6 +82,7 @@ class CurveAndCheckpoint(BaseCallback):
 
     def _on_training_end(self) -> None:
         self._seam(last=True)
+        write_curve(self._folder / CURVE_FILE, self._rows)
 
     def _seam(self, last: bool = False) -> None:
         steps = self.model.num_timesteps
@@ -87,9 +102,10 @@ class CurveAndCheckpoint(BaseCallback):
         if self._report is not None:
             self._report(row)
         if last or steps - self._checkpointed >= self._every:
+            # The curve first: rows beyond a checkpoint can be dropped, rows before it could not be had again.
+            write_curve(self._folder / CURVE_FILE, self._rows)
             save_checkpoint(self.model, self._folder / "checkpoint")
             self._checkpointed = steps
-            write_curve(self._folder / CURVE_FILE, self._rows)
 
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
@@ -115,7 +131,8 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
     name = f"step_{agent.num_timesteps}"
     buffer = io.BytesIO()
     # Modules and optimisers alone: tensors and numbers, which load without running code.
-    torch.save({"parameters": agent.get_parameters(), "torch_rng": torch.get_rng_state()}, buffer)
+    saved = {"parameters": agent.get_parameters(), "variables": _variables(agent), "torch_rng": torch.get_rng_state()}
+    torch.save(saved, buffer)
     write_atomically(folder / f"{name}.pt", buffer.getvalue())
     if isinstance(agent, OffPolicyAlgorithm):
         write_atomically(folder / f"{name}.npz", _replay_bytes(agent))
@@ -136,6 +153,11 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
     for old in folder.glob("step_*"):
         if old.stem != name:
             old.unlink()
+
+
+def _variables(agent: BaseAlgorithm) -> dict[str, torch.Tensor]:
+    """Trained tensors that belong to no module, such as SAC's entropy coefficient."""
+    return {name: getattr(agent, name).detach() for name in agent._get_torch_save_params()[1]}
 
 
 def _replay_bytes(agent: OffPolicyAlgorithm) -> bytes:
@@ -169,6 +191,8 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
     name = f"step_{state['env_steps']}"
     saved = torch.load(folder / f"{name}.pt", weights_only=True)
     agent.set_parameters(saved["parameters"], exact_match=True)
+    for variable, value in saved["variables"].items():
+        getattr(agent, variable).data.copy_(value)
     agent.num_timesteps = state["env_steps"]
     agent._n_updates = state["updates"]
     if isinstance(agent, OffPolicyAlgorithm):

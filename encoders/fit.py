@@ -106,9 +106,8 @@ def fit(
         encoder.train()
         result = encoder.loss(sample_batch(training, encoder.sampling, rng))
         if not torch.isfinite(result.loss):
-            raise ValueError(
-                f"The {encoder.name} loss became {float(result.loss)} at step {state.step}; lower the learning rate."
-            )
+            value = float(result.loss.detach())
+            raise ValueError(f"The {encoder.name} loss became {value} at step {state.step}; lower the learning rate.")
         optimizer.zero_grad()
         result.loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -190,7 +189,8 @@ def _checkpoint(
     tensors = {f"now.{key}": value.contiguous().clone() for key, value in encoder.state_dict().items()}
     tensors |= {f"best.{key}": value.contiguous().clone() for key, value in best.items()}
     buffer = io.BytesIO()
-    torch.save({"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}, buffer)
+    state_dicts = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
+    torch.save({**state_dicts, "torch_rng": torch.get_rng_state()}, buffer)
     name = f"step_{state.step}"
     write_atomically(folder / f"{name}.safetensors", save(tensors))
     write_atomically(folder / f"{name}.pt", buffer.getvalue())
@@ -217,4 +217,5 @@ def _restore(
     steppers = torch.load(folder / f"step_{state.step}.pt", weights_only=True)
     optimizer.load_state_dict(steppers["optimizer"])
     schedule.load_state_dict(steppers["schedule"])
+    torch.set_rng_state(steppers["torch_rng"])
     return state, {key[5:]: value for key, value in tensors.items() if key.startswith("best.")}

@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import sys
 
-import tyro
-from rich.console import Console
-
+from experiments import command_line
 from experiments.pipeline import run_all
 from experiments.settings import ImitateConfig
 
 
 def main() -> int:
     """Runs the experiment; 0 if every seed completed, 2 if the user has something to mend."""
-    console = Console(stderr=True)
-    try:
-        run_all(tyro.cli(ImitateConfig, description=__doc__))
-    except ValueError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
-    return 0
+    return command_line.run(ImitateConfig, run_all, __doc__)
 
 
 if __name__ == "__main__":

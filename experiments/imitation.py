@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -62,14 +63,26 @@ def read_demonstration(
     Raises:
         ValueError: If a video cannot be read, or the views differ in length.
     """
-    views = [resize(read_video(video), config.image_size) for video in videos]
-    if len({len(view) for view in views}) > 1:
-        raise ValueError(f"The views {[str(video) for video in videos]} differ in length: {[len(v) for v in views]}.")
-    frames = np.stack(views, axis=1)
+    frames = np.stack([resize(view, config.image_size) for view in read_views(videos)], axis=1)
     start = read_start(videos[0], config.cameras[0])
     if start is None:
         start = match_pose(frames[0], config, encoder, rng)
     return Demonstration(frames, start, read_truth(videos[0], config.cameras[0]))
+
+
+def read_views(videos: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    """Reads synchronised videos, each (T, H, W, 3) uint8.
+
+    Raises:
+        ValueError: If one cannot be read, or they differ in length.
+    """
+    views = [read_video(video) for video in videos]
+    lengths = {str(video): len(view) for video, view in zip(videos, views, strict=True)}
+    if len(set(lengths.values())) > 1:
+        raise ValueError(
+            f"The views of one demonstration differ in length: {lengths} frames; cut them to the same moments."
+        )
+    return views
 
 
 def match_pose(

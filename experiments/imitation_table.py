@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tyro
 from numpy.typing import NDArray
-from rich.console import Console
 from scipy.stats import bootstrap, trim_mean
 
 from encoders.files import write_atomically
+from experiments import command_line
 
 COLUMNS = (
     "encoder",
@@ -101,9 +100,12 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def main() -> int:
-    """Collects the runs into the CSV file, or reads it, and prints the table."""
-    config = tyro.cli(TableConfig, description=__doc__)
+def print_table(config: TableConfig) -> None:
+    """Collects the runs into the CSV file, or reads it, and prints the table.
+
+    Raises:
+        ValueError: If there are neither runs nor a file.
+    """
     rows = collect(config.runs)
     if rows:
         text = io.StringIO()
@@ -116,10 +118,15 @@ def main() -> int:
         with config.csv.open() as file:
             rows = list(csv.DictReader(file))
     else:
-        Console(stderr=True).print(f"error: there are no completed runs in {config.runs} and no {config.csv}.")
-        return 2
+        raise ValueError(
+            f"There are no completed runs in {config.runs} and no {config.csv}; run imitate_kuka.py first."
+        )
     sys.stdout.write(table(rows) + "\n")
-    return 0
+
+
+def main() -> int:
+    """Makes the table; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(TableConfig, print_table, __doc__)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,11 @@ from encoders.metrics import sample_triplets, triplet_accuracy
 from envs.embedding import embed_pixels
 from experiments.imitation import Scales
 from experiments.recordings import Truth, read_truth
-from experiments.settings import ImitateConfig
+from experiments.settings import NEGATIVE_RANGE, POSITIVE_RANGE, ImitateConfig
 from rewards.audit import RewardAudit, audit_reward
 
 TRIPLETS_A_VIDEO = 100
 TRIPLET_MARGIN = 2.0
-POSITIVE_RANGE = 3
-NEGATIVE_RANGE = 10
-"""Blomqvist and Hämäläinen's ranges of 10 and 30 frames, at 20 instead of (by assumption) 60 frames a second."""
 
 
 def _truths(config: ImitateConfig, names: list[str]) -> list[Truth]:

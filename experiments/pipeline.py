@@ -26,7 +26,6 @@ from encoders.base import Encoder
 from encoders.clips import load_clips
 from encoders.files import write_atomically
 from encoders.fit import distance_scale, fit
-from encoders.video import read_video
 from experiments import figures
 from experiments.imitation import (
     Demonstration,
@@ -38,13 +37,16 @@ from experiments.imitation import (
     make_learner,
     measure_scales,
     read_demonstration,
+    read_views,
 )
 from experiments.judging import judge_reward, judge_triplets
 from experiments.provenance import provenance
 from experiments.recordings import (
     FPS,
+    check_claim,
     claim,
     make_env,
+    read_truth,
     record_all,
     record_demonstration,
 )
@@ -85,27 +87,52 @@ def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
     Raises:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
-    for video in config.demo:
-        read_video(video)
-    if config.encoder_folder is not None:
-        given_encoder(config, config.encoder_folder)
+    check_inputs(config)
     for seed in config.seeds:
         check_run_folder(config, seed)
+    for seed in config.seeds:
+        claim_run_folder(config, seed)
     results = [run_seed(config, seed) for seed in config.seeds]
     console.print(results_table(results))
     return results
 
 
-def check_run_folder(config: ImitateConfig, seed: int) -> None:
-    """Claims a run's folder, or refuses one that is taken.
+def check_inputs(config: ImitateConfig) -> None:
+    """Refuses files that would fail later.
 
     Raises:
-        ValueError: If it cannot be written, holds another run, or holds this one and ``resume`` is off.
+        ValueError: If a video or the encoder cannot be used, or the oracle's truth is missing.
+    """
+    if config.demo:
+        read_views(config.demo)
+        if config.reward == "oracle" and read_truth(config.demo[0], config.scene.cameras[0]) is None:
+            raise ValueError(
+                f"reward 'oracle' needs the true joint angles, and none are beside {config.demo[0]}; use 'tcn_huber'."
+            )
+    if config.encoder_folder is not None:
+        given_encoder(config, config.encoder_folder)
+
+
+def check_run_folder(config: ImitateConfig, seed: int) -> None:
+    """Refuses a run's folder that is taken; writes nothing.
+
+    Raises:
+        ValueError: If it holds another run, or holds this one and ``resume`` is off.
     """
     folder = config.run_folder(seed)
+    check_claim(folder, "config.json", config.identity(seed))
     if (folder / "config.json").exists() and not config.resume:
         state = "complete" if (folder / "result.json").exists() else "unfinished"
         raise ValueError(f"{folder} holds this run already, {state}; add --resume, or choose another --out.")
+
+
+def claim_run_folder(config: ImitateConfig, seed: int) -> None:
+    """Marks a run's folder with its configuration and where it comes from.
+
+    Raises:
+        ValueError: If it cannot be written.
+    """
+    folder = config.run_folder(seed)
     fresh = not (folder / "config.json").exists()
     claim(folder, "config.json", config.identity(seed))
     if fresh:
@@ -263,9 +290,15 @@ def train(
                     returns=f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
                 )
 
-            callback = CurveAndCheckpoint(folder, config.envs * config.horizon, every=config.steps // 10, report=report)
+            callback = CurveAndCheckpoint(
+                folder,
+                episode_steps=config.envs * config.horizon,
+                every=config.steps // 10,
+                truth=goal.joints is not None,
+                report=report,
+            )
             agent.learn(config.steps - agent.num_timesteps, callback=callback, reset_num_timesteps=False)
-        factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
+    factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent
 

@@ -6,9 +6,9 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import tyro
 from rich.console import Console
 
+from experiments import command_line
 from experiments.recordings import RecordConfig, record_all
 
 
@@ -27,18 +27,16 @@ class RecordDemosConfig:
     record: RecordConfig = field(default_factory=RecordConfig)
 
 
-def main() -> int:
-    """Records everything that is not there yet; 0 if it worked, 2 if the user has something to mend."""
-    console = Console(stderr=True)
-    try:
-        config = tyro.cli(RecordDemosConfig, description=__doc__)
-        record_all(config.record, config.out, config.workers)
-    except ValueError as error:
-        console.print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
+def record(config: RecordDemosConfig) -> None:
+    """Records everything that is not there yet."""
+    record_all(config.record, config.out, config.workers)
     videos = sum(1 for _ in config.out.glob("*.mp4"))
-    console.print(f"{videos} videos in {config.out}")
-    return 0
+    Console(stderr=True).print(f"{videos} videos in {config.out}")
+
+
+def main() -> int:
+    """Records; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(RecordDemosConfig, record, __doc__)
 
 
 if __name__ == "__main__":

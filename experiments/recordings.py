@@ -256,15 +256,24 @@ def claim(folder: Path, file: str, content: object) -> None:
     Raises:
         ValueError: If it cannot be written, or belongs to another configuration.
     """
+    check_claim(folder, file, content)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
+    if not (folder / file).exists():
+        write_atomically(folder / file, json.dumps(content, indent=2, default=str).encode())
+
+
+def check_claim(folder: Path, file: str, content: object) -> None:
+    """Refuses a folder that ``claim`` marked for another configuration; writes nothing.
+
+    Raises:
+        ValueError: If it belongs to another configuration.
+    """
     path = folder / file
     text = json.dumps(content, indent=2, default=str)
-    if not path.exists():
-        write_atomically(path, text.encode())
-    elif path.read_text() != text:
+    if path.exists() and path.read_text() != text:
         old, new = json.loads(path.read_text()), json.loads(text)
         changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
         raise ValueError(f"{folder} holds another run: {', '.join(changed)} differ(s). Choose another --out.")

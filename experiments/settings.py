@@ -18,6 +18,11 @@ from experiments.imitation import REWARDS
 from experiments.recordings import RecordConfig
 from rewards.huber import HuberConfig
 
+POSITIVE_RANGE = 3
+NEGATIVE_RANGE = 10
+"""Ranges that triplets are judged at: Blomqvist and Hämäläinen's 10 and 30 frames, at 20 instead of (by
+assumption) 60 frames a second."""
+
 
 @dataclass(frozen=True)
 class ImitateConfig:
@@ -83,6 +88,11 @@ class ImitateConfig:
                 )
         if len(set(self.watching)) < len(self.watching):
             raise ValueError(f"The videos to imitate are of the cameras {self.watching}; give each camera once.")
+        if self.record.demo_frames < NEGATIVE_RANGE + 2:
+            raise ValueError(
+                f"record.demo_frames is {self.record.demo_frames}; triplets are judged with negatives more than "
+                f"{NEGATIVE_RANGE} frames away, so it must be at least {NEGATIVE_RANGE + 2}."
+            )
         if self.horizon < 2:
             raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
         if not 1 <= self.workers <= self.envs:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pybullet
 import torch
-import tyro
 from rich.console import Console
 from rich.table import Table
 from skimage.metrics import structural_similarity
@@ -24,6 +23,7 @@ from encoders.files import write_atomically
 from envs.embedding import embed_pixels
 from envs.kuka import KukaReach
 from envs.kuka_scene import CAMERAS, FAR, NEAR
+from experiments import command_line
 from experiments.imitation import Demonstration, Scales, film, make_goal, make_learner
 from experiments.motions import minimum_jerk
 from experiments.recordings import RecordConfig, make_env
@@ -155,29 +155,27 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     return {"env_steps_per_second": 1 / whole, "share": {name: value / whole for name, value in shares.items()}}
 
 
-def main() -> int:
+def measure(config: ThroughputConfig) -> None:
     """Times everything and prints it."""
     console = Console()
-    try:
-        config = tyro.cli(ThroughputConfig, description=__doc__)
-        figures: dict[str, Any] = {"render": renderers(config.poses), "loop": loop(config)}
-    except ValueError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {error}", highlight=False, soft_wrap=True)
-        return 2
-    render = figures["render"]
+    render, whole = renderers(config.poses), loop(config)
     console.print(
         f"84 px: usual call {render['usual_frames_per_second']:,.0f} frames/s, "
         f"ours {render['fast_frames_per_second']:,.0f} ({render['speedup']:.1f}x), "
         f"structural similarity {render['structural_similarity']:.3f}"
     )
-    table = Table(title=f"{figures['loop']['env_steps_per_second']:,.0f} environment steps a second")
-    for name in figures["loop"]["share"]:
+    table = Table(title=f"{whole['env_steps_per_second']:,.0f} environment steps a second")
+    for name in whole["share"]:
         table.add_column(name, justify="right")
-    table.add_row(*(f"{value:.0%}" for value in figures["loop"]["share"].values()))
+    table.add_row(*(f"{value:.0%}" for value in whole["share"].values()))
     console.print(table)
     if config.out is not None:
-        write_atomically(config.out, json.dumps(figures, indent=2).encode())
-    return 0
+        write_atomically(config.out, json.dumps({"render": render, "loop": whole}, indent=2).encode())
+
+
+def main() -> int:
+    """Measures; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(ThroughputConfig, measure, __doc__)
 
 
 if __name__ == "__main__":

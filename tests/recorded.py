@@ -6,8 +6,8 @@ from functools import cache
 from pathlib import Path
 
 from encoders.fit import FitConfig
-from experiments.pipeline import ImitateConfig
 from experiments.recordings import RecordConfig, record_all
+from experiments.settings import ImitateConfig
 
 TINY = RecordConfig(
     demos=4,

@@ -111,7 +111,7 @@ def test_a_folder_of_another_configuration_is_refused_and_left_alone(folder: Pat
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(ValueError, match="cannot be written.*Choose another folder"):
+    with pytest.raises(ValueError, match=r"cannot be written.*Choose another folder"):
         record_all(TINY, tmp_path / "file" / "below", workers=1)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def train(name: str, folder: Path, steps: int, every: int = EPISODE, stop: int |
         if stop is not None and row["env_steps"] > stop:
             raise KeyboardInterrupt
 
-    callback = CurveAndCheckpoint(folder, EPISODE, every, report)
+    callback = CurveAndCheckpoint(folder, EPISODE, every, report=report)
     agent.learn(steps - agent.num_timesteps, callback=callback, reset_num_timesteps=False)
     return agent
 
@@ -120,6 +121,18 @@ def test_training_that_was_cut_ends_as_if_it_had_not_been(tmp_path: Path, name: 
     if name == "sac":
         assert torch.equal(resumed.log_ent_coef, whole.log_ent_coef)  # type: ignore[attr-defined]
         assert resumed.replay_buffer.pos == whole.replay_buffer.pos  # type: ignore[attr-defined]
+
+
+def test_a_cut_between_curve_and_checkpoint_gives_the_same_curve(tmp_path: Path) -> None:
+    train("ppo", tmp_path / "whole", 6 * EPISODE)
+    train("ppo", tmp_path / "cut", 6 * EPISODE)
+    with pytest.raises(KeyboardInterrupt):
+        train("ppo", tmp_path / "early", 6 * EPISODE, stop=2 * EPISODE)
+    # The curve is ahead of the checkpoint: what follows the checkpoint is done again.
+    shutil.rmtree(tmp_path / "cut" / "checkpoint")
+    shutil.copytree(tmp_path / "early" / "checkpoint", tmp_path / "cut" / "checkpoint")
+    train("ppo", tmp_path / "cut", 6 * EPISODE)
+    assert curve(tmp_path / "cut") == curve(tmp_path / "whole")
 
 
 @pytest.mark.parametrize("name", ["ppo", "sac"])
@@ -182,7 +195,7 @@ def test_the_checkpoint_holds_the_newest_step_alone(tmp_path: Path, name: str) -
 def test_the_report_sees_every_row(tmp_path: Path) -> None:
     rows: list[dict[str, float]] = []
     agent = start("ppo")
-    agent.learn(3 * EPISODE, callback=CurveAndCheckpoint(tmp_path, EPISODE, 10 * EPISODE, rows.append))
+    agent.learn(3 * EPISODE, callback=CurveAndCheckpoint(tmp_path, EPISODE, 10 * EPISODE, report=rows.append))
     assert rows == read_curve(tmp_path / "progress.csv")
 
 
