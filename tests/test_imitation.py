@@ -120,7 +120,7 @@ def test_a_recorded_demonstration_is_read_with_its_start_and_truth(demonstration
 
 def test_views_of_different_length_are_refused(folder: Path, network: Encoder) -> None:
     videos = (folder / "demo_0000_front.mp4", folder / "play_0000_side.mp4")
-    with pytest.raises(ValueError, match=r"differ in length: \[16, 20\]"):
+    with pytest.raises(ValueError, match=r"differ in length: .*16.*20"):
         read_demonstration(videos, TINY, network, np.random.default_rng(0))
 
 
