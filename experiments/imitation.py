@@ -31,7 +31,7 @@ REWARDS = ("tcn_huber", "oracle", "pixels", "random")
 
 
 ORACLE_SCALE = 1.0
-"""Joint distance that counts as 1 in the oracle's reward, radians over all seven joints; it learns worse at 0.3 and 3."""
+"""Joint distance that counts as 1 in the oracle's reward, radians over all joints; it learns worse at 0.3 and 3."""
 
 
 @dataclass(frozen=True)
