@@ -16,7 +16,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 imitate: setup
-	$(BIN)/python experiments/imitate_kuka.py
+	$(BIN)/python experiments/imitate_kuka.py --resume
 
 test: setup
 	$(BIN)/pytest
