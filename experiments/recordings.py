@@ -233,9 +233,14 @@ def record_demonstration(config: RecordConfig, demo_seed: int, folder: Path) -> 
     return folder / f"{name}_{config.cameras[0]}.mp4"
 
 
+def _beside(video: Path, camera: str, ending: str) -> Path:
+    """The file of the same recording with another ending than ``_CAMERA.mp4``."""
+    return video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + ending)
+
+
 def read_truth(video: Path, camera: str) -> Truth | None:
     """The truth beside a recorded video, or None for a video from elsewhere."""
-    path = video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + "_truth.npz")
+    path = _beside(video, camera, "_truth.npz")
     if not path.exists():
         return None
     with np.load(path, allow_pickle=False) as file:
@@ -244,7 +249,7 @@ def read_truth(video: Path, camera: str) -> Truth | None:
 
 def read_start(video: Path, camera: str) -> NDArray[np.float64] | None:
     """The pose that a recorded video's card says the arm was set up in, or None for a video from elsewhere."""
-    path = video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + ".json")
+    path = _beside(video, camera, ".json")
     if not path.exists():
         return None
     return np.array(json.loads(path.read_text())["start"])
