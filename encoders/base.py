@@ -158,12 +158,15 @@ class Encoder(nn.Module):
                 f"embed takes uint8 frames of shape (B, C, H, W); got {frames.dtype} of shape {tuple(frames.shape)}."
             )
         self.check_frames(tuple(frames.shape))
+        # Walking over all modules costs as much as embedding a frame; a frozen encoder needs it never.
         training = self.training
-        self.eval()
+        if training:
+            self.eval()
         try:
             embeddings: Tensor = self(frames)
         finally:
-            self.train(training)
+            if training:
+                self.train()
         if not torch.isfinite(embeddings).all():
             raise ValueError(
                 f"Encoder {self.name!r} gave an embedding that is not finite; its weights are damaged: train it again."

@@ -26,6 +26,8 @@ def spatial_softmax(maps: Tensor) -> Tensor:
     if maps.ndim != 4:
         raise ValueError(f"spatial_softmax takes maps of shape (B, C, H, W); got {tuple(maps.shape)}.")
     height, width = maps.shape[2:]
+    # Positions of a channel side by side: sums over them are several times faster than over strided ones.
+    maps = maps.contiguous()
     weights = maps.flatten(2).softmax(dim=-1).view_as(maps)
     columns = torch.linspace(-1.0, 1.0, width, dtype=maps.dtype, device=maps.device)
     rows = torch.linspace(-1.0, 1.0, height, dtype=maps.dtype, device=maps.device)
@@ -66,5 +68,7 @@ def fold_batch_norms(module: nn.Module) -> None:
 def conv_block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
     """Convolution with same padding, batch norm, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
     )

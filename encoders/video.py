@@ -1,12 +1,12 @@
-"""Video files in and out, through imageio and ffmpeg."""
+"""Video files in and out, through the libraries of FFmpeg in this process."""
 
 from __future__ import annotations
 
 import tempfile
+from fractions import Fraction
 from pathlib import Path
 
-import imageio.v3 as iio
-import imageio_ffmpeg
+import av
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
@@ -31,18 +31,23 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".video-", dir=path.parent) as folder:
             whole = Path(folder) / path.name
-            iio.imwrite(
-                whole,
-                frames,
-                plugin="FFMPEG",
-                fps=fps,
-                codec="libx264",
-                macro_block_size=2,
-                output_params=["-crf", "12", "-preset", "veryfast", "-threads", "1"],
-            )
+            _encode(whole, frames, fps)
             whole.replace(path)
-    except OSError as error:
+    except (OSError, av.FFmpegError) as error:
         raise ValueError(f"{path} cannot be written: {error}. Free the disk or choose another folder.") from error
+
+
+def _encode(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
+    """Writes the file itself, nearly without loss: an embedding should not learn a codec's noise."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1000))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.thread_count = 1
+        stream.options = {"crf": "12", "preset": "veryfast"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
+        container.mux(stream.encode())
 
 
 def read_video(path: Path, minimum: int = 2) -> NDArray[np.uint8]:
@@ -75,19 +80,24 @@ def read_video(path: Path, minimum: int = 2) -> NDArray[np.uint8]:
 
 
 def _decode(path: Path) -> tuple[NDArray[np.uint8], float]:
-    """All frames that ffmpeg can decode, and how many the container announces."""
-    reader = imageio_ffmpeg.read_frames(str(path))
+    """All frames that can be decoded, turned upright, and how many the container announces."""
+    frames: list[NDArray[np.uint8]] = []
     try:
-        meta = next(reader)
-        width, height = meta["size"]
-        frames = [np.frombuffer(data, np.uint8).reshape(height, width, 3) for data in reader]
-    except (OSError, RuntimeError, ValueError, KeyError, StopIteration) as error:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"The video {path} has no picture, only other streams; give a video file.")
+            stream = container.streams.video[0]
+            seconds = (container.duration or 0) / av.time_base
+            expected = float(seconds * (stream.average_rate or 0))
+            for frame in container.decode(stream):
+                # A telephone stores its pictures as the sensor has them and notes how it was held.
+                upright = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+                frames.append(np.ascontiguousarray(upright))
+    except (av.FFmpegError, EOFError) as error:
         raise ValueError(f"The video {path} cannot be decoded: it is truncated or no video; copy it again.") from error
-    finally:
-        reader.close()
     if not frames:
         raise ValueError(f"The video {path} has no frames; record or copy it again.")
-    return np.stack(frames), meta["fps"] * meta["duration"]
+    return np.stack(frames), expected
 
 
 def resize(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -107,7 +107,7 @@ class Scene:
     arm: int
     hand: int
     look: Look
-    _backdrops: dict[tuple[str, int], NDArray[np.uint32]] = field(default_factory=dict, repr=False)
+    _backdrops: dict[tuple[str, int], NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
     def render(self, camera: str, size: int, seconds: float = 0.0) -> NDArray[np.uint8]:
         """Draws what a camera sees.
@@ -133,12 +133,11 @@ class Scene:
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self.client,
         )
-        empty = depth.reshape(size, size) >= EMPTY
-        # One 32-bit word a pixel: choosing words is several times faster than choosing channels.
-        words = np.where(
-            empty, self._backdrop(camera, size, view), colours.reshape(size, size, 4).view(np.uint32)[:, :, 0]
-        )
-        return np.ascontiguousarray(words.view(np.uint8).reshape(size, size, 4)[:, :, :3])
+        frame = self._backdrop(camera, size, view).copy()
+        # The arm covers a small part of the picture: copying that part alone is the fastest way to lay it over.
+        drawn = np.flatnonzero(depth < EMPTY)
+        frame.reshape(-1, 3)[drawn] = colours.reshape(-1, 4).take(drawn, axis=0)[:, :3]
+        return frame
 
     def paint(self) -> None:
         """Gives every link of the arm its colour of the look."""
@@ -159,13 +158,11 @@ class Scene:
         )
         return int(pybullet.createMultiBody(0.0, -1, shape, physicsClientId=self.client))
 
-    def _backdrop(self, camera: str, size: int, view: tuple[float, ...]) -> NDArray[np.uint32]:
+    def _backdrop(self, camera: str, size: int, view: tuple[float, ...]) -> NDArray[np.uint8]:
         moving = CAMERAS[camera].on_wrist or CAMERAS[camera].orbit != 0.0
         if (camera, size) in self._backdrops and not moving:
             return self._backdrops[camera, size]
-        frame = backdrop(self.look, view, CAMERAS[camera].field_of_view, size)
-        opaque = np.concatenate([frame, np.full((size, size, 1), 255, np.uint8)], axis=2)
-        self._backdrops[camera, size] = opaque.view(np.uint32)[:, :, 0]
+        self._backdrops[camera, size] = backdrop(self.look, view, CAMERAS[camera].field_of_view, size)
         return self._backdrops[camera, size]
 
     def _view_matrix(self, camera: Camera, seconds: float) -> tuple[float, ...]:

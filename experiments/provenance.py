@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("onlooker", "torch", "stable_baselines3", "gymnasium", "pybullet", "numpy", "imageio", "imageio-ffmpeg")
+PACKAGES = ("onlooker", "torch", "stable_baselines3", "gymnasium", "pybullet", "numpy", "av")
 
 
 def provenance() -> dict[str, Any]:

@@ -78,6 +78,27 @@ def test_a_video_that_imageio_wrote_directly_is_read(tmp_path: Path) -> None:
     assert abs(back.astype(int) - frames).mean() < 12
 
 
+@pytest.mark.parametrize("degrees", [90, 180, -90])
+def test_a_video_filmed_with_a_turned_telephone_stands_upright(tmp_path: Path, degrees: int) -> None:
+    plain = by_ffmpeg(tmp_path / "plain.mp4")
+    turned = tmp_path / "turned.mp4"
+    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
+    command = [*ffmpeg, "-display_rotation:v:0", str(degrees), "-i", str(plain), "-c", "copy", str(turned)]
+    subprocess.run(command, check=True)
+    raw = [*ffmpeg, "-i", str(turned), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    played = np.frombuffer(subprocess.run(raw, check=True, capture_output=True).stdout, np.uint8)
+    frames = read_video(turned)
+    assert frames.shape == ((20, 32, 48, 3) if degrees == 180 else (20, 48, 32, 3))
+    assert abs(frames.astype(int) - played.reshape(frames.shape)).mean() < 3
+
+
+def test_a_file_with_sound_alone_is_named(tmp_path: Path) -> None:
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", "sine=duration=1"]
+    subprocess.run([*command, str(tmp_path / "a.wav")], check=True)
+    with pytest.raises(ValueError, match=r"a\.wav has no picture"):
+        read_video(tmp_path / "a.wav")
+
+
 def test_a_missing_video_and_a_folder_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "nothing.mp4", tmp_path):
         with pytest.raises(ValueError, match=f"no video at {path}"):
