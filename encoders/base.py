@@ -6,6 +6,7 @@ import copy
 import dataclasses
 import json
 from abc import abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -17,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
+from encoders.errors import check_choice
 from encoders.files import write_atomically
 from encoders.layers import fold_batch_norms
 
@@ -124,6 +126,27 @@ class Encoder(nn.Module):
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The loss that trains it."""
 
+    def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
+        """Where it looks: (B, C, H, W) uint8 -> name -> (B, h, w) float32 in [0, 1]; nothing for most encoders."""
+        return {}
+
+    def extract(self, frames: Tensor) -> Tensor:
+        """What a frozen part makes of frames, once for all training steps; ``loss`` takes it in place of frames.
+
+        Args:
+            frames: (B, C, H, W) uint8.
+
+        Returns:
+            (B, F, h, w) float16.
+
+        Raises:
+            ValueError: If nothing in it is frozen.
+        """
+        raise ValueError(f"Encoder {self.name!r} has no frozen part to extract features with; set feature_copies to 0.")
+
+    def load_pretrained(self) -> None:
+        """Fills in standard weights that its config names; ``make`` calls it, ``load`` has no need of it."""
+
     def check_frames(self, shape: tuple[int, ...]) -> None:
         """Refuses frames that it was not made for.
 
@@ -217,6 +240,33 @@ class Encoder(nn.Module):
 def channels_first(frames: NDArray[np.uint8]) -> Tensor:
     """A tensor of channel-last frames: (B, H, W, C) uint8 -> (B, C, H, W) uint8, without a copy."""
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+
+
+def centred(frames: Tensor) -> Tensor:
+    """Float frames as stems take them: (B, C, H, W) uint8 -> float32 in [-0.5, 0.5], channels last in memory."""
+    return (frames.to(torch.float32) / 255.0 - 0.5).contiguous(memory_format=torch.channels_last)
+
+
+def parse_settings(texts: Sequence[str], config: type[EncoderConfig]) -> dict[str, Any]:
+    """Settings of a command line: ``("objective=n_pairs", "margin=2")`` -> values of the config's types.
+
+    Raises:
+        ValueError: If a text is no ``NAME=VALUE``, the name is unknown, or the value has another type.
+    """
+    types: dict[str, type[Any]] = {field.name: type(field.default) for field in dataclasses.fields(config)}
+    values: dict[str, Any] = {}
+    for text in texts:
+        name, found, value = text.partition("=")
+        if not found:
+            raise ValueError(f"The encoder setting {text!r} is no NAME=VALUE, such as {next(iter(types))}=...")
+        check_choice("encoder setting", name, types)
+        wanted = types[name]
+        try:
+            values[name] = {"true": True, "false": False}[value.lower()] if wanted is bool else wanted(value)
+        except (ValueError, KeyError) as error:
+            allowed = "true or false" if wanted is bool else f"a value of type {wanted.__name__}"
+            raise ValueError(f"The encoder setting {name} is {value!r}; it must be {allowed}.") from error
+    return values
 
 
 def build_config(config: type[EncoderConfig], values: dict[str, Any], where: str) -> EncoderConfig:

@@ -16,9 +16,14 @@ from rich.progress import track
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from encoders.base import Encoder
+from encoders.augmentation import jitter_colours
+from encoders.base import Encoder, FrameBatch
 from encoders.clips import Clips, sample_batch
+from encoders.errors import check_choice
+from encoders.features import extract_clips
 from encoders.files import write_atomically
+from encoders.optimisers import PRESETS, Stepper
+from encoders.prefetch import Prefetcher
 
 
 @dataclass(frozen=True)
@@ -27,16 +32,21 @@ class FitConfig:
 
     Attributes:
         steps: Optimiser steps at most.
-        learning_rate: Peak of the one-cycle schedule of AdamW.
-        weight_decay: Decoupled weight decay.
+        optimiser: Preset of optimiser and schedule: default, snaps, pouring or smak.
+        learning_rate: Instead of the preset's first one.
+        colour_jitter: Strength of the random colours of every video and view, 0 to 1; for clips whose looks differ.
+        feature_copies: Times that the features of a frozen stem are extracted, each under other colours, to train
+            on them instead of on frames: many times faster, but all are held in memory. 0 trains on frames.
         validate_every: Steps between two validations; a checkpoint is written at each.
         validation_batches: Batches of one validation, the same ones every time.
         patience: Validations without a new best loss after which training stops.
     """
 
     steps: int = 1200
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-4
+    optimiser: str = "default"
+    learning_rate: float | None = None
+    colour_jitter: float = 0.0
+    feature_copies: int = 0
     validate_every: int = 100
     validation_batches: int = 20
     patience: int = 5
@@ -44,7 +54,12 @@ class FitConfig:
     def __post_init__(self) -> None:
         if min(self.steps, self.validate_every, self.validation_batches, self.patience) < 1:
             raise ValueError(f"steps, validate_every, validation_batches and patience must be at least 1; got {self}.")
-        if not 0 < self.learning_rate < 1:
+        if self.feature_copies < 0:
+            raise ValueError(f"feature_copies is {self.feature_copies}; it must be at least 0.")
+        if not 0.0 <= self.colour_jitter <= 1.0:
+            raise ValueError(f"colour_jitter is {self.colour_jitter}; it must be from 0 to 1.")
+        check_choice("optimiser preset", self.optimiser, PRESETS)
+        if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be between 0 and 1.")
 
 
@@ -70,8 +85,9 @@ def fit(
 ) -> Encoder:
     """Trains an encoder, keeps the weights that validate best, measures its distance scale, saves it.
 
-    A checkpoint under ``folder / "checkpoint"`` appears at every validation; called again with the
-    same arguments, training goes on from it and ends in the same weights.
+    An encoder without a trainable parameter is only measured and saved. A checkpoint under
+    ``folder / "checkpoint"`` appears at every validation; called again with the same arguments, training
+    goes on from it and ends in the same weights.
 
     Args:
         encoder: An encoder as ``make`` gives it; trained in place.
@@ -90,43 +106,74 @@ def fit(
     """
     check_clips(encoder, training, "training")
     check_clips(encoder, validation, "validation")
-    optimizer = torch.optim.AdamW(encoder.parameters(), config.learning_rate, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=config.steps + 1)
+    if not any(parameter.requires_grad for parameter in encoder.parameters()):
+        return calibrate(encoder, validation, folder)
+    extraction_rng = np.random.default_rng([seed, 2])
+    held_out_clips = validation
+    if config.feature_copies > 0:
+        training = extract_clips(encoder, training, config.feature_copies, config.colour_jitter, extraction_rng)
+        held_out_clips = extract_clips(encoder, validation, 1, 0.0, extraction_rng)
+    stepper = Stepper(encoder.parameters(), config.optimiser, config.steps, config.learning_rate)
     rng = np.random.default_rng(seed)
     held_out_rng = np.random.default_rng([seed, 1])
-    held_out = [sample_batch(validation, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)]
+    held_out = [sample_batch(held_out_clips, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)]
     state = _Progress()
     best = copy.deepcopy(encoder.state_dict())
     checkpoint = folder / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     if (checkpoint / "progress.json").exists():
-        state, best = _restore(checkpoint, encoder, optimizer, schedule, rng)
+        state, best = _restore(checkpoint, encoder, stepper, rng)
     steps = range(state.step, 0 if state.finished else config.steps)
-    for _ in track(steps, description=f"Fitting {encoder.name}", transient=True):
-        encoder.train()
-        result = encoder.loss(sample_batch(training, encoder.sampling, rng))
-        if not torch.isfinite(result.loss):
-            value = float(result.loss.detach())
-            raise ValueError(f"The {encoder.name} loss became {value} at step {state.step}; lower the learning rate.")
-        optimizer.zero_grad()
-        result.loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-        state.step += 1
-        if state.step % config.validate_every == 0 or state.step == config.steps:
-            figures = _validate(encoder, held_out)
-            if figures["loss"] < state.best_loss:
-                state.best_loss, state.best_step, state.stale = figures["loss"], state.step, 0
-                best = copy.deepcopy(encoder.state_dict())
-            else:
-                state.stale += 1
-            state.finished = state.step == config.steps or state.stale >= config.patience
-            _checkpoint(checkpoint, encoder, best, optimizer, schedule, rng, state)
-            if report is not None:
-                report({"step": state.step, "train_loss": float(result.loss.detach()), **figures})
-            if state.finished:
-                break
+
+    def draw() -> tuple[FrameBatch, dict[str, Any]]:
+        batch = sample_batch(training, encoder.sampling, rng)
+        if config.feature_copies == 0:
+            batch = jitter_colours(batch, config.colour_jitter, rng)
+        return batch, dict(rng.bit_generator.state)
+
+    with Prefetcher(draw) as batches:
+        for _ in track(steps, description=f"Fitting {encoder.name}", transient=True):
+            batch, rng_state = batches.next()
+            encoder.train()
+            result = encoder.loss(batch)
+            if not torch.isfinite(result.loss):
+                value = float(result.loss.detach())
+                raise ValueError(
+                    f"The {encoder.name} loss became {value} at step {state.step}; lower the learning rate."
+                )
+            stepper.zero_grad()
+            result.loss.backward()  # type: ignore[no-untyped-call]
+            stepper.step()
+            state.step += 1
+            if state.step % config.validate_every == 0 or state.step == config.steps:
+                figures = _validate(encoder, held_out)
+                if figures["loss"] < state.best_loss:
+                    state.best_loss, state.best_step, state.stale = figures["loss"], state.step, 0
+                    best = copy.deepcopy(encoder.state_dict())
+                else:
+                    state.stale += 1
+                state.finished = state.step == config.steps or state.stale >= config.patience
+                _checkpoint(checkpoint, encoder, best, stepper, rng_state, state)
+                if report is not None:
+                    waited = {"waiting_share": batches.waiting_share}
+                    report({"step": state.step, "train_loss": float(result.loss.detach()), **figures, **waited})
+                if state.finished:
+                    break
     encoder.load_state_dict(best)
+    return calibrate(encoder, validation, folder)
+
+
+def calibrate(encoder: Encoder, validation: Clips, folder: Path) -> Encoder:
+    """Measures the distance scale of an encoder as it is, and saves it: the end of ``fit``, and all of a control's.
+
+    Args:
+        encoder: Trained, or never to be.
+        validation: Clips to measure on.
+        folder: Where it is saved.
+
+    Returns:
+        The encoder in evaluation mode.
+    """
     encoder.eval()
     encoder.distance_scale.fill_(distance_scale(encoder, validation))
     encoder.save(folder)
@@ -179,9 +226,8 @@ def _checkpoint(
     folder: Path,
     encoder: Encoder,
     best: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
-    rng: np.random.Generator,
+    stepper: Stepper,
+    rng_state: dict[str, Any],
     state: _Progress,
 ) -> None:
     """Writes everything that training needs to go on; ``progress.json`` last, so that it stands for the rest."""
@@ -189,12 +235,11 @@ def _checkpoint(
     tensors = {f"now.{key}": value.contiguous().clone() for key, value in encoder.state_dict().items()}
     tensors |= {f"best.{key}": value.contiguous().clone() for key, value in best.items()}
     buffer = io.BytesIO()
-    state_dicts = {"optimizer": optimizer.state_dict(), "schedule": schedule.state_dict()}
-    torch.save({**state_dicts, "torch_rng": torch.get_rng_state()}, buffer)
+    torch.save({"stepper": stepper.state_dict(), "torch_rng": torch.get_rng_state()}, buffer)
     name = f"step_{state.step}"
     write_atomically(folder / f"{name}.safetensors", save(tensors))
     write_atomically(folder / f"{name}.pt", buffer.getvalue())
-    progress = {"state": asdict(state), "rng": rng.bit_generator.state}
+    progress = {"state": asdict(state), "rng": rng_state}
     write_atomically(folder / "progress.json", json.dumps(progress).encode())
     for old in folder.glob("step_*"):
         if old.stem != name:
@@ -204,8 +249,7 @@ def _checkpoint(
 def _restore(
     folder: Path,
     encoder: Encoder,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler,
+    stepper: Stepper,
     rng: np.random.Generator,
 ) -> tuple[_Progress, dict[str, Tensor]]:
     """Reads a checkpoint back into its owners."""
@@ -214,8 +258,7 @@ def _restore(
     rng.bit_generator.state = progress["rng"]
     tensors = load_file(folder / f"step_{state.step}.safetensors")
     encoder.load_state_dict({key[4:]: value for key, value in tensors.items() if key.startswith("now.")})
-    steppers = torch.load(folder / f"step_{state.step}.pt", weights_only=True)
-    optimizer.load_state_dict(steppers["optimizer"])
-    schedule.load_state_dict(steppers["schedule"])
-    torch.set_rng_state(steppers["torch_rng"])
+    saved = torch.load(folder / f"step_{state.step}.pt", weights_only=True)
+    stepper.load_state_dict(saved["stepper"])
+    torch.set_rng_state(saved["torch_rng"])
     return state, {key[5:]: value for key, value in tensors.items() if key.startswith("best.")}

@@ -108,3 +108,28 @@ def n_pairs_loss(anchor: Tensor, positive: Tensor, regularisation: float = 0.0) 
     labels = torch.arange(len(anchor), device=anchor.device)
     norms = anchor.square().sum(1).mean() + positive.square().sum(1).mean()
     return F.cross_entropy(logits, labels) + regularisation * norms
+
+
+def grouped_n_pairs_loss(anchor: Tensor, positive: Tensor, group: Tensor, regularisation: float = 0.0) -> Tensor:
+    """Mean ``n_pairs_loss`` of every group of pairs: the negatives of a pair are the others of its video.
+
+    Moments of another video differ by how they look; those of the same video differ by what happens.
+
+    Args:
+        anchor: (B, D) float, one view.
+        positive: (B, D) float, the same moments from another view.
+        group: (B,) integer, which video a pair is from.
+        regularisation: Weight of the mean squared norm of the embeddings.
+
+    Returns:
+        () float.
+
+    Raises:
+        ValueError: If the shapes differ, or a group has fewer than two pairs.
+    """
+    if group.shape != anchor.shape[:1]:
+        raise ValueError(f"group must be ({len(anchor)},), one entry a pair; got {tuple(group.shape)}.")
+    losses = [
+        n_pairs_loss(anchor[group == index], positive[group == index], regularisation) for index in torch.unique(group)
+    ]
+    return torch.stack(losses).mean()

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 from scipy.stats import spearmanr
+
+from encoders.errors import check_choice
+
+METRICS = ("l2", "cosine")
+"""Distances by which a neighbour can be nearest."""
+
+BLOCK = 2**22
+"""Distances held at once in a search for neighbours, 32 MiB of float64."""
 
 
 class TripletAccuracy(NamedTuple):
@@ -100,3 +110,194 @@ def rank_correlation(left: NDArray[np.floating], right: NDArray[np.floating]) ->
     if np.ptp(left) == 0 or np.ptp(right) == 0:
         return float("nan")
     return float(spearmanr(left, right).statistic)
+
+
+def nearest_neighbours(
+    queries: NDArray[np.floating], keys: NDArray[np.floating], metric: str = "l2"
+) -> NDArray[np.int64]:
+    """The key nearest to each query; of several equally near the earliest.
+
+    Args:
+        queries: (N, D), N and D at least 1.
+        keys: (M, D), M at least 1.
+        metric: ``l2`` for Euclidean distance, ``cosine`` for one minus the cosine of the angle. By cosine,
+            vectors of one direction and different lengths tie up to rounding only.
+
+    Returns:
+        (N,) int64, indices of keys, in [0, M).
+
+    Raises:
+        ValueError: If the metric is unknown, the shapes do not fit, or a value is not finite; for ``cosine``
+            also if a vector is all zeros.
+    """
+    check_choice("metric", metric, METRICS)
+    left, right = _checked_pair(queries, keys, ("queries", "keys"))
+    if metric == "cosine":
+        left, right = _unit_length(left, "queries"), _unit_length(right, "keys")
+    nearest = np.empty(len(left), np.int64)
+    rows = max(1, BLOCK // len(right))
+    for start in range(0, len(left), rows):
+        # The squares order like the distances, and between unit vectors like the cosines. Each pair is
+        # computed by itself: a matrix product could round two copies of a key differently and break a tie.
+        nearest[start : start + rows] = cdist(left[start : start + rows], right, "sqeuclidean").argmin(axis=1)
+    return nearest
+
+
+def alignment_error(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Temporal alignment error of two views of one scene, in [0, 1); 0 is perfect.
+
+    Mean of |t - n(t)| / T over the frames t of each view, n(t) being the nearest neighbour by Euclidean
+    distance in the other view. Sermanet et al., Time-Contrastive Networks: Self-Supervised Learning from
+    Video, 2018; both directions count alike. A single frame has one possible neighbour, so its error is 0.
+    A guess at random comes to about 1/3; embeddings that are all equal, by the tie rule, to about 1/2.
+
+    Args:
+        first: (T, D), one view.
+        second: (T, D), the same moments in the other view.
+
+    Raises:
+        ValueError: If the views differ in length or dimension, are empty, or hold a value that is not finite.
+    """
+    return float(np.mean(_misalignment(first, second, "l2")) / len(first))
+
+
+def alignment_accuracy(
+    first: NDArray[np.floating], second: NDArray[np.floating], tolerance: int, metric: str = "l2"
+) -> float:
+    """Share of frames with their nearest neighbour in the other view at most ``tolerance`` frames off.
+
+    Waterhout, Yusuf and Zhang, Reproducing Time-Contrastive Networks, 2022, who report L2 with a tolerance of
+    one frame. Frames of both views count. A single frame has one possible neighbour, so its accuracy is 1.
+
+    Args:
+        first: (T, D), one view.
+        second: (T, D), the same moments in the other view.
+        tolerance: In frames, at least 0.
+        metric: ``l2`` or ``cosine``.
+
+    Returns:
+        In [0, 1]; 1 is perfect.
+
+    Raises:
+        ValueError: As for ``alignment_error`` and ``nearest_neighbours``, and if the tolerance is negative.
+    """
+    if tolerance < 0:
+        raise ValueError(f"tolerance is {tolerance}; it must be at least 0 frames.")
+    return float(np.mean(_misalignment(first, second, metric) <= tolerance))
+
+
+def classification_error(embeddings: Sequence[NDArray[np.floating]], labels: Sequence[NDArray[np.bool_]]) -> float:
+    """Share of labels that differ between a frame and its nearest neighbour in any other video; 0 is perfect.
+
+    Each frame takes over the attributes of its nearest neighbour by Euclidean distance among the frames of
+    all other videos; of several equally near, the earliest frame of the earliest video. Sermanet et al.,
+    Time-Contrastive Networks, 2018, and Ramachandruni et al., SMAK-Net, 2019. The mean is over frames and
+    attributes, so a video counts by its length; one of a single frame is welcome.
+
+    Args:
+        embeddings: Of each video (T, D), T its own.
+        labels: Of each video (T, A) bool, whether an attribute holds in a frame.
+
+    Returns:
+        In [0, 1].
+
+    Raises:
+        ValueError: If there are fewer than two videos, or one of them has the wrong shape or type or a value
+            that is not finite; the message names its index.
+    """
+    if len(embeddings) != len(labels) or len(embeddings) < 2:
+        raise ValueError(
+            "classification_error takes embeddings and labels of the same two or more videos; "
+            f"got {len(embeddings)} and {len(labels)}."
+        )
+    videos = [_checked(video, f"embeddings[{index}]") for index, video in enumerate(embeddings)]
+    truths = [np.asarray(marks) for marks in labels]
+    width, attributes = videos[0].shape[1], truths[0].shape[-1:]
+    for index, (video, truth) in enumerate(zip(videos, truths, strict=True)):
+        if video.shape[1] != width:
+            raise ValueError(f"embeddings[{index}] has {video.shape[1]} dimensions, embeddings[0] {width}; use one.")
+        if truth.shape != (len(video), *attributes) or truth.size == 0 or truth.dtype != np.bool_:
+            raise ValueError(
+                f"labels[{index}] is {truth.shape} {truth.dtype} for {len(video)} frames; it must be bool, "
+                "a row for each frame of the video, and as many columns as labels[0] (at least one)."
+            )
+    wrong = 0
+    for index, (video, truth) in enumerate(zip(videos, truths, strict=True)):
+        nearest = nearest_neighbours(video, np.concatenate(videos[:index] + videos[index + 1 :]))
+        taken_over = np.concatenate(truths[:index] + truths[index + 1 :])[nearest]
+        wrong += int(np.count_nonzero(taken_over != truth))
+    return wrong / sum(truth.size for truth in truths)
+
+
+def kendalls_tau(first: NDArray[np.floating], second: NDArray[np.floating]) -> float:
+    """Whether the neighbours of a video's frames follow one another in order: 1 does, -1 runs backwards.
+
+    Of all pairs of frames i < j of the first video, the share with n(i) < n(j) less the share with
+    n(i) > n(j), n being the nearest neighbour by Euclidean distance in the second. Dwibedi et al., Temporal
+    Cycle-Consistency Learning, 2019, as the paper defines it: tau-a, in which a tie is neither in order nor
+    out of it but stays in the denominator. (SciPy's tau-b leaves ties out and so forgives an embedding that
+    sends many frames to one.) Neighbours that are all the same frame give 0. It is not symmetric.
+
+    Args:
+        first: (T, D), T at least 2.
+        second: (U, D), U at least 2; it need not be synchronised with the first.
+
+    Returns:
+        In [-1, 1].
+
+    Raises:
+        ValueError: If a video has a single frame, dimensions differ, or a value is not finite.
+    """
+    left, right = _checked_pair(first, second, ("first", "second"))
+    if min(len(left), len(right)) < 2:
+        raise ValueError(
+            f"kendalls_tau needs at least 2 frames of each video; got {len(left)} and {len(right)}. One has no order."
+        )
+    nearest = nearest_neighbours(left, right)
+    pairs = len(nearest) * (len(nearest) - 1) // 2
+    # Row i, column j: the sign of n(j) - n(i); those with i < j lie above the diagonal.
+    return float(np.triu(np.sign(nearest[None] - nearest[:, None])).sum() / pairs)
+
+
+def _misalignment(first: NDArray[np.floating], second: NDArray[np.floating], metric: str) -> NDArray[np.int64]:
+    """Frames between each frame and its neighbour in the other view: (2, T) int64, a row for each view."""
+    left, right = _checked_pair(first, second, ("first", "second"))
+    if len(left) != len(right):
+        raise ValueError(
+            f"first has {len(left)} frames and second {len(right)}; "
+            "alignment takes synchronised views of equal length. Cut them to the moments they share."
+        )
+    times = np.arange(len(left))
+    return np.abs(np.stack([nearest_neighbours(left, right, metric), nearest_neighbours(right, left, metric)]) - times)
+
+
+def _checked(embeddings: NDArray[np.floating], name: str) -> NDArray[np.float64]:
+    """Embeddings as float64, (T, D) with at least one of each and finite."""
+    values = np.asarray(embeddings, np.float64)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"{name} has shape {values.shape}; it must be (frames, dimensions), at least one of each.")
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        raise ValueError(f"{name} is not finite in frame {finite.argmin()}; check the encoder that made it.")
+    return values
+
+
+def _checked_pair(
+    left: NDArray[np.floating], right: NDArray[np.floating], names: tuple[str, str]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Two checked sets of embeddings of one dimension."""
+    values = _checked(left, names[0]), _checked(right, names[1])
+    if values[0].shape[1] != values[1].shape[1]:
+        raise ValueError(
+            f"{names[0]} has {values[0].shape[1]} dimensions and {names[1]} {values[1].shape[1]}; "
+            "embed both with one encoder."
+        )
+    return values
+
+
+def _unit_length(values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    """Vectors scaled to length 1; a vector of zeros has no direction and is refused."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    if not lengths.all():
+        raise ValueError(f"{name} is all zeros in frame {lengths.argmin()}, which has no cosine; use metric l2.")
+    return values / lengths

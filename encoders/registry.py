@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from encoders.base import CONFIG_FILE, Encoder, build_config
+from encoders.base import CONFIG_FILE, Encoder, EncoderConfig, build_config, parse_settings
 from encoders.errors import check_choice
 
 EncoderClass = TypeVar("EncoderClass", bound=type[Encoder])
@@ -48,11 +48,32 @@ def make(name: str, **config: Any) -> Encoder:
         **config: Attributes of the encoder's config, such as ``image_size`` and ``channels``.
 
     Raises:
-        ValueError: If the name or a setting is unknown.
+        ValueError: If the name or a setting is unknown, or a weight file that the settings name cannot be used.
+    """
+    made = configure(name, **config)
+    encoder = _ENCODERS[name](made)
+    encoder.load_pretrained()
+    return encoder
+
+
+def configure(name: str, **config: Any) -> EncoderConfig:
+    """The checked config of an encoder, without building it.
+
+    Raises:
+        ValueError: If the name or a setting is unknown, or a value is refused.
     """
     check_choice("encoder", name, _ENCODERS)
-    encoder = _ENCODERS[name]
-    return encoder(build_config(encoder.Config, config, f"encoder {name!r}"))
+    return build_config(_ENCODERS[name].Config, config, f"encoder {name!r}")
+
+
+def settings_of(name: str, texts: Sequence[str]) -> dict[str, Any]:
+    """Settings of an encoder from a command line's ``NAME=VALUE`` texts, for ``make(name, **settings)``.
+
+    Raises:
+        ValueError: If the encoder or a setting is unknown, or a value is refused.
+    """
+    check_choice("encoder", name, _ENCODERS)
+    return parse_settings(texts, _ENCODERS[name].Config)
 
 
 def load(folder: str | Path) -> Encoder:

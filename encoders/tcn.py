@@ -8,23 +8,23 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
-from encoders import backbones
-from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
+from encoders.backbones import Backbone, BackboneConfig
+from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling
 from encoders.errors import check_choice
 from encoders.layers import SpatialSoftmax, conv_block
-from encoders.losses import TripletTerms, masked_triplet_loss, n_pairs_loss
+from encoders.losses import TripletTerms, grouped_n_pairs_loss, masked_triplet_loss
 from encoders.registry import register
 
 OBJECTIVES = ("single_view", "multi_view", "n_pairs")
 
 
 @dataclass(frozen=True)
-class TCNConfig(EncoderConfig):
+class TCNConfig(BackboneConfig):
     """Settings of the time-contrastive network.
 
     Attributes:
         objective: ``single_view`` triplets, ``multi_view`` triplets, or ``n_pairs`` across views.
-        backbone: Name of the stem.
+        head_kernel: Side of the head's two convolutions, 3 or 5.
         embedding_dim: Length of an embedding.
         norm: Length that every embedding is scaled to.
         margin: Squared distance by which a negative should be further away than a positive. The paper's 2 is
@@ -35,7 +35,7 @@ class TCNConfig(EncoderConfig):
     """
 
     objective: str = "single_view"
-    backbone: str = "small"
+    head_kernel: int = 3
     embedding_dim: int = 32
     norm: float = 10.0
     margin: float = 4.0
@@ -44,7 +44,10 @@ class TCNConfig(EncoderConfig):
     hidden: int = 128
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("objective", self.objective, OBJECTIVES)
+        if self.head_kernel not in (3, 5):
+            raise ValueError(f"head_kernel is {self.head_kernel}; it must be 3 or 5.")
         if not 0 < self.positive_range < self.negative_range:
             raise ValueError(
                 "positive_range must be at least 1 and smaller than negative_range; "
@@ -65,10 +68,12 @@ class TCN(Encoder):
 
     def __init__(self, config: TCNConfig) -> None:
         super().__init__(config)
-        backbone = backbones.make(config.backbone, config.channels)
-        self.stem = backbone.stem
+        self.backbone = Backbone(config)
+        kernel = config.head_kernel
         self.maps = nn.Sequential(
-            conv_block(backbone.features, 32, 3), nn.Conv2d(32, 32, 3, padding=1, bias=False), nn.BatchNorm2d(32)
+            conv_block(self.backbone.features, 32, kernel),
+            nn.Conv2d(32, 32, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(32),
         )
         self.head = nn.Sequential(
             SpatialSoftmax(),
@@ -77,6 +82,14 @@ class TCN(Encoder):
             nn.Linear(config.hidden, config.embedding_dim),
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def load_pretrained(self) -> None:
+        """Loads the stem's standard weights."""
+        self.backbone.load_pretrained()
+
+    def extract(self, frames: Tensor) -> Tensor:
+        """What the frozen stem makes of frames: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
+        return self.backbone.extract(frames)
 
     @property
     def embedding_dim(self) -> int:
@@ -91,8 +104,7 @@ class TCN(Encoder):
 
     def forward(self, frames: Tensor) -> Tensor:
         """Embeds frames with a gradient: (B, C, H, W) uint8 -> (B, D) float32 of length ``norm``."""
-        pixels = (frames.to(torch.float32) / 255.0 - 0.5).contiguous(memory_format=torch.channels_last)
-        embeddings = self.head(self.maps(self.stem(pixels)))
+        embeddings = self.head(self.maps(self.backbone(frames)))
         return F.normalize(embeddings, dim=1) * self.config.norm
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
@@ -117,5 +129,5 @@ class TCN(Encoder):
     def _n_pairs(self, embeddings: Tensor, batch: FrameBatch) -> LossAndMetrics:
         # The sampler gives the two views of a moment in the same order.
         first, second = embeddings[batch.view == 0], embeddings[batch.view == 1]
-        loss = n_pairs_loss(first, second)
+        loss = grouped_n_pairs_loss(first, second, batch.video[batch.view == 0])
         return LossAndMetrics(loss, {"pair_distance": (first - second).square().sum(1).mean().detach()})

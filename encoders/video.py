@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -63,17 +65,9 @@ def read_video(path: Path, minimum: int = 2) -> NDArray[np.uint8]:
     Raises:
         ValueError: If the file is missing, empty, no video, truncated, or too short.
     """
-    if not path.is_file():
-        raise ValueError(f"There is no video at {path}; check the path.")
-    if path.stat().st_size == 0:
-        raise ValueError(f"The video {path} is empty (0 bytes); record or copy it again.")
+    check_file(path)
     frames, expected = _decode(path)
-    # Half a file may decode without a word; the container still says how long the whole was. Sound may
-    # outlast the picture, so only a clear shortfall counts.
-    if len(frames) < KEPT_SHARE * expected:
-        raise ValueError(
-            f"The video {path} is truncated: {len(frames)} of {expected:.0f} frames can be decoded; copy it again."
-        )
+    check_whole(path, len(frames), expected)
     if len(frames) < minimum:
         raise ValueError(f"The video {path} has {len(frames)} frame(s); at least {minimum} are needed.")
     return frames
@@ -81,23 +75,156 @@ def read_video(path: Path, minimum: int = 2) -> NDArray[np.uint8]:
 
 def _decode(path: Path) -> tuple[NDArray[np.uint8], float]:
     """All frames that can be decoded, turned upright, and how many the container announces."""
-    frames: list[NDArray[np.uint8]] = []
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise ValueError(f"The video {path} has no picture, only other streams; give a video file.")
             stream = container.streams.video[0]
-            seconds = (container.duration or 0) / av.time_base
-            expected = float(seconds * (stream.average_rate or 0))
-            for frame in container.decode(stream):
-                # A telephone stores its pictures as the sensor has them and notes how it was held.
-                upright = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
-                frames.append(np.ascontiguousarray(upright))
+            expected = announced_frames(container, stream)
+            frames = [upright(frame) for frame in container.decode(stream)]
     except (av.FFmpegError, EOFError) as error:
         raise ValueError(f"The video {path} cannot be decoded: it is truncated or no video; copy it again.") from error
     if not frames:
         raise ValueError(f"The video {path} has no frames; record or copy it again.")
     return np.stack(frames), expected
+
+
+@dataclass(frozen=True)
+class VideoIndex:
+    """Where the frames of a video file are, read without decoding them.
+
+    Attributes:
+        path: The file.
+        stamps: Presentation time stamp of every frame, in order, in the stream's units.
+        size: Height and width of a frame as it is shown, pixels.
+        stamped: Whether the stamps tell the frames; else they are counted from the first one on.
+    """
+
+    path: Path
+    stamps: tuple[int, ...]
+    size: tuple[int, int]
+    stamped: bool = True
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    def decode(self, start: int, stop: int, size: int | None = None) -> NDArray[np.uint8]:
+        """Frames ``start`` to ``stop`` (exclusive), (N, H, W, 3) uint8; decoding begins at the key frame before.
+
+        Args:
+            start: The first frame.
+            stop: The frame after the last one.
+            size: Width and height that a frame is scaled to as soon as it is decoded; None leaves it as it is.
+
+        Raises:
+            ValueError: If one of them cannot be decoded.
+        """
+        height, width = self.size if size is None else (size, size)
+        frames = np.empty((len(self.stamps[start:stop]), height, width, 3), np.uint8)
+        try:
+            found = self._decode(frames, start, seek=True) if self.stamped and start > 0 else 0
+            if found < len(frames):
+                # Some containers (MPEG-TS and PS) seek to anywhere near: begin at the first frame.
+                found = self._decode(frames, start, seek=False)
+        except av.FFmpegError as error:
+            raise ValueError(f"The video {self.path} cannot be decoded: it is damaged; copy it again.") from error
+        if found < len(frames):
+            raise ValueError(f"Frame {start + found} of the video {self.path} cannot be decoded; copy it again.")
+        return frames
+
+    def _decode(self, frames: NDArray[np.uint8], start: int, seek: bool) -> int:
+        """Fills in the frames from ``start`` on, up to the first one that is not there; returns how many."""
+        places = self.stamps[start : start + len(frames)]
+        found = 0
+        with av.open(str(self.path)) as container:
+            stream = container.streams.video[0]
+            if seek:
+                container.seek(places[0], stream=stream, backward=True)
+            for number, frame in enumerate(container.decode(stream)):
+                place = frame.pts if self.stamped else number
+                if place is None or place > places[found]:
+                    break
+                if place < places[found]:
+                    continue
+                shown = upright(frame)
+                frames[found] = shown if shown.shape == frames.shape[1:] else resize(shown[None], frames.shape[1])[0]
+                found += 1
+                if found == len(frames):
+                    break
+        return found
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Finds the frames of a video file by reading its packets, and decodes the first one.
+
+    Raises:
+        ValueError: If the file is missing, empty, no video, truncated, or has no frames.
+    """
+    check_file(path)
+    try:
+        with av.open(str(path)) as container:
+            if not container.streams.video:
+                raise ValueError(f"The video {path} has no picture, only other streams; give a video file.")
+            stream = container.streams.video[0]
+            expected = announced_frames(container, stream)
+            # A video that was cut without encoding it again keeps packets that are not to be shown.
+            found = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
+            stamps = sorted(stamp for stamp in found if stamp is not None)
+            # AVI does not note when a frame is shown, which matters where they are not stored in that order.
+            ordered = container.format.name != "avi" or not stream.codec_context.has_b_frames
+            stamped = ordered and len(stamps) == len(found)
+        with av.open(str(path)) as container:
+            frames = container.decode(container.streams.video[0])
+            first = next(frames, None)
+            if first is not None and not (stamped and first.pts == stamps[0]):
+                stamped, stamps = False, list(range(1 + sum(1 for _ in frames)))
+    except (av.FFmpegError, EOFError) as error:
+        raise ValueError(f"The video {path} cannot be decoded: it is truncated or no video; copy it again.") from error
+    if first is None:
+        raise ValueError(f"The video {path} has no frames; record or copy it again.")
+    check_whole(path, len(stamps), expected)
+    height, width = upright(first).shape[:2]
+    return VideoIndex(path, tuple(stamps), (height, width), stamped)
+
+
+def check_file(path: Path) -> None:
+    """Refuses a path without a video.
+
+    Raises:
+        ValueError: If there is no file, or it is empty.
+    """
+    if not path.is_file():
+        raise ValueError(f"There is no video at {path}; check the path.")
+    if path.stat().st_size == 0:
+        raise ValueError(f"The video {path} is empty (0 bytes); record or copy it again.")
+
+
+def check_whole(path: Path, count: int, expected: float) -> None:
+    """Refuses a video of which a clear part is missing.
+
+    Half a file may decode without a word; the container still says how long the whole was. Sound may
+    outlast the picture, so only a clear shortfall counts.
+
+    Raises:
+        ValueError: If fewer frames than ``KEPT_SHARE`` of the expected are there.
+    """
+    if count < KEPT_SHARE * expected:
+        raise ValueError(
+            f"The video {path} is truncated: {count} of {expected:.0f} frames can be decoded; copy it again."
+        )
+
+
+def announced_frames(container: Any, stream: Any) -> float:
+    """How many frames the container announces; 0 where it does not say."""
+    return float((container.duration or 0) / av.time_base * (stream.average_rate or 0))
+
+
+def upright(frame: Any) -> NDArray[np.uint8]:
+    """A decoded frame as it is to be shown, (H, W, 3) uint8.
+
+    A telephone stores its pictures as the sensor has them and notes how it was held.
+    """
+    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4))
 
 
 def resize(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

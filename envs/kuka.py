@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from encoders.errors import check_choice
 from envs import kuka_meshes
-from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES, Scene
+from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES, Camera, Look, Scene
 
 JOINTS = 7
 CONTROLS = ("position", "velocity", "torque")
@@ -75,7 +75,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         render_quality: ``fast`` (decimated meshes) or ``reference`` (the unmodified ones).
         render_mode: ``rgb_array``, or None.
         horizon: Steps in an episode.
-        look: Name of the colours and the light.
+        look: Colours, light and things in the scene: a name, or a ``Look``.
 
     Raises:
         ValueError: If an argument is not among the allowed values.
@@ -92,12 +92,14 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         render_quality: str = "fast",
         render_mode: str | None = None,
         horizon: int = 50,
-        look: str = "plain",
+        look: str | Look = "plain",
     ) -> None:
         check_choice("robot", robot, kuka_meshes.MODELS)
         check_choice("control", control, CONTROLS)
         check_choice("render_quality", render_quality, RENDER_QUALITIES)
-        check_choice("look", look, LOOKS)
+        if isinstance(look, str):
+            check_choice("look", look, LOOKS)
+            look = LOOKS[look]
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
         self.cameras = () if camera is None else (camera,) if isinstance(camera, str) else tuple(camera)
@@ -120,7 +122,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self.action_space = spaces.Box(-1.0, 1.0, (JOINTS,), np.float32)
         self.observation_space = self._observation_space()
 
-    def _connect(self, robot: str, render_quality: str, look: str) -> None:
+    def _connect(self, robot: str, render_quality: str, look: Look) -> None:
         """Starts a physics client with the arm, the floor and the target in it."""
         decimated = render_quality == "fast"
         model = str(kuka_meshes.decimated_model(robot) if decimated else kuka_meshes.source_model(robot))
@@ -145,10 +147,11 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self._fingers = self._moving[JOINTS:]
         limits = [pybullet.getJointInfo(self.arm, index, physicsClientId=client)[8:10] for index in self.joints]
         self.joint_lower, self.joint_upper = (np.array(bound) for bound in zip(*limits, strict=True))
-        self.look = LOOKS[look]
+        self.look = look
         self.scene = Scene(client, self.arm, self.joints[-1], self.look)
         self.scene.paint()
         self._target = self.scene.add_target() if self.look.target_visible else None
+        self.scene.add_distractors()
 
     def _observation_space(self) -> spaces.Space[Any]:
         margin = 0.1  # a motor may overshoot the stop of a joint a little
@@ -314,17 +317,19 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             observation["pixels"] = np.stack(frames) if self._stacked else frames[0]
         return observation
 
-    def frame(self, camera: str, size: int | None = None) -> NDArray[np.uint8]:
+    def frame(self, camera: str | Camera, size: int | None = None) -> NDArray[np.uint8]:
         """What a camera sees now.
 
         Args:
-            camera: A camera's name.
+            camera: A camera's name, or a viewpoint of your own.
             size: Width and height, pixels; ``image_size`` by default.
 
         Returns:
             Frame of shape (size, size, 3), uint8, RGB.
         """
-        check_choice("camera", camera, CAMERAS)
+        if isinstance(camera, str):
+            check_choice("camera", camera, CAMERAS)
+            camera = CAMERAS[camera]
         self._open_client  # noqa: B018 - a closed environment is an error here, not a crash in C
         return self.scene.render(camera, size or self.image_size, self._steps * CONTROL_SECONDS)
 

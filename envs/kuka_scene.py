@@ -37,6 +37,7 @@ class Camera:
         target: Point that the camera looks at, metres, in the same frame.
         field_of_view: Vertical angle of view, degrees.
         orbit: Angle that the eye travels around the vertical axis through ``target`` a second, radians.
+        sway: How far the eye rises and sinks, metres, once in about six seconds.
         on_wrist: Whether the camera is mounted on the last link.
     """
 
@@ -44,7 +45,13 @@ class Camera:
     target: Colour = (0.0, 0.0, 0.68)
     field_of_view: float = 56.0
     orbit: float = 0.0
+    sway: float = 0.0
     on_wrist: bool = False
+
+    @property
+    def moves(self) -> bool:
+        """Whether its view changes while nothing in the scene does, or as the hand does."""
+        return self.on_wrist or self.orbit != 0.0 or self.sway != 0.0
 
 
 CAMERAS: dict[str, Camera] = {
@@ -55,6 +62,27 @@ CAMERAS: dict[str, Camera] = {
     "wrist": Camera(eye=(0.0, -0.25, -0.15), target=(0.0, 0.0, 0.3), field_of_view=80.0, on_wrist=True),
 }
 """Every camera by its name; ``front`` and ``side`` see the whole workspace from a third of a turn apart."""
+
+
+SHAPES = ("ball", "box", "cylinder")
+"""Shapes of the target and of distractors."""
+
+
+@dataclass(frozen=True)
+class Distractor:
+    """A thing that stands about and means nothing; nothing collides with it.
+
+    Attributes:
+        shape: One of ``SHAPES``.
+        position: Its centre, metres.
+        size: Radius, or half the side of a box, metres.
+        colour: RGB in [0, 1].
+    """
+
+    shape: str
+    position: Colour
+    size: float
+    colour: Colour
 
 
 @dataclass(frozen=True)
@@ -69,6 +97,8 @@ class Look:
         light: Direction towards the light.
         target_visible: Whether the reach target is drawn.
         target: Colour of the reach target, RGB in [0, 1].
+        target_shape: One of ``SHAPES``.
+        distractors: What else stands in the scene.
     """
 
     links: tuple[Colour, ...] = ((0.2, 0.2, 0.2), (0.5, 0.7, 1.0), (1.0, 0.42, 0.04))
@@ -78,6 +108,8 @@ class Look:
     light: Colour = (0.6, -0.4, 1.0)
     target_visible: bool = True
     target: Colour = (0.85, 0.1, 0.15)
+    target_shape: str = "ball"
+    distractors: tuple[Distractor, ...] = ()
 
 
 LOOKS: dict[str, Look] = {
@@ -107,21 +139,21 @@ class Scene:
     arm: int
     hand: int
     look: Look
-    _backdrops: dict[tuple[str, int], NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    _backdrops: dict[tuple[Camera, int], NDArray[np.uint8]] = field(default_factory=dict, repr=False)
 
-    def render(self, camera: str, size: int, seconds: float = 0.0) -> NDArray[np.uint8]:
+    def render(self, camera: Camera, size: int, seconds: float = 0.0) -> NDArray[np.uint8]:
         """Draws what a camera sees.
 
         Args:
-            camera: A key of ``CAMERAS``.
+            camera: Where it is.
             size: Width and height, pixels.
-            seconds: Time since the start of the episode; it moves the orbiting camera.
+            seconds: Time since the start of the episode; it moves a moving camera.
 
         Returns:
             Frame of shape (size, size, 3), uint8, RGB.
         """
-        view = self._view_matrix(CAMERAS[camera], seconds)
-        projection = pybullet.computeProjectionMatrixFOV(CAMERAS[camera].field_of_view, 1.0, NEAR, FAR)
+        view = self._view_matrix(camera, seconds)
+        projection = pybullet.computeProjectionMatrixFOV(camera.field_of_view, 1.0, NEAR, FAR)
         _, _, colours, depth, _ = pybullet.getCameraImage(
             size,
             size,
@@ -146,23 +178,36 @@ class Scene:
             pybullet.changeVisualShape(self.arm, link, rgbaColor=(*colour, 1.0), physicsClientId=self.client)
 
     def add_target(self) -> int:
-        """Adds the reach target, a ball without mass that nothing collides with; returns its body id."""
-        ball = trimesh.creation.icosphere(subdivisions=1, radius=TARGET_RADIUS)
-        shape = pybullet.createVisualShape(
+        """Adds the reach target, a thing without mass that nothing collides with; returns its body id."""
+        return self._add(self.look.target_shape, TARGET_RADIUS, self.look.target, (0.0, 0.0, 0.0))
+
+    def add_distractors(self) -> None:
+        """Adds what else stands in the scene."""
+        for thing in self.look.distractors:
+            self._add(thing.shape, thing.size, thing.colour, thing.position)
+
+    def _add(self, shape: str, size: float, colour: Colour, position: Colour) -> int:
+        if shape == "ball":
+            mesh = trimesh.creation.icosphere(subdivisions=1, radius=size)
+        elif shape == "box":
+            mesh = trimesh.creation.box(extents=(2 * size,) * 3)
+        else:
+            mesh = trimesh.creation.cylinder(radius=size, height=2 * size, sections=10)
+        visual = pybullet.createVisualShape(
             pybullet.GEOM_MESH,
-            vertices=ball.vertices.tolist(),
-            indices=ball.faces.ravel().tolist(),
-            normals=ball.vertex_normals.tolist(),
-            rgbaColor=(*self.look.target, 1.0),
+            vertices=mesh.vertices.tolist(),
+            indices=mesh.faces.ravel().tolist(),
+            normals=mesh.vertex_normals.tolist(),
+            rgbaColor=(*colour, 1.0),
             physicsClientId=self.client,
         )
-        return int(pybullet.createMultiBody(0.0, -1, shape, physicsClientId=self.client))
+        return int(pybullet.createMultiBody(0.0, -1, visual, position, physicsClientId=self.client))
 
-    def _backdrop(self, camera: str, size: int, view: tuple[float, ...]) -> NDArray[np.uint8]:
-        moving = CAMERAS[camera].on_wrist or CAMERAS[camera].orbit != 0.0
-        if (camera, size) in self._backdrops and not moving:
-            return self._backdrops[camera, size]
-        self._backdrops[camera, size] = backdrop(self.look, view, CAMERAS[camera].field_of_view, size)
+    def _backdrop(self, camera: Camera, size: int, view: tuple[float, ...]) -> NDArray[np.uint8]:
+        if camera.moves:
+            return backdrop(self.look, view, camera.field_of_view, size)
+        if (camera, size) not in self._backdrops:
+            self._backdrops[camera, size] = backdrop(self.look, view, camera.field_of_view, size)
         return self._backdrops[camera, size]
 
     def _view_matrix(self, camera: Camera, seconds: float) -> tuple[float, ...]:
@@ -179,7 +224,7 @@ class Scene:
         eye = (
             camera.target[0] + x * math.cos(angle) - y * math.sin(angle),
             camera.target[1] + x * math.sin(angle) + y * math.cos(angle),
-            camera.eye[2],
+            camera.eye[2] + camera.sway * math.sin(seconds),
         )
         up_axis = (1.0, 0.0, 0.0) if abs(x) + abs(y) < 0.3 else (0.0, 0.0, 1.0)
         return pybullet.computeViewMatrix(eye, camera.target, up_axis)

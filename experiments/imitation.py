@@ -175,7 +175,9 @@ def measure_scales(encoder: Encoder, clips: Clips) -> Scales:
         encoder: A fitted encoder.
         clips: Validation videos.
     """
-    pixels = [np.sqrt(np.square(np.diff(v.astype(np.float32), axis=1)).sum(axis=(0, 2, 3, 4))) for v in clips.videos]
+    pixels = [
+        np.sqrt(np.square(np.diff(np.asarray(v, np.float32), axis=1)).sum(axis=(0, 2, 3, 4))) for v in clips.videos
+    ]
     return Scales(
         embedding=float(encoder.distance_scale),
         pixels=float(np.median(np.concatenate(pixels))),

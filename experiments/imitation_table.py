@@ -56,8 +56,9 @@ def collect(runs: Path) -> list[dict[str, Any]]:
     for path in sorted(runs.glob("*/seed_*/result.json")):
         result = json.loads(path.read_text())
         if result["status"] == "completed" and result["demo_seed"] is not None:
-            rows.append({column: result[column] for column in COLUMNS})
-    return sorted(rows, key=lambda row: (row["reward"], row["demo_seed"], row["seed"]))
+            label = " ".join([result["encoder"], *result.get("encoder_settings", [])])
+            rows.append({**{column: result[column] for column in COLUMNS}, "encoder": label})
+    return sorted(rows, key=lambda row: (row["encoder"], row["reward"], row["demo_seed"], row["seed"]))
 
 
 def iqm(values: NDArray[np.float64], axis: int = -1) -> Any:

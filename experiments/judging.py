@@ -35,7 +35,7 @@ def judge_triplets(encoder: Encoder, clips: Clips, rng: np.random.Generator) -> 
     scores = []
     for video in clips.videos:
         triplets = sample_triplets(video.shape[1], TRIPLETS_A_VIDEO, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
-        embeddings = embed_pixels(encoder, np.swapaxes(video, 0, 1))
+        embeddings = embed_pixels(encoder, np.swapaxes(np.asarray(video), 0, 1))
         scores.append(triplet_accuracy(embeddings, triplets, TRIPLET_MARGIN))
     return {
         "triplet_accuracy_margin": float(np.mean([score.margin for score in scores])),
@@ -49,7 +49,7 @@ def judge_reward(
     """The audit of the reward that the agent will see, on held-out demonstrations and validation videos."""
     names = config.record.names["heldout"] + config.record.validating
     truths = _truths(config, names)
-    videos = [np.swapaxes(video, 0, 1) for video in held_out.videos + play.videos]
+    videos = [np.swapaxes(np.asarray(video), 0, 1) for video in (*held_out.videos, *play.videos)]
     if config.reward == "oracle":
         return audit_reward(
             [truth.joint_positions for truth in truths],

@@ -25,7 +25,7 @@ from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_
 from encoders.base import Encoder
 from encoders.clips import load_clips
 from encoders.files import write_atomically
-from encoders.fit import distance_scale, fit
+from encoders.fit import calibrate, fit
 from experiments import figures
 from experiments.imitation import (
     Demonstration,
@@ -195,6 +195,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
     return {
         "status": "completed",
         "encoder": config.encoder,
+        "encoder_settings": list(config.encoder_settings),
         "algo": config.algo,
         "reward": config.reward,
         "seed": seed,
@@ -254,10 +255,7 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     encoder = new_encoder(config)
     validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
     if config.reward == "random":
-        encoder.eval()
-        encoder.distance_scale.fill_(distance_scale(encoder, validation))
-        encoder.save(folder)
-        return encoder
+        return calibrate(encoder, validation, folder)
     training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
     return fit(encoder, training, validation, config.fit, seed, folder)
 

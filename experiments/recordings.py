@@ -159,7 +159,7 @@ def record(env: KukaReach, path: NDArray[np.float64], config: RecordConfig, fold
         env.set_pose(pose)
         links.append(env.link_positions())
         for camera in config.cameras:
-            frames[camera].append(env.scene.render(camera, config.image_size, step * CONTROL_SECONDS))
+            frames[camera].append(env.scene.render(CAMERAS[camera], config.image_size, step * CONTROL_SECONDS))
     for camera, shots in frames.items():
         write_video(folder / f"{name}_{camera}.mp4", np.stack(shots), FPS)
     truth = io.BytesIO()

@@ -10,7 +10,7 @@ from typing import Any
 
 import encoders
 from agents import factory
-from encoders.base import Encoder
+from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
 from envs.kuka_scene import CAMERAS
@@ -30,6 +30,7 @@ class ImitateConfig:
 
     Attributes:
         encoder: Registered name of the encoder.
+        encoder_settings: The encoder's own settings as NAME=VALUE, such as backbone=efficientnet_lite0.
         encoder_folder: Folder of a fitted encoder to use instead of training one.
         algo: ppo, sac or a2c.
         reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
@@ -49,6 +50,7 @@ class ImitateConfig:
     """
 
     encoder: str = "tcn"
+    encoder_settings: tuple[str, ...] = ()
     encoder_folder: Path | None = None
     algo: str = "ppo"
     reward: str = "tcn_huber"
@@ -69,6 +71,9 @@ class ImitateConfig:
         check_choice("encoder", self.encoder, encoders.names())
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, REWARDS)
+        if self.encoder_folder is not None and self.encoder_settings:
+            raise ValueError("encoder_folder holds an encoder with settings of its own; leave --encoder-settings out.")
+        encoder_config(self)
         if self.encoder_folder is not None and self.reward == "random":
             raise ValueError("reward 'random' is the control of an untrained encoder; leave --encoder-folder out.")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
@@ -121,7 +126,8 @@ class ImitateConfig:
     def variant(self) -> str:
         """Folder name of everything but the seed."""
         watched = f"demo{self.demo_seed}" if not self.demo else f"video-{self.demo[0].stem}"
-        return f"{self.encoder}-{self.algo}-{self.reward}-{watched}"
+        encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
+        return f"{encoder}-{self.algo}-{self.reward}-{watched}"
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
@@ -145,7 +151,7 @@ class ImitateConfig:
             "record": asdict(self.record),
             "fit": asdict(self.fit),
             "name": self.encoder,
-            "settings": asdict(new_encoder(self).config),
+            "settings": asdict(encoder_config(self)),
         }
         if self.reward == "random":
             content["untrained"] = True
@@ -156,6 +162,16 @@ def _key(content: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
+def encoder_config(config: ImitateConfig) -> EncoderConfig:
+    """The checked settings of the encoder.
+
+    Raises:
+        ValueError: If one is unknown or refused.
+    """
+    settings = encoders.settings_of(config.encoder, config.encoder_settings)
+    return encoders.configure(config.encoder, image_size=config.record.image_size, channels=3, **settings)
+
+
 def new_encoder(config: ImitateConfig) -> Encoder:
     """An untrained encoder for the recordings' frames."""
-    return encoders.make(config.encoder, image_size=config.record.image_size, channels=3)
+    return encoders.make(config.encoder, **asdict(encoder_config(config)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +20,10 @@ from skimage.metrics import structural_similarity
 
 import encoders
 from agents import factory
+from encoders.clips import open_folder, sample_batch
 from encoders.files import write_atomically
+from encoders.optimisers import Stepper
+from encoders.prefetch import Prefetcher
 from envs.embedding import embed_pixels
 from envs.kuka import KukaReach
 from envs.kuka_scene import CAMERAS, FAR, NEAR
@@ -43,6 +47,8 @@ class ThroughputConfig:
         workers: Processes that they are spread over.
         updates: Updates of the loop that are timed.
         poses: Poses that are rendered to time and compare the renderers.
+        clips: Folder of multi-view videos; tells how long a training on them waits for decoding.
+        memory_mb: Memory that decoded frames take at most then, megabytes.
         out: JSON file of the figures, or None.
     """
 
@@ -54,6 +60,8 @@ class ThroughputConfig:
     workers: int = 2
     updates: int = 10
     poses: int = 200
+    clips: Path | None = None
+    memory_mb: int = 1024
     out: Path | None = None
 
 
@@ -155,9 +163,38 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     return {"env_steps_per_second": 1 / whole, "share": {name: value / whole for name, value in shares.items()}}
 
 
+def feeding(config: ThroughputConfig, folder: Path, steps: int = 100) -> dict[str, float]:
+    """Share of the time that a training on videos of a folder waits for them, and the memory of the process.
+
+    Args:
+        config: Encoder, frame size and memory bound.
+        folder: Multi-view videos.
+        steps: Steps of the training.
+    """
+    clips = open_folder(folder, config.image_size, config.memory_mb * 2**20)
+    encoder = encoders.make(config.encoder, image_size=config.image_size)
+    stepper = Stepper(encoder.parameters(), "default", steps)
+    rng = np.random.default_rng(0)
+    with Prefetcher(lambda: sample_batch(clips, encoder.sampling, rng)) as batches:
+        for _ in range(steps):
+            stepper.zero_grad()
+            encoder.loss(batches.next()).loss.backward()  # type: ignore[no-untyped-call]
+            stepper.step()
+        waiting = batches.waiting_share
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    return {"waiting_share": waiting, "peak_memory_mb": peak}
+
+
 def measure(config: ThroughputConfig) -> None:
     """Times everything and prints it."""
     console = Console()
+    if config.clips is not None:
+        fed = feeding(config, config.clips)
+        console.print(
+            f"training on {config.clips}: {fed['waiting_share']:.1%} of the time waits for frames, "
+            f"at most {fed['peak_memory_mb']:,.0f} MB of memory"
+        )
+        return
     render, whole = renderers(config.poses), loop(config)
     console.print(
         f"84 px: usual call {render['usual_frames_per_second']:,.0f} frames/s, "

@@ -179,7 +179,7 @@ def test_scales_are_the_median_steps_of_the_videos(folder: Path, network: Encode
     clips = load_clips(folder, TINY.validating, TINY.cameras, 32)
     scales = measure_scales(network, clips)
     steps = []
-    for video in clips.videos:
+    for video in map(np.asarray, clips.videos):
         for time in range(1, video.shape[1]):
             difference = video[:, time].astype(float) - video[:, time - 1]
             steps.append(np.sqrt((difference**2).sum()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pybullet
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from skimage.metrics import structural_similarity
 
 from envs.kuka import HOME, KukaReach
-from envs.kuka_scene import CAMERAS, FAR, LOOKS, NEAR, backdrop
+from envs.kuka_scene import CAMERAS, FAR, LOOKS, NEAR, SHAPES, Camera, Distractor, Look, backdrop
 
 MakeKuka = Callable[..., KukaReach]
 GOAL = [0.1, -0.45, 0.75]
@@ -91,7 +92,7 @@ def test_the_orbiting_camera_moves_with_time_and_the_others_stand(make_kuka: Mak
     env.reset(seed=0)
     np.testing.assert_array_equal(env.frame("orbit"), start["orbit"])
     turn = 2 * np.pi / CAMERAS["orbit"].orbit
-    assert differing(env.scene.render("orbit", 64, turn), start["orbit"]) < 0.01
+    assert differing(env.scene.render(CAMERAS["orbit"], 64, turn), start["orbit"]) < 0.01
 
 
 def test_the_wrist_camera_moves_with_the_arm(make_kuka: MakeKuka) -> None:
@@ -155,3 +156,87 @@ def test_the_horizon_divides_wall_and_floor() -> None:
     wall = np.round(np.array(look.wall) * 255)
     assert (frame[:32] == wall).all()
     assert not (frame[-8:] == wall).all(axis=2).any()
+
+
+def test_a_look_of_your_own_is_drawn_like_a_named_one(make_kuka: MakeKuka) -> None:
+    named, own = (make_kuka(look=look, image_size=48) for look in ("night", LOOKS["night"]))
+    np.testing.assert_array_equal(named.reset(seed=0)[0]["pixels"], own.reset(seed=0)[0]["pixels"])
+
+
+def test_the_three_shapes_of_the_target_are_three_pictures(make_kuka: MakeKuka) -> None:
+    pictures = {}
+    for shape in SHAPES:
+        env = make_kuka(look=replace(Look(), target_shape=shape), image_size=128)
+        without = env.reset(options={"goal": [5.0, 5.0, 5.0]})[0]["pixels"]
+        pictures[shape] = env.reset(options={"goal": GOAL})[0]["pixels"]
+        # Half a side, or the radius, of 5 cm: a box covers most, as in the square around a circle.
+        drawn = abs(pictures[shape].astype(int) - without).max(axis=2) > 8
+        assert 30 < drawn.sum() < 400
+    covered = {shape: differing(picture, without) for shape, picture in pictures.items()}
+    assert covered["box"] > 1.2 * covered["ball"]
+    for first, second in itertools.combinations(SHAPES, 2):
+        assert differing(pictures[first], pictures[second]) > 0.0005
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_distractor_is_drawn_at_its_place_in_its_size_and_colour(make_kuka: MakeKuka, shape: str) -> None:
+    place, size = [-0.5, 0.6, 0.1], 128
+    thing = Distractor(shape, (place[0], place[1], place[2]), 0.1, (0.0, 1.0, 0.0))
+    bare = LOOKS["bare"]
+    without = make_kuka(look=bare, image_size=size).reset(seed=0)[0]["pixels"].astype(int)
+    with_it = make_kuka(look=replace(bare, distractors=(thing,)), image_size=size).reset(seed=0)[0]["pixels"]
+    rows, columns = np.nonzero(abs(with_it - without).max(axis=2) > 8)
+    view = pybullet.computeViewMatrix(CAMERAS["front"].eye, CAMERAS["front"].target, [0.0, 0.0, 1.0])
+    row, column = pixel(view, CAMERAS["front"].field_of_view, size, place)
+    # A box shows more of its nearer half.
+    assert rows.mean() + 0.5 == pytest.approx(row, abs=2.5)
+    assert columns.mean() + 0.5 == pytest.approx(column, abs=2.5)
+    # A shaded green, darker or lighter by the light.
+    colours = with_it[rows, columns].astype(int)
+    assert (colours[:, 1] > colours[:, 0] + 20).mean() > 0.9
+    below = pixel(view, CAMERAS["front"].field_of_view, size, [place[0], place[1], 0.0])[0]
+    assert below - 2 < rows.max() < below + 12
+
+
+def test_several_distractors_are_all_drawn_and_hold_nothing_up(make_kuka: MakeKuka) -> None:
+    things = tuple(Distractor("box", (x, 0.7, 0.1), 0.1, (1.0, 0.0, 1.0)) for x in (-0.6, -0.2, 0.2))
+    counts = []
+    for shown in range(4):
+        env = make_kuka(look=replace(LOOKS["bare"], distractors=things[:shown]), image_size=96)
+        frame = env.reset(seed=0)[0]["pixels"].astype(int)
+        counts.append(int(((frame[:, :, 0] > 60) & (frame[:, :, 2] > 60) & (frame[:, :, 1] < 30)).sum()))
+    assert counts[0] == 0
+    assert min(np.diff(counts)) > 50
+    # Through the middle of the arm: it moves as if nothing were there.
+    inside = Distractor("ball", (0.0, 0.0, 0.8), 0.5, (1.0, 0.0, 1.0))
+    ends = []
+    for distractors in ((), (inside,)):
+        env = make_kuka(look=replace(LOOKS["bare"], distractors=distractors), camera=None)
+        env.reset(seed=0)
+        for _ in range(5):
+            observation = env.step(np.full(7, 0.5, np.float32))[0]
+        ends.append(observation["joint_positions"])
+    np.testing.assert_array_equal(ends[0], ends[1])
+
+
+def test_a_swaying_camera_rises_and_sinks(make_kuka: MakeKuka) -> None:
+    env = make_kuka(camera=None)
+    env.reset(seed=0)
+    front = CAMERAS["front"]
+    swaying = replace(front, sway=0.2)
+    assert swaying.moves
+    np.testing.assert_array_equal(env.scene.render(swaying, 48, 0.0), env.frame(front, 48))
+    for seconds, height in ((np.pi / 2, 0.2), (3 * np.pi / 2, -0.2), (np.pi / 6, 0.1)):
+        there = replace(front, eye=(front.eye[0], front.eye[1], front.eye[2] + height))
+        picture = env.scene.render(swaying, 48, float(seconds))
+        assert differing(picture, env.frame(there, 48)) < 0.01
+        assert differing(picture, env.frame(front, 48)) > 0.02
+
+
+def test_a_camera_moves_if_it_is_on_the_wrist_orbits_or_sways() -> None:
+    assert {name for name, camera in CAMERAS.items() if camera.moves} == {"orbit", "wrist"}
+    eye = (1.0, 0.0, 1.0)
+    assert not Camera(eye=eye).moves
+    assert Camera(eye=eye, orbit=-0.1).moves
+    assert Camera(eye=eye, sway=0.1).moves
+    assert Camera(eye=eye, on_wrist=True).moves

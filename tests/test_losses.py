@@ -9,7 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from encoders.losses import masked_triplet_loss, n_pairs_loss, squared_distances, triplet_loss
+from encoders.losses import (
+    grouped_n_pairs_loss,
+    masked_triplet_loss,
+    n_pairs_loss,
+    squared_distances,
+    triplet_loss,
+)
 
 
 def random(*shape: int, seed: int = 0) -> Tensor:
@@ -126,8 +132,35 @@ def test_n_pairs_refuses_a_single_pair_and_different_shapes(left: tuple[int, ...
         n_pairs_loss(torch.zeros(left), torch.zeros(right))
 
 
+def test_grouped_n_pairs_loss_is_the_mean_over_the_groups_worked_out_by_hand() -> None:
+    # Group 7 has the logits ((1, 0), (0, 1)), group 2 the logits ((2, 0), (0, 8)); they stand in turns.
+    anchor = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, 2.0]])
+    positive = torch.tensor([[1.0, 0.0], [2.0, 0.0], [0.0, 1.0], [0.0, 4.0]])
+    group = torch.tensor([7, 2, 7, 2])
+    one = math.log(1 + math.exp(-1))
+    other = (math.log(1 + math.exp(-2)) + math.log(1 + math.exp(-8))) / 2
+    assert grouped_n_pairs_loss(anchor, positive, group).item() == pytest.approx((one + other) / 2)
+    # Mean squared norms: 1 + 1 of group 7, (1 + 4) / 2 + (4 + 16) / 2 of group 2.
+    penalised = grouped_n_pairs_loss(anchor, positive, group, 0.1)
+    assert penalised.item() == pytest.approx((one + other) / 2 + 0.1 * (2 + 12.5) / 2)
+
+
+def test_grouped_n_pairs_refuses_a_group_of_one_pair_and_groups_of_another_length() -> None:
+    pairs = torch.zeros(3, 2)
+    with pytest.raises(ValueError, match="at least 2 pairs"):
+        grouped_n_pairs_loss(pairs, pairs, torch.tensor([0, 0, 1]))
+    for group in (torch.tensor([0, 0]), torch.zeros(3, 1, dtype=torch.int64)):
+        with pytest.raises(ValueError, match=r"group must be \(3,\), one entry a pair"):
+            grouped_n_pairs_loss(pairs, pairs, group)
+
+
 @pytest.mark.parametrize(
-    "loss", [lambda a, p: triplet_loss(a, p, a.flip(0), 2.0), lambda a, p: n_pairs_loss(a, p, 0.05)]
+    "loss",
+    [
+        lambda a, p: triplet_loss(a, p, a.flip(0), 2.0),
+        lambda a, p: n_pairs_loss(a, p, 0.05),
+        lambda a, p: grouped_n_pairs_loss(a, p, torch.tensor([1, 0, 0, 1]), 0.05),
+    ],
 )
 def test_gradients_agree_with_finite_differences(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     assert torch.autograd.gradcheck(loss, (random(4, 3).requires_grad_(), random(4, 3, seed=1).requires_grad_()))

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import imageio.v3 as iio
-import imageio_ffmpeg
 import numpy as np
 import pytest
+from encoded import FFMPEG, by_ffmpeg, copied
 from numpy.typing import NDArray
 
-from encoders.video import read_video, resize, write_video
+from encoders.video import VideoIndex, index_video, read_video, resize, write_video
+
+Reader = Callable[[Path], NDArray[np.uint8] | VideoIndex]
+READERS = [read_video, index_video]
 
 
 def movie(count: int = 12, height: int = 48, width: int = 48) -> NDArray[np.uint8]:
@@ -20,13 +24,6 @@ def movie(count: int = 12, height: int = 48, width: int = 48) -> NDArray[np.uint
     t = np.arange(count)[:, None, None]
     waves = np.stack([np.sin(3 * x + t / 4), np.cos(3 * y - t / 5), np.sin(2 * x * y + t / 6)], axis=-1)
     return np.round(127.5 + 120 * waves).astype(np.uint8)
-
-
-def by_ffmpeg(path: Path, *options: str, size: str = "48x32", seconds: float = 1.0) -> Path:
-    source = ["-f", "lavfi", "-i", f"testsrc=size={size}:rate=20:duration={seconds}"]
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-y", *source, *options, str(path)]
-    subprocess.run(command, check=True)
-    return path
 
 
 def test_a_video_comes_back_nearly_as_it_was_written(tmp_path: Path) -> None:
@@ -81,40 +78,44 @@ def test_a_video_that_imageio_wrote_directly_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("degrees", [90, 180, -90])
 def test_a_video_filmed_with_a_turned_telephone_stands_upright(tmp_path: Path, degrees: int) -> None:
     plain = by_ffmpeg(tmp_path / "plain.mp4")
-    turned = tmp_path / "turned.mp4"
-    ffmpeg = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error"]
-    command = [*ffmpeg, "-display_rotation:v:0", str(degrees), "-i", str(plain), "-c", "copy", str(turned)]
-    subprocess.run(command, check=True)
-    raw = [*ffmpeg, "-i", str(turned), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    turned = copied(plain, tmp_path / "turned.mp4", "-display_rotation:v:0", str(degrees))
+    raw = [*FFMPEG, "-i", str(turned), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
     played = np.frombuffer(subprocess.run(raw, check=True, capture_output=True).stdout, np.uint8)
     frames = read_video(turned)
     assert frames.shape == ((20, 32, 48, 3) if degrees == 180 else (20, 48, 32, 3))
     assert abs(frames.astype(int) - played.reshape(frames.shape)).mean() < 3
+    index = index_video(turned)
+    assert index.size == frames.shape[1:3]
+    np.testing.assert_array_equal(index.decode(5, 9), frames[5:9])
 
 
-def test_a_file_with_sound_alone_is_named(tmp_path: Path) -> None:
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-f", "lavfi", "-i", "sine=duration=1"]
+@pytest.mark.parametrize("reader", READERS)
+def test_a_file_with_sound_alone_is_named(tmp_path: Path, reader: Reader) -> None:
+    command = [*FFMPEG, "-f", "lavfi", "-i", "sine=duration=1"]
     subprocess.run([*command, str(tmp_path / "a.wav")], check=True)
     with pytest.raises(ValueError, match=r"a\.wav has no picture"):
-        read_video(tmp_path / "a.wav")
+        reader(tmp_path / "a.wav")
 
 
-def test_a_missing_video_and_a_folder_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_a_missing_video_and_a_folder_are_named(tmp_path: Path, reader: Reader) -> None:
     for path in (tmp_path / "nothing.mp4", tmp_path):
         with pytest.raises(ValueError, match=f"no video at {path}"):
-            read_video(path)
+            reader(path)
 
 
-def test_an_empty_file_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_an_empty_file_is_named(tmp_path: Path, reader: Reader) -> None:
     (tmp_path / "a.mp4").touch()
     with pytest.raises(ValueError, match=r"a\.mp4 is empty"):
-        read_video(tmp_path / "a.mp4")
+        reader(tmp_path / "a.mp4")
 
 
-def test_a_text_file_called_mp4_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_a_text_file_called_mp4_is_named(tmp_path: Path, reader: Reader) -> None:
     (tmp_path / "a.mp4").write_text("this is no video\n" * 200)
     with pytest.raises(ValueError, match=rf"{tmp_path}/a\.mp4 cannot be decoded"):
-        read_video(tmp_path / "a.mp4")
+        reader(tmp_path / "a.mp4")
 
 
 def halved(path: Path) -> Path:
@@ -123,20 +124,91 @@ def halved(path: Path) -> Path:
     return path
 
 
-def test_the_first_half_of_a_written_video_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("reader", READERS)
+def test_the_first_half_of_a_written_video_is_named(tmp_path: Path, reader: Reader) -> None:
     write_video(tmp_path / "a.mp4", movie(40), 20)
     with pytest.raises(ValueError, match=rf"{tmp_path}/a\.mp4 cannot be decoded"):
-        read_video(halved(tmp_path / "a.mp4"))
+        reader(halved(tmp_path / "a.mp4"))
 
 
+@pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize(
     ("name", "options"), [("a.mp4", ["-movflags", "+faststart"]), ("a.mkv", [])], ids=["mp4", "mkv"]
 )
-def test_the_first_half_of_a_video_that_starts_at_once_is_named(tmp_path: Path, name: str, options: list[str]) -> None:
+def test_the_first_half_of_a_video_that_starts_at_once_is_named(
+    tmp_path: Path, name: str, options: list[str], reader: Reader
+) -> None:
     whole = by_ffmpeg(tmp_path / name, *options, size="160x120", seconds=4.0)
-    assert len(read_video(whole)) == 80
+    assert len(reader(whole)) == 80
     with pytest.raises(ValueError, match=str(whole)):
-        read_video(halved(whole))
+        reader(halved(whole))
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_video_without_a_frame_is_named(tmp_path: Path, reader: Reader) -> None:
+    path = by_ffmpeg(tmp_path / "a.avi", "-frames:v", "0")
+    assert path.stat().st_size > 0
+    with pytest.raises(ValueError, match=r"a\.avi has no frames"):
+        reader(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("long.mp4", ["-c:v", "libx264", "-g", "250", "-bf", "2"]),
+        ("open.mp4", ["-c:v", "libx264", "-g", "12", "-bf", "3", "-x264-params", "open-gop=1"]),
+        ("plain.avi", ["-c:v", "mpeg4"]),
+        ("long.mkv", ["-c:v", "mpeg4", "-g", "40", "-bf", "2"]),
+        # Containers that say nothing of when a frame is shown.
+        ("no_stamps.avi", ["-c:v", "libx264", "-g", "40", "-bf", "2"]),
+        ("no_stamps.h264", ["-c:v", "libx264", "-g", "40", "-bf", "2"]),
+        # Containers that seek to somewhere near.
+        ("near.ts", ["-c:v", "libx264", "-g", "40", "-bf", "2"]),
+        ("near.mpg", ["-c:v", "mpeg2video", "-g", "12", "-bf", "2", "-r", "25"]),
+        ("a.webm", ["-c:v", "libvpx", "-auto-alt-ref", "1", "-lag-in-frames", "16"]),
+        ("a.gif", []),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_index_decodes_any_stretch_of_a_video(tmp_path: Path, name: str, options: list[str]) -> None:
+    path = by_ffmpeg(tmp_path / name, *options, seconds=5.0)
+    whole, index = read_video(path), index_video(path)
+    assert len(index) == len(whole) >= 100
+    assert index.size == whole.shape[1:3]
+    assert len(np.unique(whole.reshape(len(whole), -1), axis=0)) > 0.8 * len(whole)
+    for start, stop in [(0, 3), (1, 2), (37, 45), (64, 100), (len(whole) - 2, len(whole))]:
+        np.testing.assert_array_equal(index.decode(start, stop), whole[start:stop])
+
+
+@pytest.mark.parametrize("gop", ["open", "closed"])
+def test_an_index_of_a_video_that_was_cut_has_what_is_left(tmp_path: Path, gop: str) -> None:
+    options = ["-c:v", "libx264", "-g", "30", "-bf", "2", *(["-x264-params", "open-gop=1"] if gop == "open" else [])]
+    # Cut without encoding it again: the packets from the key frame before are there, and are not shown.
+    path = copied(by_ffmpeg(tmp_path / "a.mp4", *options, seconds=4.0), tmp_path / "cut.mp4", "-ss", "2.15")
+    whole, index = read_video(path), index_video(path)
+    assert len(index) == len(whole) == 80 - 43
+    np.testing.assert_array_equal(index.decode(0, len(index)), whole)
+    np.testing.assert_array_equal(index.decode(20, 30), whole[20:30])
+
+
+@pytest.mark.parametrize("size", [8, 32, 50])
+def test_decoded_frames_are_scaled_as_whole_videos_are(tmp_path: Path, size: int) -> None:
+    path = by_ffmpeg(tmp_path / "a.mp4")
+    frames = index_video(path).decode(3, 17, size)
+    np.testing.assert_array_equal(frames, resize(read_video(path)[3:17], size))
+
+
+def test_a_frame_that_cannot_be_decoded_is_named(tmp_path: Path) -> None:
+    path = by_ffmpeg(tmp_path / "a.avi", "-c:v", "mjpeg", seconds=2.0)
+    index = index_video(path)
+    content = bytearray(path.read_bytes())
+    starts = [at for at in range(len(content)) if content[at : at + 3] == b"\xff\xd8\xff"]
+    assert len(starts) == 40
+    content[starts[30] : starts[31] - 8] = bytes(starts[31] - 8 - starts[30])
+    path.write_bytes(content)
+    assert len(index.decode(0, 30)) == 30
+    with pytest.raises(ValueError, match=rf"{path}.* copy it again"):
+        index.decode(20, 40)
 
 
 def test_a_video_of_one_frame_is_named_unless_one_will_do(tmp_path: Path) -> None:

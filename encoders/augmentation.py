@@ -1,0 +1,41 @@
+"""Changes to a batch's frames that leave what happens in them as it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from encoders.base import FrameBatch
+
+
+def jitter_colours(batch: FrameBatch, strength: float, rng: np.random.Generator) -> FrameBatch:
+    """Draws other colours for every video and view of a batch, one draw for all frames of both.
+
+    Channels are exchanged, stretched around mid grey and shifted, so that the same moment keeps its
+    shapes and loses its palette.
+
+    Args:
+        batch: Frames with any number of channels.
+        strength: 0 leaves the batch as it is; 1 stretches by up to a factor of 2 and shifts by up to 64 levels.
+        rng: Source of the draws.
+
+    Returns:
+        The batch with other frames.
+
+    Raises:
+        ValueError: If ``strength`` is not from 0 to 1.
+    """
+    if not 0.0 <= strength <= 1.0:
+        raise ValueError(f"The strength of the colour jitter is {strength}; it must be from 0 to 1.")
+    if strength == 0.0:
+        return batch
+    frames = batch.frames.clone()
+    channels = frames.shape[1]
+    for pair in torch.unique(torch.stack([batch.video, batch.view]), dim=1).T:
+        chosen = (batch.video == pair[0]) & (batch.view == pair[1])
+        order = torch.from_numpy(rng.permutation(channels))
+        gain = torch.from_numpy(2.0 ** rng.uniform(-strength, strength, channels)).float()[:, None, None]
+        shift = torch.from_numpy(rng.uniform(-64, 64, channels) * strength).float()[:, None, None]
+        pixels = (frames[chosen][:, order].float() - 127.5) * gain + 127.5 + shift
+        frames[chosen] = pixels.round().clamp(0, 255).to(torch.uint8)
+    return batch._replace(frames=frames)

@@ -1,0 +1,110 @@
+"""Videos on disk that are decoded when a frame is asked for, and kept within a bound of memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.video import VideoIndex, index_video
+
+CHUNK = 64
+"""Frames that are decoded and kept together."""
+
+
+class FrameCache:
+    """Chunks of decoded and scaled frames; the ones unused for longest go first.
+
+    Args:
+        limit_bytes: Most memory that the kept frames take. One chunk is kept however large it is.
+        size: Width and height that frames are scaled to, pixels.
+    """
+
+    def __init__(self, limit_bytes: int, size: int) -> None:
+        self.limit_bytes = limit_bytes
+        self.size = size
+        self.used_bytes = 0
+        self.decoded_chunks = 0
+        self._chunks: OrderedDict[tuple[Path, int], NDArray[np.uint8]] = OrderedDict()
+        self._lock = Lock()
+
+    def chunk(self, index: VideoIndex, number: int) -> NDArray[np.uint8]:
+        """Frames ``number * CHUNK`` and on of a video, (at most CHUNK, S, S, 3) uint8."""
+        key = (index.path, number)
+        with self._lock:
+            if key in self._chunks:
+                self._chunks.move_to_end(key)
+                return self._chunks[key]
+        # Decoding leaves the lock to others: it takes long, and happens in FFmpeg without Python's own lock.
+        start = number * CHUNK
+        frames = index.decode(start, min(start + CHUNK, len(index)), self.size)
+        with self._lock:
+            self.decoded_chunks += 1
+            if key not in self._chunks:
+                self._chunks[key] = frames
+                self.used_bytes += frames.nbytes
+            while self.used_bytes > self.limit_bytes and len(self._chunks) > 1:
+                _, oldest = self._chunks.popitem(last=False)
+                self.used_bytes -= oldest.nbytes
+        return frames
+
+
+class FileVideo:
+    """The synchronised views of one recording, indexed like an array of shape (V, T, S, S, 3) uint8.
+
+    ``video[view]`` are all frames of a view, ``video[view, moments]`` those of a list of moments;
+    ``np.asarray(video)`` decodes everything.
+
+    Args:
+        paths: One file a view.
+        cache: Where decoded frames are kept.
+
+    Raises:
+        ValueError: If a file is missing or damaged, or the views differ in length or size.
+    """
+
+    def __init__(self, paths: Sequence[Path], cache: FrameCache) -> None:
+        self._views = [index_video(path) for path in paths]
+        self._cache = cache
+        for what, values in (
+            ("frames", [len(view) for view in self._views]),
+            ("pixels (height, width)", [view.size for view in self._views]),
+        ):
+            if len(set(values)) > 1:
+                told = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
+                raise ValueError(
+                    f"The views of one recording in {paths[0].parent} differ in {what}: {told}; "
+                    "cut or scale them to the same."
+                )
+
+    @property
+    def shape(self) -> tuple[int, int, int, int, int]:
+        """Views, frames, height, width, channels, after scaling."""
+        return len(self._views), len(self._views[0]), self._cache.size, self._cache.size, 3
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    def __getitem__(self, key: int | tuple[int, Any]) -> NDArray[np.uint8]:
+        view, moments = key if isinstance(key, tuple) else (key, slice(None))
+        if not -len(self._views) <= view < len(self._views):
+            raise IndexError(f"view {view} of {len(self._views)}")
+        index = self._views[view]
+        wanted = np.arange(len(index))[moments]
+        frames = np.empty((len(wanted), *self.shape[2:]), np.uint8)
+        for number in np.unique(wanted // CHUNK):
+            inside = wanted // CHUNK == number
+            frames[inside] = self._cache.chunk(index, int(number))[wanted[inside] - number * CHUNK]
+        return frames
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return (self[view] for view in range(len(self)))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        whole = np.stack(list(self))
+        return whole if dtype is None else whole.astype(dtype, copy=False)
