@@ -46,7 +46,8 @@ def _encode(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.thread_count = 1
-        stream.options = {"crf": "12", "preset": "veryfast"}
+        # With its macroblock tree, the same frames give other bytes from one call to the next.
+        stream.options = {"crf": "12", "preset": "veryfast", "mbtree": "0"}
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")))
         container.mux(stream.encode())

@@ -101,7 +101,7 @@ def check_inputs(config: ImitateConfig) -> None:
     """Refuses files that would fail later.
 
     Raises:
-        ValueError: If a video or the encoder cannot be used, or the oracle's truth is missing.
+        ValueError: If a video, the encoder or its weights cannot be used, or the oracle's truth is missing.
     """
     if config.demo:
         read_views(config.demo)
@@ -111,6 +111,11 @@ def check_inputs(config: ImitateConfig) -> None:
             )
     if config.encoder_folder is not None:
         given_encoder(config, config.encoder_folder)
+    elif new_encoder(config).sampling.views > len(config.record.cameras):
+        raise ValueError(
+            f"The encoder {config.encoder!r} learns from {new_encoder(config).sampling.views} views of a moment and "
+            f"record.cameras names {len(config.record.cameras)}: {config.record.cameras}; name more."
+        )
 
 
 def check_run_folder(config: ImitateConfig, seed: int) -> None:

@@ -28,7 +28,8 @@ def held(**settings: Any) -> Backbone:
 
 
 def frames(size: int = 96, channels: int = 3, count: int = 2) -> Tensor:
-    return torch.rand(count, channels, size, size, generator=torch.Generator().manual_seed(0)) - 0.5
+    generator = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (count, channels, size, size), dtype=torch.uint8, generator=generator)
 
 
 def test_every_name_is_tested_here() -> None:
@@ -111,12 +112,25 @@ def test_dropout_takes_whole_channels_in_training_alone() -> None:
     backbone = held(dropout=0.5)
     stem = backbone.stem.eval()
     with torch.no_grad():
-        whole = stem(frames())
+        whole = stem(frames().float() / 255.0 - 0.5)
         dropped = backbone.dropout.train()(whole)
         empty = (dropped == 0).all(dim=3).all(dim=2)
         assert 0.2 < empty.float().mean() < 0.8
         torch.testing.assert_close(dropped[~empty], 2 * whole[~empty])
-        assert torch.equal(backbone.eval()(frames()), whole)
+        torch.testing.assert_close(backbone.eval()(frames()), whole)
+
+
+def test_kept_features_of_a_frozen_stem_take_the_place_of_frames() -> None:
+    encoder = make("tcn", image_size=32, embedding_dim=8, hidden=16, backbone="efficientnet_lite0", freeze=True).eval()
+    images = frames(32, count=5)
+    features = encoder.extract(images)
+    assert features.dtype == torch.float16
+    assert features.shape == (5, 40, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(encoder(features), encoder(images), atol=0.05, rtol=0)
+        assert torch.pdist(encoder(images)).min() > 0.1
+    with pytest.raises(ValueError, match="The stem is trained, so its features change; set freeze to keep them"):
+        make("tcn", image_size=32).extract(images)
 
 
 def test_weights_come_with_a_package_from_a_file_or_not_at_all(tmp_path: Path) -> None:

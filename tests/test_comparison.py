@@ -32,7 +32,8 @@ from experiments import compare_encoders
 from experiments.compare_encoders import CompareConfig, compare, interval, markdown, open_split
 from experiments.comparison import VARIANTS, Split, judge, run_cell, split_clips, variant_of
 
-FIT = FitConfig(steps=4, validate_every=2, validation_batches=2)
+FIT = FitConfig(steps=4, validate_every=2, validation_batches=2, feature_copies=2, colour_jitter=0.5)
+STEM = {"backbone": "efficientnet_lite0", "freeze": True}
 METRICS = [key for key, _ in compare_encoders.FIGURES]
 
 
@@ -260,7 +261,8 @@ def test_what_is_judged_is_the_encoder_that_was_saved(compared: CompareConfig) -
         figures = judge(encoder, split, np.random.default_rng(0))
         result = json.loads((cell / "result.json").read_text())
         assert figures == pytest.approx({key: result[key] for key in METRICS}, abs=1e-6)
-        assert result["parameters"] == sum(weight.numel() for weight in encoder.parameters())
+        trained = [weight for weight in encoder.parameters() if weight.requires_grad]
+        assert result["parameters"] == sum(weight.numel() for weight in trained) > 0
 
 
 def test_a_second_call_trains_nothing_again_and_writes_the_table_anew(compared: CompareConfig) -> None:
@@ -278,8 +280,14 @@ def test_a_second_call_trains_nothing_again_and_writes_the_table_anew(compared: 
 
 def test_a_folder_of_another_comparison_is_refused_and_left_alone(compared: CompareConfig) -> None:
     before = {path: path.stat().st_mtime_ns for path in compared.out.rglob("*")}
-    with pytest.raises(ValueError, match=r"holds another run: fit differ\(s\)\. Choose another --out"):
-        compare(replace(compared, fit=replace(FIT, steps=5)))
+    for other, changed in (
+        (replace(compared, fit=replace(FIT, steps=5)), "fit"),
+        (replace(compared, backbone="small"), "backbone"),
+        (replace(compared, dropout=0.1), "dropout"),
+        (replace(compared, image_size=34), "image_size"),
+    ):
+        with pytest.raises(ValueError, match=rf"holds another run: {changed} differ\(s\)\. Choose another --out"):
+            compare(other)
     assert {path: path.stat().st_mtime_ns for path in compared.out.rglob("*")} == before
 
 
@@ -302,7 +310,7 @@ def test_a_cell_is_trained_for_its_share_judged_shown_and_then_only_read(
 ) -> None:
     split = open_split(CompareConfig(clips=folder, image_size=32))
     config = replace(FIT, steps=6, validate_every=100)
-    result = run_cell(name, 0, split, config, 32, tmp_path)
+    result = run_cell(name, 0, split, config, 32, STEM, tmp_path)
     assert result["steps"] == (0 if name == "pretrained_pooled" else 2)
     assert (result["parameters"] == 0) is (name == "pretrained_pooled")
     assert np.isfinite([result[key] for key in METRICS]).all()
@@ -311,12 +319,12 @@ def test_a_cell_is_trained_for_its_share_judged_shown_and_then_only_read(
     assert ("attention.png" in shown) is (name != "pretrained_pooled")
     assert {"distance_matrix.png", "tsne.png", "neighbours.mp4"} <= shown
     (tmp_path / "result.json").write_text(json.dumps({"variant": "read, not computed"}))
-    assert run_cell(name, 0, split, config, 32, tmp_path) == {"variant": "read, not computed"}
+    assert run_cell(name, 0, split, config, 32, STEM, tmp_path) == {"variant": "read, not computed"}
 
 
 def test_the_seed_of_a_cell_draws_the_initial_weights(folder: Path, tmp_path: Path) -> None:
     split = open_split(CompareConfig(clips=folder, image_size=32))
-    cells = [run_cell("untrained", seed, split, FIT, 32, tmp_path / f"{i}") for i, seed in enumerate((0, 0, 1))]
+    cells = [run_cell("untrained", seed, split, FIT, 32, STEM, tmp_path / f"{i}") for i, seed in enumerate((0, 0, 1))]
     assert cells[0] == cells[1]
     assert cells[0]["kendalls_tau"] != cells[2]["kendalls_tau"]
 
@@ -429,7 +437,7 @@ def test_a_users_own_encoder_goes_all_the_way(
     assert figures == judge(encoder, split, np.random.default_rng(0))
 
     # A cell of the comparison by its registered name, without a line about it in the experiments.
-    assert run_cell(toy, 0, split, FIT, 32, tmp_path / "cell")["variant"] == toy
+    assert run_cell(toy, 0, split, FIT, 32, STEM, tmp_path / "cell")["variant"] == toy
     with pytest.raises(ValueError, match=f"Did you mean '{toy}'"):
         variant_of("toy_of_a_usr")
 

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,8 +17,9 @@ from torch import Tensor, nn
 import encoders
 from encoders import registry
 from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
-from encoders.clips import Clips
+from encoders.clips import Clips, open_folder
 from encoders.fit import FitConfig, distance_scale, fit
+from encoders.video import write_video
 
 CONFIG = FitConfig(steps=6, validate_every=2, validation_batches=2)
 
@@ -189,6 +191,46 @@ def test_training_that_was_cut_ends_in_the_same_weights(tmp_path: Path, name: st
     assert steps == [6]
     equal(resumed, whole)
     equal(encoders.load(tmp_path / "cut"), whole)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimiser": "snaps", "learning_rate": 1e-2},
+        {"optimiser": "pouring"},
+        {"optimiser": "smak"},
+        {"colour_jitter": 1.0},
+    ],
+    ids=lambda settings: next(iter(settings.values())),
+)
+def test_training_from_files_that_was_cut_ends_in_the_same_weights(tmp_path: Path, settings: dict[str, Any]) -> None:
+    for role, clips in (("training", TRAINING), ("validation", VALIDATION)):
+        for name, views in zip(clips.names, clips.videos, strict=True):
+            write_video(tmp_path / role / f"{name}_view0.mp4", views[0], 20)
+    # Memory for a single piece of a video.
+    training, validation = (open_folder(tmp_path / role, 16, memory_bytes=1) for role in ("training", "validation"))
+    config = FitConfig(steps=6, validate_every=2, validation_batches=2, **settings)
+    whole = fit(fresh(), training, validation, config, 5, tmp_path / "whole")
+    for step in (2, 4):
+        with pytest.raises(KeyboardInterrupt):
+            fit(fresh(), training, validation, config, 5, tmp_path / "cut", stop_after(step))
+    equal(fit(fresh(), training, validation, config, 5, tmp_path / "cut"), whole)
+    plain = fit(fresh(), training, validation, CONFIG, 5, tmp_path / "plain")
+    assert not torch.equal(plain.head[1].weight, whole.head[1].weight)  # type: ignore[index, union-attr]
+
+
+def test_an_error_while_drawing_ends_training_with_it(tmp_path: Path) -> None:
+    write_video(tmp_path / "a_view0.mp4", TRAINING.videos[0][0], 20)
+    write_video(tmp_path / "b_view0.mp4", TRAINING.videos[1][0], 20)
+    clips = open_folder(tmp_path, 16, memory_bytes=1)
+
+    def remove(_: dict[str, float]) -> None:
+        for path in tmp_path.glob("*.mp4"):
+            path.unlink(missing_ok=True)
+
+    config = FitConfig(steps=50, validate_every=1, validation_batches=1)
+    with pytest.raises(ValueError, match=r"[ab]_view0\.mp4"):
+        fit(fresh(), clips, VALIDATION, config, 0, tmp_path / "out", remove)
 
 
 def test_a_cut_after_the_best_validation_keeps_the_best(tmp_path: Path) -> None:

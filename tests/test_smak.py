@@ -171,7 +171,7 @@ def test_the_loss_is_n_pairs_among_the_moments_of_each_video() -> None:
         first, second = (embeddings[here & (drawn.view == view)] for view in (0, 1))
         losses.append(n_pairs_loss(first, second).item())
         gaps.append((first - second).square().sum(1).mean().item())
-    assert np.std(losses) > 0.05
+    assert np.std(losses) > 0.01
     result = encoder.loss(drawn)
     assert result.loss.item() == pytest.approx(np.mean(losses), rel=1e-4)
     assert result.metrics["pair_distance"].item() == pytest.approx(np.mean(gaps), rel=1e-4)
