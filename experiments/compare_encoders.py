@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
-from scipy.stats import bootstrap
 
 from encoders.backbones import BackboneConfig
 from encoders.clips import open_folder, read_labels
@@ -28,6 +27,7 @@ from encoders.fit import FitConfig
 from experiments import command_line
 from experiments.comparison import VARIANTS, Split, run_cell, split_clips, variant_of
 from experiments.figures import save_figure
+from experiments.intervals import bootstrap_interval
 from experiments.provenance import provenance
 from experiments.recordings import check_claim, claim
 from experiments.view_pairs import ViewPairsConfig, record_pairs
@@ -151,15 +151,6 @@ def compare(config: CompareConfig) -> None:
     console.print((config.out / "table.md").read_text())
 
 
-def interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Mean over seeds and its 95% bootstrap interval; all alike for a single or constant value."""
-    array = np.asarray(values, np.float64)
-    if len(array) < 2 or np.ptp(array) == 0:
-        return (float(array.mean()),) * 3
-    spread = bootstrap((array,), np.mean, method="percentile", rng=np.random.default_rng(0)).confidence_interval
-    return float(array.mean()), float(spread.low), float(spread.high)
-
-
 def markdown(results: Sequence[dict[str, Any]]) -> str:
     """The table: one row a variant, mean over seeds [95% interval]."""
     columns = [(key, title) for key, title in FIGURES if key in results[0]]
@@ -171,7 +162,7 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
         rows = [result for result in results if result["variant"] == name]
         cells = []
         for key, _ in columns:
-            mean, low, high = interval([row[key] for row in rows])
+            mean, low, high = bootstrap_interval([row[key] for row in rows], np.mean)
             shares = key.endswith("error") or "accuracy" in key
             cells.append(f"{mean:.1%} [{low:.1%}, {high:.1%}]" if shares else f"{mean:.3f} [{low:.3f}, {high:.3f}]")
         head = f"| {name} | {rows[0]['steps']:,} | {rows[0]['parameters']:,} | {len(rows)} | "

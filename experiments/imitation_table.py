@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.stats import bootstrap, trim_mean
 
 from encoders.files import write_atomically
 from experiments import command_line
+from experiments.intervals import bootstrap_interval
 
 COLUMNS = (
     "encoder",
@@ -61,22 +60,6 @@ def collect(runs: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: (row["encoder"], row["reward"], row["demo_seed"], row["seed"]))
 
 
-def iqm(values: NDArray[np.float64], axis: int = -1) -> Any:
-    """Interquartile mean: the mean of the middle half."""
-    return trim_mean(values, 0.25, axis=axis)
-
-
-def interval(values: list[float]) -> tuple[float, float, float]:
-    """Interquartile mean with its 95% percentile-bootstrap interval: (mean, low, high)."""
-    sample = np.array(values)
-    if len(sample) < 2:
-        return float(iqm(sample)), float("nan"), float("nan")
-    result = bootstrap(
-        (sample,), iqm, n_resamples=5000, method="percentile", rng=np.random.default_rng(0), vectorized=True
-    )
-    return float(iqm(sample)), float(result.confidence_interval.low), float(result.confidence_interval.high)
-
-
 def table(rows: list[dict[str, Any]]) -> str:
     """The table in Markdown, one row a reward."""
     groups = defaultdict(list)
@@ -87,9 +70,11 @@ def table(rows: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|---|---|---|",
     ]
     for (encoder, algo, reward), members in sorted(groups.items(), key=lambda item: item[0]):
-        link = interval([100 * float(row["link_error_m"]) for row in members])
-        share = interval([float(row["link_error_m"]) / float(row["stay_still_link_error_m"]) for row in members])
-        joint = interval([float(row["joint_error_rad"]) for row in members])
+        link = bootstrap_interval([100 * float(row["link_error_m"]) for row in members])
+        share = bootstrap_interval(
+            [float(row["link_error_m"]) / float(row["stay_still_link_error_m"]) for row in members]
+        )
+        joint = bootstrap_interval([float(row["joint_error_rad"]) for row in members])
         audit = np.mean([float(row["reward_rank_correlation"]) for row in members])
         demos = len({row["demo_seed"] for row in members})
         seeds = len({row["seed"] for row in members})

@@ -29,7 +29,7 @@ from encoders.losses import grouped_n_pairs_loss
 from envs.embedding import EmbeddingObservation
 from envs.kuka import KukaReach
 from experiments import compare_encoders
-from experiments.compare_encoders import CompareConfig, compare, interval, markdown, open_split
+from experiments.compare_encoders import CompareConfig, compare, markdown, open_split
 from experiments.comparison import VARIANTS, Split, judge, run_cell, split_clips, variant_of
 
 FIT = FitConfig(steps=4, validate_every=2, validation_batches=2, feature_copies=2, colour_jitter=0.5)
@@ -327,24 +327,6 @@ def test_the_seed_of_a_cell_draws_the_initial_weights(folder: Path, tmp_path: Pa
     cells = [run_cell("untrained", seed, split, FIT, 32, STEM, tmp_path / f"{i}") for i, seed in enumerate((0, 0, 1))]
     assert cells[0] == cells[1]
     assert cells[0]["kendalls_tau"] != cells[2]["kendalls_tau"]
-
-
-def test_the_interval_of_one_or_of_constant_values_is_the_value() -> None:
-    assert interval([0.25]) == (0.25, 0.25, 0.25)
-    assert interval([0.5, 0.5, 0.5]) == (0.5, 0.5, 0.5)
-
-
-def test_the_interval_of_several_values_lies_between_the_least_and_the_greatest() -> None:
-    mean, low, high = interval([0.0, 0.25, 0.5])
-    assert mean == pytest.approx(0.25)
-    # Means of three draws: 0 comes up with probability 1/27, more than the 2.5% that are cut off.
-    assert (low, high) == (0.0, 0.5)
-    values = np.random.default_rng(0).normal(3.0, 1.0, 400)
-    mean, low, high = interval(values.tolist())
-    assert mean == pytest.approx(values.mean())
-    # The normal approximation, 1.96 standard errors to either side.
-    error = values.std() / 20
-    assert (low, high) == pytest.approx((mean - 1.96 * error, mean + 1.96 * error), abs=0.2 * error)
 
 
 def test_the_markdown_table_has_a_row_a_variant_in_order_of_appearance() -> None:
