@@ -152,7 +152,7 @@ def compare(config: CompareConfig) -> None:
 
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:
-    """The table: one row a variant, mean over seeds [95% interval]."""
+    """The table: one row a variant, mean over seeds [95% interval]; a single seed has no interval."""
     columns = [(key, title) for key, title in FIGURES if key in results[0]]
     lines = [
         "| encoder | steps | parameters | seeds | " + " | ".join(title for _, title in columns) + " |",
@@ -162,9 +162,9 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
         rows = [result for result in results if result["variant"] == name]
         cells = []
         for key, _ in columns:
+            form = ".1%" if key.endswith("error") or "accuracy" in key else ".3f"
             mean, low, high = bootstrap_interval([row[key] for row in rows], np.mean)
-            shares = key.endswith("error") or "accuracy" in key
-            cells.append(f"{mean:.1%} [{low:.1%}, {high:.1%}]" if shares else f"{mean:.3f} [{low:.3f}, {high:.3f}]")
+            cells.append(f"{mean:{form}} [{low:{form}}, {high:{form}}]" if len(rows) > 1 else f"{mean:{form}}")
         head = f"| {name} | {rows[0]['steps']:,} | {rows[0]['parameters']:,} | {len(rows)} | "
         lines.append(head + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

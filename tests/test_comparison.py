@@ -339,7 +339,7 @@ def test_the_markdown_table_has_a_row_a_variant_in_order_of_appearance() -> None
         "| encoder | steps | parameters | seeds | alignment error | Kendall's tau |",
         "|---|---|---|---|---|---|",
         "| b | 1,500 | 12,345 | 2 | 10.0% [10.0%, 10.0%] | 0.500 [0.500, 0.500] |",
-        "| a | 0 | 7 | 1 | 25.6% [25.6%, 25.6%] | -0.250 [-0.250, -0.250] |",
+        "| a | 0 | 7 | 1 | 25.6% | -0.250 |",
     ]
 
 
