@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from encoders import efficientnet, inception, resnet
-from encoders.base import EncoderConfig, centred
+from encoders.base import Encoder, EncoderConfig, centred
 from encoders.errors import check_choice
 from encoders.layers import conv_block
 from encoders.pretrained import load_stem_weights
@@ -180,6 +180,28 @@ class Backbone(nn.Module):
         if self._freeze:
             self.stem.eval()
         return self
+
+
+class BackboneEncoder(Encoder):
+    """Base of the encoders that build on a backbone.
+
+    Attributes:
+        backbone: The stem; a subclass gives it ``frames`` as they come, or the features that ``extract`` kept.
+    """
+
+    config: BackboneConfig
+
+    def __init__(self, config: BackboneConfig) -> None:
+        super().__init__(config)
+        self.backbone = Backbone(config)
+
+    def load_pretrained(self) -> None:
+        """Loads the stem's standard weights."""
+        self.backbone.load_pretrained()
+
+    def extract(self, frames: Tensor) -> Tensor:
+        """What the frozen stem makes of frames: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
+        return self.backbone.extract(frames)
 
 
 def names() -> list[str]:

@@ -108,22 +108,25 @@ def fit(
     check_clips(encoder, validation, "validation")
     if not any(parameter.requires_grad for parameter in encoder.parameters()):
         return calibrate(encoder, validation, folder)
-    extraction_rng = np.random.default_rng([seed, 2])
-    held_out_clips = validation
-    if config.feature_copies > 0:
-        training = extract_clips(encoder, training, config.feature_copies, config.colour_jitter, extraction_rng)
-        held_out_clips = extract_clips(encoder, validation, 1, 0.0, extraction_rng)
     stepper = Stepper(encoder.parameters(), config.optimiser, config.steps, config.learning_rate)
     rng = np.random.default_rng(seed)
-    held_out_rng = np.random.default_rng([seed, 1])
-    held_out = [sample_batch(held_out_clips, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)]
     state = _Progress()
     best = copy.deepcopy(encoder.state_dict())
     checkpoint = folder / "checkpoint"
     folder.mkdir(parents=True, exist_ok=True)
     if (checkpoint / "progress.json").exists():
         state, best = _restore(checkpoint, encoder, stepper, rng)
-    steps = range(state.step, 0 if state.finished else config.steps)
+    if state.finished:
+        encoder.load_state_dict(best)
+        return calibrate(encoder, validation, folder)
+    held_out_clips = validation
+    if config.feature_copies > 0:
+        extraction_rng = np.random.default_rng([seed, 2])
+        training = extract_clips(encoder, training, config.feature_copies, config.colour_jitter, extraction_rng)
+        held_out_clips = extract_clips(encoder, validation, 1, 0.0, extraction_rng)
+    held_out_rng = np.random.default_rng([seed, 1])
+    held_out = [sample_batch(held_out_clips, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)]
+    steps = range(state.step, config.steps)
 
     def draw() -> tuple[FrameBatch, dict[str, Any]]:
         batch = sample_batch(training, encoder.sampling, rng)

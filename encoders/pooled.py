@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor
 
-from encoders.backbones import Backbone, BackboneConfig
-from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling
+from encoders.backbones import BackboneConfig, BackboneEncoder
+from encoders.base import FrameBatch, LossAndMetrics, Sampling
 from encoders.registry import register
 
 
@@ -31,23 +31,11 @@ class PooledConfig(BackboneConfig):
 
 
 @register("pooled")
-class Pooled(Encoder):
+class Pooled(BackboneEncoder):
     """The mean of a frozen backbone's feature maps over all positions."""
 
     Config = PooledConfig
     config: PooledConfig
-
-    def __init__(self, config: PooledConfig) -> None:
-        super().__init__(config)
-        self.backbone = Backbone(config)
-
-    def load_pretrained(self) -> None:
-        """Loads the stem's standard weights."""
-        self.backbone.load_pretrained()
-
-    def extract(self, frames: Tensor) -> Tensor:
-        """What the frozen stem makes of frames: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
-        return self.backbone.extract(frames)
 
     @property
     def embedding_dim(self) -> int:

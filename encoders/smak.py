@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
-from encoders.backbones import Backbone, BackboneConfig
-from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling
+from encoders.backbones import BackboneConfig, BackboneEncoder
+from encoders.base import FrameBatch, LossAndMetrics, Sampling
 from encoders.errors import check_choice
 from encoders.layers import conv_block
 from encoders.losses import grouped_n_pairs_loss
@@ -119,7 +119,7 @@ class SpatialAttention(nn.Module):
 
 
 @register("smak")
-class SMAK(Encoder):
+class SMAK(BackboneEncoder):
     """A stem, a pipeline with the maps L1, L2, L3 and g, attention at each level, one embedding.
 
     Ramachandruni et al., SMAK-Net: Self-Supervised Multi-level Spatial Attention Network for Knowledge
@@ -131,7 +131,6 @@ class SMAK(Encoder):
 
     def __init__(self, config: SMAKConfig) -> None:
         super().__init__(config)
-        self.backbone = Backbone(config)
         features, shallow, width = self.backbone.features, config.shallow, config.width
         squeezed = config.squeeze or features
         squeeze = [conv_block(features, squeezed, 1)] if config.squeeze else []
@@ -156,14 +155,6 @@ class SMAK(Encoder):
         """The convolution to the next map, and the extended network's additional one."""
         extra = [conv_block(outputs, outputs, 3)] if self.config.extended else []
         return [conv_block(inputs, outputs, kernel, stride), *extra]
-
-    def load_pretrained(self) -> None:
-        """Loads the stem's standard weights."""
-        self.backbone.load_pretrained()
-
-    def extract(self, frames: Tensor) -> Tensor:
-        """What the frozen stem makes of frames: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
-        return self.backbone.extract(frames)
 
     @property
     def embedding_dim(self) -> int:

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
-from encoders.backbones import Backbone, BackboneConfig
-from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling
+from encoders.backbones import BackboneConfig, BackboneEncoder
+from encoders.base import FrameBatch, LossAndMetrics, Sampling
 from encoders.errors import check_choice
 from encoders.layers import SpatialSoftmax, conv_block
 from encoders.losses import TripletTerms, grouped_n_pairs_loss, masked_triplet_loss
@@ -56,7 +56,7 @@ class TCNConfig(BackboneConfig):
 
 
 @register("tcn")
-class TCN(Encoder):
+class TCN(BackboneEncoder):
     """Convolutions, spatial softmax and two linear layers onto a sphere.
 
     Sermanet et al., Time-Contrastive Networks: Self-Supervised Learning from Video, 2018, as
@@ -68,7 +68,6 @@ class TCN(Encoder):
 
     def __init__(self, config: TCNConfig) -> None:
         super().__init__(config)
-        self.backbone = Backbone(config)
         kernel = config.head_kernel
         self.maps = nn.Sequential(
             conv_block(self.backbone.features, 32, kernel),
@@ -82,14 +81,6 @@ class TCN(Encoder):
             nn.Linear(config.hidden, config.embedding_dim),
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def load_pretrained(self) -> None:
-        """Loads the stem's standard weights."""
-        self.backbone.load_pretrained()
-
-    def extract(self, frames: Tensor) -> Tensor:
-        """What the frozen stem makes of frames: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
-        return self.backbone.extract(frames)
 
     @property
     def embedding_dim(self) -> int:

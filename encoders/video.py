@@ -78,9 +78,7 @@ def _decode(path: Path) -> tuple[NDArray[np.uint8], float]:
     """All frames that can be decoded, turned upright, and how many the container announces."""
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ValueError(f"The video {path} has no picture, only other streams; give a video file.")
-            stream = container.streams.video[0]
+            stream = picture_stream(container, path)
             expected = announced_frames(container, stream)
             frames = [upright(frame) for frame in container.decode(stream)]
     except (av.FFmpegError, EOFError) as error:
@@ -164,9 +162,7 @@ def index_video(path: Path) -> VideoIndex:
     check_file(path)
     try:
         with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise ValueError(f"The video {path} has no picture, only other streams; give a video file.")
-            stream = container.streams.video[0]
+            stream = picture_stream(container, path)
             expected = announced_frames(container, stream)
             # A video that was cut without encoding it again keeps packets that are not to be shown.
             found = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
@@ -213,6 +209,17 @@ def check_whole(path: Path, count: int, expected: float) -> None:
         raise ValueError(
             f"The video {path} is truncated: {count} of {expected:.0f} frames can be decoded; copy it again."
         )
+
+
+def picture_stream(container: Any, path: Path) -> Any:
+    """The first stream of pictures.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if not container.streams.video:
+        raise ValueError(f"The video {path} has no picture, only other streams; give a video file.")
+    return container.streams.video[0]
 
 
 def announced_frames(container: Any, stream: Any) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 import encoders
+from encoders.backbones import BackboneConfig
 from encoders.base import Encoder, channels_first
 from encoders.clips import Clips, Labels
 from encoders.errors import check_choice
@@ -138,16 +139,15 @@ def judge(encoder: Encoder, split: Split, rng: np.random.Generator) -> dict[str,
             np.mean([alignment_accuracy(first, second, 1, metric) for first, second in views])
         )
     if split.labels is not None:
-        labels = [label for label in split.labels.videos for _ in (0, 1)]
-        figures["classification_error"] = _classification_error(views, labels)
+        figures["classification_error"] = _classification_error(views, split.labels.videos)
     if split.states is not None:
         figures["rank_correlation"] = _rank_correlation(views, split.states, rng)
     return figures
 
 
-def _classification_error(views: list[list[NDArray[np.float32]]], labels: list[NDArray[np.bool_]]) -> float:
+def _classification_error(views: list[list[NDArray[np.float32]]], labels: Sequence[NDArray[np.bool_]]) -> float:
     """Mean over the two views: neighbours are looked for in other recordings seen by either camera alone."""
-    return float(np.mean([classification_error([pair[view] for pair in views], labels[view::2]) for view in (0, 1)]))
+    return float(np.mean([classification_error([pair[view] for pair in views], labels) for view in (0, 1)]))
 
 
 def _rank_correlation(
@@ -189,7 +189,8 @@ def run_cell(
     steps = max(1, round(config.steps * variant.share)) if variant.trained and trainable else 0
     curve: list[dict[str, float]] = []
     if variant.trained:
-        copies = config.feature_copies if getattr(encoder.config, "freeze", False) else 0
+        frozen = isinstance(encoder.config, BackboneConfig) and encoder.config.freeze
+        copies = config.feature_copies if frozen else 0
         trained = replace(config, steps=max(steps, 1), feature_copies=copies)
         fit(encoder, split.training, split.validation, trained, seed, folder / "encoder", curve.append)
     else:

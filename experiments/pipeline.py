@@ -111,9 +111,9 @@ def check_inputs(config: ImitateConfig) -> None:
             )
     if config.encoder_folder is not None:
         given_encoder(config, config.encoder_folder)
-    elif new_encoder(config).sampling.views > len(config.record.cameras):
+    elif (views := new_encoder(config).sampling.views) > len(config.record.cameras):
         raise ValueError(
-            f"The encoder {config.encoder!r} learns from {new_encoder(config).sampling.views} views of a moment and "
+            f"The encoder {config.encoder!r} learns from {views} views of a moment and "
             f"record.cameras names {len(config.record.cameras)}: {config.record.cameras}; name more."
         )
 
