@@ -32,6 +32,8 @@ class Preset:
         final_learning_rate: Step size at the end; linear in between.
         settings: Arguments of the algorithm.
         policy: Arguments of the policy.
+        rollout: Steps of every environment between two updates of an on-policy algorithm, at most; None for whole
+            episodes.
     """
 
     algorithm: type[BaseAlgorithm]
@@ -39,6 +41,7 @@ class Preset:
     final_learning_rate: float
     settings: dict[str, Any]
     policy: dict[str, Any]
+    rollout: int | None = None
 
 
 _NETWORK = {"pi": [128, 128, 64], "vf": [128, 128, 64]}
@@ -77,7 +80,7 @@ def names() -> list[str]:
 def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
     """Builds an untrained agent.
 
-    The on-policy algorithms update after whole episodes, so that between two updates every
+    The on-policy algorithms update after equal parts of an episode, so that after the last part every
     environment has just been reset and training can be cut and resumed there.
 
     Args:
@@ -93,7 +96,7 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
     preset = PRESETS[name]
     settings = dict(preset.settings)
     if preset.algorithm in (PPO, A2C):
-        settings["n_steps"] = horizon
+        settings["n_steps"] = _part(horizon, preset.rollout or horizon)
     else:
         settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
     return preset.algorithm(
@@ -105,6 +108,11 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
         device="cpu",
         **settings,
     )
+
+
+def _part(horizon: int, most: int) -> int:
+    """The longest equal part of an episode that has at most so many steps, and at least one."""
+    return max(steps for steps in range(1, horizon + 1) if horizon % steps == 0 and steps <= most)
 
 
 def _linear(first: float, last: float) -> Callable[[float], float]:

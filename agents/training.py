@@ -48,7 +48,7 @@ class CurveAndCheckpoint(BaseCallback):
     ) -> None:
         super().__init__()
         self._folder = folder
-        self._episode_steps = episode_steps
+        self.episode_steps = episode_steps
         self._every = every
         self._truth = truth
         self._report = report
@@ -86,7 +86,7 @@ class CurveAndCheckpoint(BaseCallback):
 
     def _seam(self, last: bool = False) -> None:
         steps = self.model.num_timesteps
-        if steps == 0 or steps % self._episode_steps or not self._true:
+        if steps == 0 or steps % self.episode_steps or not self._true:
             return
         row = {
             "env_steps": steps,

@@ -107,6 +107,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("distance_scale", torch.tensor(float("nan")))
+        self._bfloat16 = False
 
     @property
     @abstractmethod
@@ -186,7 +187,8 @@ class Encoder(nn.Module):
         if training:
             self.eval()
         try:
-            embeddings: Tensor = self(frames)
+            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
+                embeddings: Tensor = self(frames).float()
         finally:
             if training:
                 self.train()
@@ -196,9 +198,15 @@ class Encoder(nn.Module):
             )
         return embeddings
 
-    def frozen(self) -> Self:
-        """A copy for embedding alone: no gradients, batch norms folded, the same embeddings faster."""
+    def frozen(self, bfloat16: bool = False) -> Self:
+        """A copy for embedding alone: no gradients, batch norms folded, the same embeddings faster.
+
+        Args:
+            bfloat16: Whether convolutions and linear layers calculate in bfloat16: twice as fast where the processor
+                has instructions for it, embeddings to two or three digits.
+        """
         copied = copy.deepcopy(self).eval().requires_grad_(False)
+        copied._bfloat16 = bfloat16
         fold_batch_norms(copied)
         return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -119,6 +119,8 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self._connect(robot, render_quality, look)
         self._steps = 0
         self._goal = np.zeros(3)
+        # Joint angles of the last observation while nothing has moved since: pybullet is slow to tell them.
+        self._positions: NDArray[np.float64] | None = None
         self.action_space = spaces.Box(-1.0, 1.0, (JOINTS,), np.float32)
         self.observation_space = self._observation_space()
 
@@ -235,7 +237,8 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
                 physicsClientId=client,
             )
             return
-        target = np.clip(self.joint_positions() + action * MAX_INCREMENT, self.joint_lower, self.joint_upper)
+        positions = self.joint_positions() if self._positions is None else self._positions
+        target = np.clip(positions + action * MAX_INCREMENT, self.joint_lower, self.joint_upper)
         pybullet.setJointMotorControlArray(
             arm,
             self.joints,
@@ -262,6 +265,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     def set_pose(self, joint_positions: NDArray[np.float64]) -> None:
         """Puts the arm into a pose at rest, without physics; (7,) radians."""
+        self._positions = None
         for index, angle in zip(self.joints, joint_positions, strict=True):
             pybullet.resetJointState(self.arm, index, float(angle), 0.0, physicsClientId=self._open_client)
         for index in self._fingers:
@@ -307,6 +311,7 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     def _observation(self) -> dict[str, NDArray[Any]]:
         positions, velocities = self._joint_states()
+        self._positions = positions
         observation: dict[str, NDArray[Any]] = {
             "joint_positions": positions.astype(np.float32),
             "joint_velocities": np.clip(velocities, -MAX_SPEED, MAX_SPEED).astype(np.float32),

@@ -71,15 +71,17 @@ def side_by_side(
     distances: NDArray[np.floating],
     fps: float,
     path: Path,
+    embedded: bool = True,
 ) -> None:
     """A video of demonstration and robot beside the distance between them over time.
 
     Args:
         demonstration: (T, H, W, 3) uint8.
         robot: (T, H, W, 3) uint8, the same moments.
-        distances: (T,) embedding distance of the two.
+        distances: (T,) distance of the two.
         fps: Frames a second.
         path: The mp4 file.
+        embedded: Whether it is a distance of embeddings, or else of raw pixels.
     """
     figure = Figure(figsize=(9.6, 3.2), dpi=100, layout="constrained")
     canvas = FigureCanvasAgg(figure)
@@ -92,7 +94,7 @@ def side_by_side(
         xlim=(0, len(distances) - 1),
         ylim=(0, float(distances.max()) * 1.1 + 1e-6),
         xlabel="step",
-        title="embedding distance",
+        title="distance of the embeddings" if embedded else "distance of the pixels",
     )
     right.grid(alpha=0.3)
     (line,) = right.plot([], [], color="#D55E00")

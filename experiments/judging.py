@@ -7,11 +7,12 @@ import numpy as np
 from encoders.base import Encoder
 from encoders.clips import Clips
 from encoders.metrics import sample_triplets, triplet_accuracy
-from envs.embedding import embed_pixels
-from experiments.imitation import Scales
+from experiments.demonstrations import embed_views
 from experiments.recordings import Truth, read_truth
 from experiments.settings import NEGATIVE_RANGE, POSITIVE_RANGE, ImitateConfig
 from rewards.audit import RewardAudit, audit_reward
+from rewards.goal import Scales
+from rewards.sources import SOURCES
 
 TRIPLETS_A_VIDEO = 100
 TRIPLET_MARGIN = 2.0
@@ -30,12 +31,14 @@ def _truths(config: ImitateConfig, names: list[str]) -> list[Truth]:
     return truths
 
 
-def judge_triplets(encoder: Encoder, clips: Clips, rng: np.random.Generator) -> dict[str, float]:
-    """Triplet accuracies on held-out videos: 100 triplets of each, at margin 2 and without."""
+def judge_triplets(encoder: Encoder | None, clips: Clips, rng: np.random.Generator) -> dict[str, float | None]:
+    """Triplet accuracies on held-out videos: 100 triplets of each, at margin 2 and without; None without an encoder."""
+    if encoder is None:
+        return {"triplet_accuracy_margin": None, "triplet_accuracy": None}
     scores = []
     for video in clips.videos:
         triplets = sample_triplets(video.shape[1], TRIPLETS_A_VIDEO, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
-        embeddings = embed_pixels(encoder, np.swapaxes(np.asarray(video), 0, 1))
+        embeddings = embed_views(encoder, np.swapaxes(np.asarray(video), 0, 1))
         scores.append(triplet_accuracy(embeddings, triplets, TRIPLET_MARGIN))
     return {
         "triplet_accuracy_margin": float(np.mean([score.margin for score in scores])),
@@ -44,29 +47,24 @@ def judge_triplets(encoder: Encoder, clips: Clips, rng: np.random.Generator) -> 
 
 
 def judge_reward(
-    config: ImitateConfig, encoder: Encoder, scales: Scales, held_out: Clips, play: Clips, rng: np.random.Generator
+    config: ImitateConfig,
+    encoder: Encoder | None,
+    scales: Scales,
+    held_out: Clips,
+    play: Clips,
+    rng: np.random.Generator,
 ) -> RewardAudit:
     """The audit of the reward that the agent will see, on held-out demonstrations and validation videos."""
-    names = config.record.names["heldout"] + config.record.validating
-    truths = _truths(config, names)
+    source = SOURCES[config.reward]
+    scale = source.scale(scales)
+    assert scale is not None  # a reward on embeddings without an encoder is refused with the configuration
+    truths = _truths(config, config.record.names["heldout"] + config.record.validating)
+    links = [truth.link_positions for truth in truths]
     videos = [np.swapaxes(np.asarray(video), 0, 1) for video in (*held_out.videos, *play.videos)]
-    if config.reward == "oracle":
-        return audit_reward(
-            [truth.joint_positions for truth in truths],
-            [truth.link_positions for truth in truths],
-            config.huber,
-            scales.joints,
-            rng,
-        )
-    if config.reward == "pixels":
+    if source.key == "pixels":
         # Every third frame: pairs of raw frames are large.
-        return audit_reward(
-            [video[::3].reshape(len(video[::3]), -1) for video in videos],
-            [truth.link_positions[::3] for truth in truths],
-            config.huber,
-            scales.pixels,
-            rng,
-            pairs=1000,
-        )
-    embeddings = [embed_pixels(encoder, video) for video in videos]
-    return audit_reward(embeddings, [truth.link_positions for truth in truths], config.huber, scales.embedding, rng)
+        thinned = [embed_views(None, video[::3]) for video in videos]
+        return audit_reward(thinned, [path[::3] for path in links], config.huber, scale, rng, pairs=1000)
+    if source.key == "joint_positions":
+        return audit_reward([truth.joint_positions for truth in truths], links, config.huber, scale, rng)
+    return audit_reward([embed_views(encoder, video) for video in videos], links, config.huber, scale, rng)

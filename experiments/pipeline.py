@@ -26,19 +26,17 @@ from encoders.base import Encoder
 from encoders.clips import load_clips
 from encoders.files import write_atomically
 from encoders.fit import calibrate, fit
+from encoders.precision import uses_bfloat16
 from experiments import figures
-from experiments.imitation import (
+from experiments.demonstrations import (
     Demonstration,
-    Goal,
-    Scales,
-    evaluate,
-    film,
+    embed_views,
     make_goal,
-    make_learner,
     measure_scales,
     read_demonstration,
     read_views,
 )
+from experiments.imitation import evaluate, film, make_learner
 from experiments.judging import judge_reward, judge_triplets
 from experiments.provenance import provenance
 from experiments.recordings import (
@@ -50,10 +48,8 @@ from experiments.recordings import (
     record_all,
     record_demonstration,
 )
-from experiments.settings import ImitateConfig, new_encoder
-
-FIT_THREADS = 2
-"""Threads of the encoder's training, when no environments run beside it."""
+from experiments.settings import NO_ENCODER, ImitateConfig, new_encoder
+from rewards.goal import Goal, Scales
 
 console = Console()
 
@@ -105,10 +101,13 @@ def check_inputs(config: ImitateConfig) -> None:
     """
     if config.demo:
         read_views(config.demo)
-        if config.reward == "oracle" and read_truth(config.demo[0], config.scene.cameras[0]) is None:
+        if config.source.key == "joint_positions" and read_truth(config.demo[0], config.scene.cameras[0]) is None:
             raise ValueError(
-                f"reward 'oracle' needs the true joint angles, and none are beside {config.demo[0]}; use 'tcn_huber'."
+                f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
+                "use 'tcn_huber'."
             )
+    if config.encoder == NO_ENCODER:
+        return
     if config.encoder_folder is not None:
         given_encoder(config, config.encoder_folder)
     elif (views := new_encoder(config).sampling.views) > len(config.record.cameras):
@@ -152,7 +151,7 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
         if result["status"] == "completed":
             return result
     # A fixed number of threads gives the same sums every time.
-    torch.set_num_threads(FIT_THREADS)
+    torch.set_num_threads(config.threads)
     watch = Stopwatch(folder / "stages.json")
     console.rule(f"{config.variant}, seed {seed}")
     try:
@@ -171,8 +170,9 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         record_all(record, config.recordings_folder, config.workers)
         videos = config.demo or _recorded_demonstration(config)
     with watch.stage("fit"):
-        encoder = fitted_encoder(config, seed)
-        encoder.save(folder / "encoder")
+        encoder = None if config.encoder == NO_ENCODER else fitted_encoder(config, seed)
+        if encoder is not None:
+            encoder.save(folder / "encoder")
     with watch.stage("audit"):
         held_out = load_clips(config.recordings_folder, record.names["heldout"], scene.cameras, scene.image_size)
         validation = load_clips(config.recordings_folder, record.validating, scene.cameras, scene.image_size)
@@ -180,21 +180,20 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
         audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
         write_atomically(folder / "audit.json", json.dumps({**asdict(audit), **triplets}, indent=2).encode())
-        console.print(
-            f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}, "
-            f"triplets {triplets['triplet_accuracy_margin']:.1%} with margin, "
-            f"{triplets['triplet_accuracy']:.1%} without"
-        )
+        console.print(f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}")
+        for name, accuracy in triplets.items():
+            if accuracy is not None:
+                console.print(f"  {name.replace('_', ' ')} {accuracy:.1%}")
         if audit.warning is not None:
             console.print(f"  [bold yellow]warning:[/] {audit.warning}")
         demonstration = read_demonstration(tuple(videos), scene, encoder, np.random.default_rng([seed, 3]))
         goal = make_goal(demonstration, encoder, config.horizon)
-        figures.plot_distance_matrix(goal.embeddings, folder / "distance_matrix.png")
+        figures.plot_distance_matrix(embed_views(encoder, demonstration.frames), folder / "distance_matrix.png")
     with watch.stage("train"):
         agent = train(config, seed, folder, goal, encoder, scales)
     with watch.stage("evaluate"):
         evaluation = evaluate(agent, scene, goal, encoder, seed=10_000 * (seed + 1))
-        _show(config, folder, demonstration, evaluation.joint_positions, evaluation.embedding_distances)
+        _show(config, folder, demonstration, evaluation.joint_positions, evaluation.distances)
     agent.env.close()  # type: ignore[union-attr]
     curve = read_curve(folder / CURVE_FILE)
     return {
@@ -210,14 +209,15 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         **{
             key: value
             for key, value in dataclasses.asdict(evaluation).items()
-            if key not in ("embedding_distances", "joint_positions")
+            if key not in ("distances", "joint_positions")
         },
-        "final_embedding_distance": float(evaluation.embedding_distances[-1]),
+        "final_distance": float(evaluation.distances[-1]),
         **triplets,
         "reward_rank_correlation": audit.rank_correlation,
         "reward_rank_correlation_within_videos": audit.within_videos,
         "reward_rank_correlation_across_videos": audit.across_videos,
         "scales": asdict(scales),
+        "precision": "bfloat16" if uses_bfloat16(config.precision) else "float32",
         "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
         "wall_seconds": watch.seconds,
     }
@@ -259,19 +259,29 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     torch.manual_seed(seed)
     encoder = new_encoder(config)
     validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
-    if config.reward == "random":
+    if not config.source.trained:
         return calibrate(encoder, validation, folder)
     training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
     return fit(encoder, training, validation, config.fit, seed, folder)
 
 
 def train(
-    config: ImitateConfig, seed: int, folder: Path, goal: Goal, encoder: Encoder, scales: Scales
+    config: ImitateConfig, seed: int, folder: Path, goal: Goal, encoder: Encoder | None, scales: Scales
 ) -> BaseAlgorithm:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
     torch.set_num_threads(1)
-    venv = make_learner(config.scene, goal, encoder, config.reward, config.huber, scales, config.envs, config.workers)
+    venv = make_learner(
+        config.scene,
+        goal,
+        encoder,
+        config.reward,
+        config.huber,
+        scales,
+        config.envs,
+        config.workers,
+        uses_bfloat16(config.precision),
+    )
     agent = factory.make(config.algo, venv, config.horizon, seed)
     restore_checkpoint(agent, folder / "checkpoint")
     if agent.num_timesteps < config.steps:
@@ -300,7 +310,9 @@ def train(
                 truth=goal.joints is not None,
                 report=report,
             )
-            agent.learn(config.steps - agent.num_timesteps, callback=callback, reset_num_timesteps=False)
+            # Whole episodes: the end is a seam too.
+            end = -(-config.steps // callback.episode_steps) * callback.episode_steps
+            agent.learn(end - agent.num_timesteps, callback=callback, reset_num_timesteps=False)
     factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent
@@ -314,7 +326,8 @@ def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, pat
     env.close()
     watched = demonstration.frames[indices[1:], 0]
     figures.storyboard(watched, robot, folder / "storyboard.png")
-    figures.side_by_side(watched, robot, distances, FPS, folder / "side_by_side.mp4")
+    embedded = config.encoder != NO_ENCODER
+    figures.side_by_side(watched, robot, distances, FPS, folder / "side_by_side.mp4", embedded)
 
 
 def results_table(results: list[dict[str, Any]]) -> Table:

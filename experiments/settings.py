@@ -13,10 +13,14 @@ from agents import factory
 from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
+from encoders.precision import uses_bfloat16
 from envs.kuka_scene import CAMERAS
-from experiments.imitation import REWARDS
 from experiments.recordings import RecordConfig
+from rewards import sources
 from rewards.huber import HuberConfig
+
+NO_ENCODER = "none"
+"""Instead of an encoder's name: a learner that observes its own state and the phase alone."""
 
 POSITIVE_RANGE = 3
 NEGATIVE_RANGE = 10
@@ -29,7 +33,7 @@ class ImitateConfig:
     """A Kuka arm imitates a video.
 
     Attributes:
-        encoder: Registered name of the encoder.
+        encoder: Registered name of the encoder, or none: the learner then observes its own state and the phase alone.
         encoder_settings: The encoder's own settings as NAME=VALUE, such as backbone=efficientnet_lite0.
         encoder_folder: Folder of a fitted encoder to use instead of training one.
         algo: ppo, sac or a2c.
@@ -43,7 +47,10 @@ class ImitateConfig:
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
         envs: Environments stepped together.
-        workers: Processes that they are spread over.
+        workers: Processes that they are spread over; 1 steps them in this one.
+        precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto for the
+            faster one on this machine.
+        threads: Threads of the encoder's training; another number gives other rounding.
         record: What is recorded to learn the embedding from.
         fit: How the encoder is trained.
         huber: Coefficients of the reward.
@@ -63,19 +70,18 @@ class ImitateConfig:
     resume: bool = False
     envs: int = 32
     workers: int = 2
+    precision: str = "auto"
+    threads: int = 2
     record: RecordConfig = field(default_factory=RecordConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     huber: HuberConfig = field(default_factory=HuberConfig)
 
     def __post_init__(self) -> None:
-        check_choice("encoder", self.encoder, encoders.names())
+        check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
         check_choice("algorithm", self.algo, factory.names())
-        check_choice("reward", self.reward, REWARDS)
-        if self.encoder_folder is not None and self.encoder_settings:
-            raise ValueError("encoder_folder holds an encoder with settings of its own; leave --encoder-settings out.")
-        encoder_config(self)
-        if self.encoder_folder is not None and self.reward == "random":
-            raise ValueError("reward 'random' is the control of an untrained encoder; leave --encoder-folder out.")
+        check_choice("reward", self.reward, sources.names())
+        uses_bfloat16(self.precision)
+        self._check_encoder()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
         if self.demo_seed < 0:
@@ -100,12 +106,37 @@ class ImitateConfig:
             )
         if self.horizon < 2:
             raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
+        if self.threads < 1:
+            raise ValueError(f"threads is {self.threads}; it must be at least 1.")
         if not 1 <= self.workers <= self.envs:
             raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
         if self.steps < self.envs * self.horizon:
             raise ValueError(
                 f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}."
             )
+
+    def _check_encoder(self) -> None:
+        if self.encoder_folder is not None and self.encoder_settings:
+            raise ValueError("encoder_folder holds an encoder with settings of its own; leave --encoder-settings out.")
+        if self.encoder_folder is not None and not self.source.trained:
+            raise ValueError(
+                f"reward {self.reward!r} is the control of an untrained encoder; leave --encoder-folder out."
+            )
+        if self.encoder != NO_ENCODER:
+            encoder_config(self)
+            return
+        if self.encoder_folder is not None or self.encoder_settings:
+            raise ValueError("encoder 'none' has no folder and no settings; leave them out, or name an encoder.")
+        if self.source.key == "embedding":
+            raise ValueError(
+                f"reward {self.reward!r} compares embeddings, and encoder 'none' has none; "
+                "use --reward pixels or oracle."
+            )
+
+    @property
+    def source(self) -> sources.Source:
+        """What the reward compares."""
+        return sources.SOURCES[self.reward]
 
     @property
     def watching(self) -> tuple[str, ...]:
@@ -150,10 +181,11 @@ class ImitateConfig:
         content: dict[str, Any] = {
             "record": asdict(self.record),
             "fit": asdict(self.fit),
+            "threads": self.threads,
             "name": self.encoder,
             "settings": asdict(encoder_config(self)),
         }
-        if self.reward == "random":
+        if not self.source.trained:
             content["untrained"] = True
         return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
 

@@ -23,14 +23,17 @@ from agents import factory
 from encoders.clips import open_folder, sample_batch
 from encoders.files import write_atomically
 from encoders.optimisers import Stepper
+from encoders.precision import uses_bfloat16
 from encoders.prefetch import Prefetcher
 from envs.embedding import embed_pixels
 from envs.kuka import KukaReach
 from envs.kuka_scene import CAMERAS, FAR, NEAR
 from experiments import command_line
-from experiments.imitation import Demonstration, Scales, film, make_goal, make_learner
+from experiments.demonstrations import Demonstration, make_goal
+from experiments.imitation import film, make_learner
 from experiments.motions import minimum_jerk
 from experiments.recordings import RecordConfig, make_env
+from rewards.goal import Scales
 from rewards.huber import HuberConfig, huber_reward
 
 
@@ -43,6 +46,7 @@ class ThroughputConfig:
         image_size: Width and height of the loop's frames, pixels.
         encoder: Registered name of the encoder, untrained: training does not change its speed.
         algo: The agent.
+        precision: In what the encoder calculates: auto, float32 or bfloat16.
         envs: Environments stepped together.
         workers: Processes that they are spread over.
         updates: Updates of the loop that are timed.
@@ -56,6 +60,7 @@ class ThroughputConfig:
     image_size: int = 64
     encoder: str = "tcn"
     algo: str = "ppo"
+    precision: str = "auto"
     envs: int = 32
     workers: int = 2
     updates: int = 10
@@ -63,6 +68,9 @@ class ThroughputConfig:
     clips: Path | None = None
     memory_mb: int = 1024
     out: Path | None = None
+
+    def __post_init__(self) -> None:
+        uses_bfloat16(self.precision)
 
 
 def seconds_each(call: Callable[[], Any], times: int) -> float:
@@ -131,7 +139,8 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     encoder = encoders.make(config.encoder, image_size=config.image_size, channels=3).eval()
     encoder.distance_scale.fill_(1.0)
     goal = make_goal(Demonstration(frames, path[0], None), encoder, horizon)
-    frozen = encoder.frozen()
+    bfloat16 = uses_bfloat16(config.precision)
+    frozen = encoder.frozen(bfloat16)
     torch.set_num_threads(1)
     group = frames[: config.envs // config.workers]
     embeddings = embed_pixels(frozen, group)
@@ -146,8 +155,9 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     }
     env.close()
     bare.close()
+    scales = Scales(1.0, 1.0, 1.0)
     venv = make_learner(
-        record, goal, encoder, "tcn_huber", HuberConfig(), Scales(1.0, 1.0, 1.0), config.envs, config.workers
+        record, goal, encoder, "tcn_huber", HuberConfig(), scales, config.envs, config.workers, bfloat16
     )
     agent = factory.make(config.algo, venv, horizon, seed=0)
     batch = config.envs * horizon

@@ -20,19 +20,11 @@ from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sa
 from encoders.clips import load_clips
 from encoders.video import write_video
 from envs.kuka import HOME
-from experiments.imitation import (
-    Demonstration,
-    FixedStart,
-    Goal,
-    Scales,
-    evaluate,
-    film,
-    make_goal,
-    make_learner,
-    measure_scales,
-    read_demonstration,
-)
+from envs.phase import phase
+from experiments.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration
+from experiments.imitation import FixedStart, evaluate, film, make_learner
 from experiments.recordings import Truth, make_env
+from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig, huber_reward
 
 HORIZON = 15
@@ -130,6 +122,8 @@ def test_a_goal_is_spread_over_the_horizon_whatever_the_videos_length(network: E
     frames = rng.integers(0, 256, (length, 2, 32, 32, 3), np.uint8)
     truth = Truth(rng.normal(size=(length, 7)), rng.normal(size=(length, 7, 3)))
     goal = make_goal(Demonstration(frames, truth.joint_positions[0], truth), network, HORIZON)
+    assert goal.horizon == HORIZON
+    assert goal.embeddings is not None
     assert goal.embeddings.shape == (HORIZON + 1, 2 * 8)
     assert goal.pixels.shape == (HORIZON + 1, 2, 32, 32, 3)
     for mine, whole in ((goal.joints, truth.joint_positions), (goal.links, truth.link_positions)):
@@ -171,6 +165,7 @@ def test_the_start_of_a_foreign_video_is_found_by_its_looks(tmp_path: Path) -> N
     distances = np.linalg.norm(embedded - network.embed_video(read.frames[:1, 0]), axis=1)
     assert distances.argmin() == 0
     goal = make_goal(read, network, HORIZON)
+    assert goal.embeddings is not None
     assert goal.embeddings.shape == (HORIZON + 1, 192)
     env.close()
 
@@ -233,6 +228,7 @@ def test_every_reward_is_the_huber_reward_of_what_it_names(goal: Goal, network: 
             elif reward == "pixels":
                 expected = huber_reward(pixels.ravel(), goal.pixels[step].ravel(), HUBER, SCALES.pixels)
             else:
+                assert goal.embeddings is not None
                 embedding = np.concatenate([network.embed_video(view[None])[0] for view in pixels]) / np.sqrt(2)
                 expected = huber_reward(embedding, goal.embeddings[step], HUBER, SCALES.embedding)
             assert rewards[0] == pytest.approx(float(expected), rel=2e-3)
@@ -242,8 +238,7 @@ def test_every_reward_is_the_huber_reward_of_what_it_names(goal: Goal, network: 
         assert set(last) == set(first)
         np.testing.assert_allclose(last["joint_positions"], own_joints, atol=1e-5)
         assert infos[0]["episode"]["r"] == pytest.approx(true, rel=1e-3)
-        if reward != "oracle":
-            assert infos[0]["learned_return"] == pytest.approx(total, rel=2e-3)
+        assert infos[0]["learned_return"] == pytest.approx(total, rel=2e-3)
     finally:
         venv.close()
         env.close()
@@ -262,6 +257,53 @@ def test_one_camera_trains_on_pixels_without_showing_them(
         assert rewards[0] < 0
     finally:
         venv.close()
+
+
+@pytest.mark.parametrize("reward", ["pixels", "oracle"])
+def test_a_learner_without_an_encoder_observes_its_state_and_the_phase(
+    demonstration: Demonstration, reward: str
+) -> None:
+    goal = make_goal(demonstration, None, HORIZON)
+    scales = replace(SCALES, embedding=None)
+    venv = make_learner(TINY, goal, None, reward, HUBER, scales, envs=2, workers=1)
+    try:
+        observations = venv.reset()
+        assert isinstance(observations, dict)
+        assert set(observations) == {"joint_positions", "joint_velocities", "phase"}
+        np.testing.assert_array_equal(observations["phase"], np.tile(phase(0, HORIZON), (2, 1)))
+        for step, actions in enumerate(ACTIONS[:HORIZON], start=1):
+            observations, rewards, dones, infos = venv.step(actions)
+            assert (rewards < 0).all()
+            assert isinstance(observations, dict)
+            np.testing.assert_array_equal(observations["phase"][0], phase(step % HORIZON, HORIZON))
+        assert dones.all()
+        last = infos[0]["terminal_observation"]
+        assert set(last) == set(observations)
+        np.testing.assert_array_equal(last["phase"], phase(HORIZON, HORIZON))
+        evaluation = evaluate(factory.make("ppo", venv, HORIZON, 0), TINY, goal, None, seed=0, episodes=1)
+    finally:
+        venv.close()
+    assert evaluation.link_error_m is not None
+    assert evaluation.distances.shape == (HORIZON,)
+    assert (evaluation.distances > 0).all()
+
+
+def test_a_reward_on_embeddings_without_an_encoder_is_refused(demonstration: Demonstration) -> None:
+    goal = make_goal(demonstration, None, HORIZON)
+    with pytest.raises(ValueError, match=r"compares embeddings, and there is no encoder; use 'pixels' or 'oracle'"):
+        make_learner(TINY, goal, None, "tcn_huber", HUBER, replace(SCALES, embedding=None), envs=2, workers=1)
+
+
+def test_one_process_and_two_step_the_same_world(goal: Goal, network: Encoder) -> None:
+    rewards = []
+    for workers in (1, 2):
+        venv = make_learner(TINY, goal, network, "oracle", HUBER, SCALES, envs=2, workers=workers)
+        try:
+            venv.reset()
+            rewards.append(np.stack([venv.step(actions)[1] for actions in ACTIONS]))
+        finally:
+            venv.close()
+    np.testing.assert_array_equal(rewards[0], rewards[1])
 
 
 def test_the_oracle_without_truth_is_refused_with_the_way_out(demonstration: Demonstration, network: Encoder) -> None:
@@ -302,7 +344,7 @@ def test_errors_of_standing_still_are_those_by_hand(goal: Goal, network: Encoder
     assert evaluation.final_joint_error_rad == pytest.approx(np.abs(goal.start - goal.joints[-1]).mean(), rel=0.05)
     np.testing.assert_allclose(evaluation.joint_positions[0], goal.start, atol=1e-6)
     assert evaluation.joint_positions.shape == (HORIZON + 1, 7)
-    assert evaluation.embedding_distances.shape == (HORIZON,)
+    assert evaluation.distances.shape == (HORIZON,)
 
 
 def test_doing_what_was_demonstrated_has_no_error(goal: Goal, network: Encoder) -> None:
@@ -322,7 +364,7 @@ def test_doing_what_was_demonstrated_has_no_error(goal: Goal, network: Encoder) 
     assert evaluation.final_link_error_m == pytest.approx(0, abs=1e-6)
     assert evaluation.joint_error_rad == pytest.approx(0, abs=1e-6)
     assert evaluation.stay_still_link_error_m > 0.01
-    np.testing.assert_allclose(evaluation.embedding_distances, 0, atol=1e-3)
+    np.testing.assert_allclose(evaluation.distances, 0, atol=1e-3)
 
 
 def test_without_truth_only_the_looks_are_judged(demonstration: Demonstration, network: Encoder) -> None:
@@ -331,7 +373,7 @@ def test_without_truth_only_the_looks_are_judged(demonstration: Demonstration, n
     assert evaluation.link_error_m is None
     assert evaluation.stay_still_link_error_m is None
     assert evaluation.joint_error_rad is None
-    assert (evaluation.embedding_distances > 0).all()
+    assert (evaluation.distances > 0).all()
 
 
 def test_an_agent_is_evaluated_in_the_world_it_learns_in(goal: Goal, network: Encoder) -> None:

@@ -198,6 +198,23 @@ def test_every_control_runs_on_the_same_recordings(completed: Run, recorded: Pat
         assert result["stay_still_link_error_m"] == completed.result["stay_still_link_error_m"]
 
 
+@pytest.mark.parametrize("reward", ["oracle", "pixels"])
+def test_a_run_without_an_encoder_completes(completed: Run, recorded: Path, reward: str) -> None:
+    config = tiny(recorded, encoder="none", reward=reward)
+    (result,) = run_all(config)
+    assert result["status"] == "completed"
+    assert result["link_error_m"] > 0
+    assert result["triplet_accuracy"] is None
+    assert result["stay_still_link_error_m"] == completed.result["stay_still_link_error_m"]
+    assert not (config.run_folder(0) / "encoder").exists()
+    assert (config.run_folder(0) / "side_by_side.mp4").exists()
+
+
+def test_training_ends_with_whole_episodes(recorded: Path) -> None:
+    (result,) = run_all(tiny(recorded, reward="oracle", encoder="none", demo_seed=1, steps=50))
+    assert result["env_steps"] == 60
+
+
 def test_an_agent_folder_lost_after_training_is_written_again_without_training(
     completed: Run, recorded: Path, tmp_path: Path
 ) -> None:
@@ -266,7 +283,7 @@ def test_a_video_without_truth_is_imitated_by_its_looks(completed: Run, recorded
     assert result["demo"] == [str(foreign)]
     assert result["link_error_m"] is None
     assert result["env_steps"] == 60
-    assert np.isfinite(result["final_embedding_distance"])
+    assert np.isfinite(result["final_distance"])
 
 
 def test_a_fitted_encoder_is_taken_from_its_folder(completed: Run) -> None:

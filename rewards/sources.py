@@ -1,0 +1,66 @@
+"""Rewards by name: what each one compares with the demonstration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.errors import check_choice
+from rewards.goal import Goal, Scales
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a tracking reward is made from.
+
+    Attributes:
+        key: The observation that is compared.
+        path: What it should be at every step, (horizon + 1, ...), from a goal; None where that cannot be known.
+        scale: The distance that counts as 1.
+        trained: Whether the encoder is trained, or left as it was born.
+    """
+
+    key: str
+    path: Callable[[Goal], NDArray[np.floating] | None]
+    scale: Callable[[Scales], float | None]
+    trained: bool = True
+
+
+SOURCES: dict[str, Source] = {
+    "tcn_huber": Source("embedding", lambda goal: goal.embeddings, lambda scales: scales.embedding),
+    "oracle": Source("joint_positions", lambda goal: goal.joints, lambda scales: scales.joints),
+    "pixels": Source("pixels", lambda goal: goal.pixels, lambda scales: scales.pixels),
+    "random": Source("embedding", lambda goal: goal.embeddings, lambda scales: scales.embedding, trained=False),
+}
+"""The reward on embeddings, and its controls: true joint distance, raw pixel distance, an untrained encoder."""
+
+
+def names() -> list[str]:
+    """Every reward's name."""
+    return list(SOURCES)
+
+
+def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floating], float]:
+    """What a named reward compares: the observation's key, its path over time, the distance that counts as 1.
+
+    Args:
+        name: One of ``names()``.
+        goal: What is to be imitated.
+        scales: The distances that count as 1.
+
+    Raises:
+        ValueError: If the name is unknown, or the goal does not tell what this reward needs.
+    """
+    check_choice("reward", name, SOURCES)
+    source = SOURCES[name]
+    path, scale = source.path(goal), source.scale(scales)
+    if path is None and source.key == "joint_positions":
+        raise ValueError(
+            f"reward {name!r} needs the true joint angles, and there are none beside this video; use 'tcn_huber'."
+        )
+    if path is None or scale is None:
+        raise ValueError(f"reward {name!r} compares embeddings, and there is no encoder; use 'pixels' or 'oracle'.")
+    return source.key, path, scale
