@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup imitate test test-slow check format
+.PHONY: setup imitate test test-slow check results-check format
 
 setup: $(READY)
 
@@ -28,6 +28,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy agents encoders envs experiments rewards
+	$(BIN)/python experiments/results_check.py
+
+results-check: setup
+	$(BIN)/python experiments/results_check.py
 
 format: setup
 	$(BIN)/ruff format .

@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.base import FrameBatch, Sampling
-from encoders.frame_cache import FileVideo, FrameCache
+from encoders.frame_cache import FileVideo, FrameCache, Stretch
 
 MEMORY_BYTES = 2**30
 """Memory that decoded frames take at most, unless told otherwise."""
@@ -27,7 +27,7 @@ _VIEW_FILE = re.compile(r"(?P<name>.+)_view(?P<view>\d+)\.[^.]+")
 
 @dataclass(frozen=True)
 class Clips:
-    """Videos, in memory or on disk.
+    """Videos or stretches of videos, in memory or on disk.
 
     Attributes:
         videos: One a recording, (V, T, H, W, 3) uint8, or (V, T, h, w, F) float16 features of a stem; views and
@@ -35,7 +35,7 @@ class Clips:
         names: One name a video, for messages.
     """
 
-    videos: Sequence[NDArray[Any] | FileVideo]
+    videos: Sequence[NDArray[Any] | FileVideo | Stretch]
     names: tuple[str, ...]
 
     def __len__(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import io
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from encoders.augmentation import jitter_colours
 from encoders.base import Encoder, FrameBatch
+from encoders.clip_pool import ClipPool
 from encoders.clips import Clips, sample_batch
 from encoders.errors import check_choice
 from encoders.features import extract_clips
@@ -128,13 +130,15 @@ def fit(
     held_out = [sample_batch(held_out_clips, encoder.sampling, held_out_rng) for _ in range(config.validation_batches)]
     steps = range(state.step, config.steps)
 
+    numbers = itertools.count(state.step)
+
     def draw() -> tuple[FrameBatch, dict[str, Any]]:
-        batch = sample_batch(training, encoder.sampling, rng)
+        batch = sample_batch(pool.at(next(numbers)), encoder.sampling, rng)
         if config.feature_copies == 0:
             batch = jitter_colours(batch, config.colour_jitter, rng)
         return batch, dict(rng.bit_generator.state)
 
-    with Prefetcher(draw) as batches:
+    with ClipPool(training, encoder.sampling, seed) as pool, Prefetcher(draw) as batches:
         for _ in track(steps, description=f"Fitting {encoder.name}", transient=True):
             batch, rng_state = batches.next()
             encoder.train()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -53,6 +53,12 @@ class FrameCache:
                 self.used_bytes -= oldest.nbytes
         return frames
 
+    def clear(self) -> None:
+        """Forgets all frames, for someone else to have the memory."""
+        with self._lock:
+            self._chunks.clear()
+            self.used_bytes = 0
+
 
 class FileVideo:
     """The synchronised views of one recording, indexed like an array of shape (V, T, S, S, 3) uint8.
@@ -64,13 +70,16 @@ class FileVideo:
         paths: One file a view.
         cache: Where decoded frames are kept.
 
+    Attributes:
+        cache: The same.
+
     Raises:
         ValueError: If a file is missing or damaged, or the views differ in length or size.
     """
 
     def __init__(self, paths: Sequence[Path], cache: FrameCache) -> None:
         self._views = [index_video(path) for path in paths]
-        self._cache = cache
+        self.cache = cache
         for what, values in (
             ("frames", [len(view) for view in self._views]),
             ("pixels (height, width)", [view.size for view in self._views]),
@@ -85,7 +94,26 @@ class FileVideo:
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         """Views, frames, height, width, channels, after scaling."""
-        return len(self._views), len(self._views[0]), self._cache.size, self._cache.size, 3
+        return len(self._views), len(self._views[0]), self.cache.size, self.cache.size, 3
+
+    @property
+    def source_pixels(self) -> int:
+        """Pixels of a frame before scaling: what decoding it costs."""
+        height, width = self._views[0].size
+        return height * width
+
+    @property
+    def lead(self) -> float:
+        """Frames that are decoded on the way to a frame, on average over all frames of all views."""
+        return float(np.mean([view.lead for view in self._views]))
+
+    def decode(self, views: Sequence[int], start: int, stop: int) -> NDArray[np.uint8]:
+        """Frames ``start`` to ``stop`` (exclusive) of some views, (views, N, S, S, 3) uint8, past the cache.
+
+        Raises:
+            ValueError: If one of them cannot be decoded.
+        """
+        return np.stack([self._views[view].decode(start, stop, self.cache.size) for view in views])
 
     def __len__(self) -> int:
         return len(self._views)
@@ -99,7 +127,7 @@ class FileVideo:
         frames = np.empty((len(wanted), *self.shape[2:]), np.uint8)
         for number in np.unique(wanted // CHUNK):
             inside = wanted // CHUNK == number
-            frames[inside] = self._cache.chunk(index, int(number))[wanted[inside] - number * CHUNK]
+            frames[inside] = self.cache.chunk(index, int(number))[wanted[inside] - number * CHUNK]
         return frames
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
@@ -108,3 +136,41 @@ class FileVideo:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         whole = np.stack(list(self))
         return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+class Stretch:
+    """Frames that are decoded once, by whoever comes first, indexed like an array of shape (V, T, S, S, 3) uint8.
+
+    Args:
+        shape: Views, frames, height, width, channels.
+        decode: Gives the array.
+    """
+
+    def __init__(self, shape: tuple[int, int, int, int, int], decode: Callable[[], NDArray[np.uint8]]) -> None:
+        self.shape = shape
+        self._decode = decode
+        self._frames: NDArray[np.uint8] | None = None
+        self._lock = Lock()
+
+    def load(self) -> NDArray[np.uint8]:
+        """The array; waits for another thread that is decoding it.
+
+        Raises:
+            ValueError: If a frame cannot be decoded.
+        """
+        with self._lock:
+            if self._frames is None:
+                self._frames = self._decode()
+            return self._frames
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> NDArray[np.uint8]:
+        return self.load()[key]
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        return iter(self.load())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self.load(), dtype)

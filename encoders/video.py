@@ -96,12 +96,14 @@ class VideoIndex:
         path: The file.
         stamps: Presentation time stamp of every frame, in order, in the stream's units.
         size: Height and width of a frame as it is shown, pixels.
+        lead: Frames that are decoded on the way to a frame, on average: those since the key frame before it.
         stamped: Whether the stamps tell the frames; else they are counted from the first one on.
     """
 
     path: Path
     stamps: tuple[int, ...]
     size: tuple[int, int]
+    lead: float
     stamped: bool = True
 
     def __len__(self) -> int:
@@ -165,8 +167,13 @@ def index_video(path: Path) -> VideoIndex:
             stream = picture_stream(container, path)
             expected = announced_frames(container, stream)
             # A video that was cut without encoding it again keeps packets that are not to be shown.
-            found = [packet.pts for packet in container.demux(stream) if packet.size and not packet.is_discard]
-            stamps = sorted(stamp for stamp in found if stamp is not None)
+            # Kept without their contents, which may be gigabytes.
+            found = [
+                (packet.pts, packet.is_keyframe)
+                for packet in container.demux(stream)
+                if packet.size and not packet.is_discard
+            ]
+            stamps = sorted(stamp for stamp, _ in found if stamp is not None)
             # AVI does not note when a frame is shown, which matters where they are not stored in that order.
             ordered = container.format.name != "avi" or not stream.codec_context.has_b_frames
             stamped = ordered and len(stamps) == len(found)
@@ -181,7 +188,14 @@ def index_video(path: Path) -> VideoIndex:
         raise ValueError(f"The video {path} has no frames; record or copy it again.")
     check_whole(path, len(stamps), expected)
     height, width = upright(first).shape[:2]
-    return VideoIndex(path, tuple(stamps), (height, width), stamped)
+    keys = [stamp for stamp, is_key in found if is_key and stamp is not None] if stamped else []
+    return VideoIndex(path, tuple(stamps), (height, width), _mean_lead(stamps, keys), stamped)
+
+
+def _mean_lead(stamps: list[int], keys: list[int]) -> float:
+    """Mean number of frames between a frame and the key frame before it, or the first frame."""
+    places = np.arange(len(stamps))
+    return float((places - np.maximum.accumulate(np.where(np.isin(stamps, keys), places, 0))).mean())
 
 
 def check_file(path: Path) -> None:

@@ -16,10 +16,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from encoders.base import Encoder
 from envs.embedding import EmbeddingObservation, VecDropObservation, VecEmbeddingObservation
-from envs.kuka import KukaReach
+from envs.kuka import JOINTS, KukaReach
 from envs.phase import PhaseObservation, VecPhaseObservation
 from envs.workers import WorkerVecEnv
-from experiments.demonstrations import embed_views
+from experiments.demonstrations import ORACLE_SCALE, embed_views
 from experiments.recordings import RecordConfig, make_env
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
@@ -106,6 +106,40 @@ def _observe_and_reward(
         venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels)
     venv = reward(venv)
     return VecDropObservation(venv, "pixels") if keep_pixels else venv
+
+
+def random_policy(
+    config: RecordConfig, goal: Goal, huber: HuberConfig, seed: int, episodes: int = 20
+) -> tuple[float, float]:
+    """How far a policy of uniformly random actions is from a demonstration.
+
+    Args:
+        config: The scene.
+        goal: What is to be imitated; with truth.
+        huber: Coefficients of the true reward.
+        seed: Seed of the actions.
+        episodes: Number of episodes.
+
+    Returns:
+        Mean distance of the links from the demonstration's, metres, and the mean true return.
+
+    Raises:
+        ValueError: If the goal comes without truth.
+    """
+    if goal.joints is None or goal.links is None:
+        raise ValueError("A random policy is judged by the truth, and there is none beside this video.")
+    rng = np.random.default_rng(seed)
+    arm = make_env(config, None, goal.horizon)
+    env = TrackingReward(FixedStart(arm, goal.start), "joint_positions", goal.joints, huber, ORACLE_SCALE)
+    errors, rewards = [], []
+    for _ in range(episodes):
+        env.reset()
+        for step in range(1, goal.horizon + 1):
+            _, reward, *_ = env.step(rng.uniform(-1, 1, JOINTS).astype(np.float32))
+            rewards.append(float(reward))
+            errors.append(np.linalg.norm(arm.link_positions() - goal.links[step], axis=-1).mean())
+    env.close()
+    return float(np.mean(errors)), float(np.sum(rewards)) / episodes
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from encoders.clips import load_clips
 from encoders.files import write_atomically
 from encoders.fit import calibrate, fit
 from encoders.precision import uses_bfloat16
-from experiments import figures
+from experiments import figures, run_report
 from experiments.demonstrations import (
     Demonstration,
     embed_views,
@@ -150,8 +150,6 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
         result: dict[str, Any] = json.loads((folder / "result.json").read_text())
         if result["status"] == "completed":
             return result
-    # A fixed number of threads gives the same sums every time.
-    torch.set_num_threads(config.threads)
     watch = Stopwatch(folder / "stages.json")
     console.rule(f"{config.variant}, seed {seed}")
     try:
@@ -160,6 +158,7 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
         failed = {"status": "failed", "reason": str(error)}
         write_atomically(folder / "result.json", json.dumps(failed, indent=2).encode())
         raise
+    run_report.write(folder, f"{config.variant}, seed {seed}", result)
     write_atomically(folder / "result.json", json.dumps(result, indent=2).encode())
     return result
 
@@ -168,7 +167,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
     record, scene = config.record, config.scene
     with watch.stage("record"):
         record_all(record, config.recordings_folder, config.workers)
-        videos = config.demo or _recorded_demonstration(config)
+        videos = config.demo or recorded_demonstration(config)
     with watch.stage("fit"):
         encoder = None if config.encoder == NO_ENCODER else fitted_encoder(config, seed)
         if encoder is not None:
@@ -223,7 +222,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
     }
 
 
-def _recorded_demonstration(config: ImitateConfig) -> list[Path]:
+def recorded_demonstration(config: ImitateConfig) -> list[Path]:
     """Records the demonstration of ``demo_seed``, once for all runs; one video a camera."""
     folder = config.recordings_folder / "demonstrations"
     first = record_demonstration(config.record, config.demo_seed, folder)
@@ -250,6 +249,8 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
 
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
+    # A fixed number of threads gives the same sums every time.
+    torch.set_num_threads(config.threads)
     if config.encoder_folder is not None:
         return given_encoder(config, config.encoder_folder)
     folder = config.shared_encoder(seed)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import resource
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from skimage.metrics import structural_similarity
 
 import encoders
 from agents import factory
+from encoders.clip_pool import ClipPool
 from encoders.clips import open_folder, sample_batch
 from encoders.files import write_atomically
 from encoders.optimisers import Stepper
@@ -174,25 +176,44 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
 
 
 def feeding(config: ThroughputConfig, folder: Path, steps: int = 100) -> dict[str, float]:
-    """Share of the time that a training on videos of a folder waits for them, and the memory of the process.
+    """How a training on videos of a folder is fed from its first step on; in one thread, as encoders are compared.
 
     Args:
         config: Encoder, frame size and memory bound.
         folder: Multi-view videos.
         steps: Steps of the training.
+
+    Returns:
+        ``waiting_share`` of the time, ``first_batch_seconds``, ``seconds`` of all steps, ``stretches`` of the videos
+        that batches were drawn from (0: all that there are, from the first step on), ``peak_memory_mb`` of the
+        process.
     """
+    torch.set_num_threads(1)
     clips = open_folder(folder, config.image_size, config.memory_mb * 2**20)
     encoder = encoders.make(config.encoder, image_size=config.image_size)
     stepper = Stepper(encoder.parameters(), "default", steps)
-    rng = np.random.default_rng(0)
-    with Prefetcher(lambda: sample_batch(clips, encoder.sampling, rng)) as batches:
-        for _ in range(steps):
+    rng, numbers = np.random.default_rng(0), itertools.count()
+    with (
+        ClipPool(clips, encoder.sampling, seed=0) as pool,
+        Prefetcher(lambda: sample_batch(pool.at(next(numbers)), encoder.sampling, rng)) as batches,
+    ):
+        started = time.perf_counter()
+        for step in range(steps):
             stepper.zero_grad()
-            encoder.loss(batches.next()).loss.backward()  # type: ignore[no-untyped-call]
+            batch = batches.next()
+            if step == 0:
+                first = batches.waiting_seconds
+            encoder.loss(batch).loss.backward()  # type: ignore[no-untyped-call]
             stepper.step()
-        waiting = batches.waiting_share
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
-    return {"waiting_share": waiting, "peak_memory_mb": peak}
+        waiting, seconds = batches.waiting_share, time.perf_counter() - started
+        stretches = 0 if pool.schedule is None else pool.schedule.resident(steps - 1).stop
+    return {
+        "waiting_share": waiting,
+        "first_batch_seconds": first,
+        "seconds": seconds,
+        "stretches": stretches,
+        "peak_memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10,
+    }
 
 
 def measure(config: ThroughputConfig) -> None:
@@ -201,8 +222,9 @@ def measure(config: ThroughputConfig) -> None:
     if config.clips is not None:
         fed = feeding(config, config.clips)
         console.print(
-            f"training on {config.clips}: {fed['waiting_share']:.1%} of the time waits for frames, "
-            f"at most {fed['peak_memory_mb']:,.0f} MB of memory"
+            f"training on {config.clips}: {fed['waiting_share']:.1%} of {fed['seconds']:.0f} s waits for frames, "
+            f"{fed['first_batch_seconds']:.1f} s of it for the first batch, drawn from "
+            f"{fed['stretches'] or 'all'} stretches, at most {fed['peak_memory_mb']:,.0f} MB of memory"
         )
         return
     render, whole = renderers(config.poses), loop(config)
@@ -217,7 +239,10 @@ def measure(config: ThroughputConfig) -> None:
     table.add_row(*(f"{value:.0%}" for value in whole["share"].values()))
     console.print(table)
     if config.out is not None:
-        write_atomically(config.out, json.dumps({"render": render, "loop": whole}, indent=2).encode())
+        write_atomically(
+            config.out,
+            json.dumps({"config": asdict(config), "render": render, "loop": whole}, indent=2, default=str).encode(),
+        )
 
 
 def main() -> int:

@@ -103,6 +103,8 @@ def test_a_run_leaves_all_its_files(completed: Run) -> None:
         "curves.png",
         "distance_matrix.png",
         "side_by_side.mp4",
+        "storyboard.png",
+        "report.html",
         "encoder/config.json",
         "encoder/weights.safetensors",
         "agent/agent.json",

@@ -1,0 +1,308 @@
+"""Reward curves across seeds: encoders x agents x rewards x tasks x seeds, trained once each and compared."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from agents.training import CURVE_FILE, read_curve
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+from experiments import benchmark_report, command_line, jobs
+from experiments.grid import Cell, Grid, read_preset
+from experiments.jobs import LAUNCHERS, Job, Launcher
+from experiments.provenance import provenance
+from experiments.scores import CURVE_COLUMNS, collect, columns, markdown, summary, write_rows
+from experiments.worlds import World, get
+
+FORMAT = 1
+"""Version of what a folder of runs looks like."""
+
+console = Console()
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is compared, and where it runs.
+
+    Attributes:
+        preset: A committed preset, or a TOML file, that names the grid; leave the grid's flags out then.
+        env: The environment.
+        encoders: What the learners see with; random is untrained, none the robot's own state.
+        algos: The agents.
+        rewards: What the agents are given.
+        tasks: Numbers of the tasks; for kuka_reach the demonstrations.
+        seeds: One training a seed.
+        steps: Environment steps of one training; 0 for the environment's default.
+        out: Folder of all runs; a cell that is complete there is not run again.
+        name: Folder of the results in ``out``; the preset's name by default.
+        launcher: local, or ray.
+        workers: Trainings at a time on this machine; 0 for as many as it has cores.
+        ray_address: HOST:PORT of a Ray cluster that sees the same folders; a local Ray by default.
+        gpus: GPUs that Ray is to give a training.
+        core_hour_price: What a core costs an hour, for the estimate.
+        publish: Folder that scores and curves are copied into, such as experiments/results.
+        dry_run: Print the cells and an estimate, and run nothing.
+    """
+
+    preset: str | None = None
+    env: str = Grid.env
+    encoders: tuple[str, ...] = Grid.encoders
+    algos: tuple[str, ...] = Grid.algos
+    rewards: tuple[str, ...] = Grid.rewards
+    tasks: tuple[int, ...] = Grid.tasks
+    seeds: tuple[int, ...] = Grid.seeds
+    steps: int = Grid.steps
+    out: Path = Path("runs/benchmark")
+    name: str = ""
+    launcher: str = "local"
+    workers: int = 0
+    ray_address: str | None = None
+    gpus: float = 0.0
+    core_hour_price: float = 0.0
+    publish: Path | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("launcher", self.launcher, LAUNCHERS)
+        if self.workers < 0 or self.gpus < 0 or not (math.isfinite(self.core_hour_price) and self.core_hour_price >= 0):
+            raise ValueError(
+                f"workers {self.workers}, gpus {self.gpus} and core_hour_price {self.core_hour_price} must be finite "
+                "and not negative."
+            )
+        if self.ray_address is not None and self.launcher != "ray":
+            raise ValueError("ray_address is for --launcher ray; add it, or leave --ray-address out.")
+        if self.preset is not None:
+            named = [part.name for part in fields(Grid) if hasattr(self, part.name)]
+            given = [name for name in named if getattr(self, name) != getattr(BenchmarkConfig, name)]
+            if given:
+                raise ValueError(
+                    f"--preset {self.preset} names the whole grid; leave "
+                    f"{', '.join('--' + name for name in given)} out, or write a preset of your own."
+                )
+
+    @property
+    def grid(self) -> Grid:
+        """The grid, from the preset or the flags."""
+        if self.preset is not None:
+            return read_preset(self.preset)
+        return Grid(self.env, self.encoders, self.algos, self.rewards, self.tasks, self.seeds, self.steps)
+
+    @property
+    def results(self) -> Path:
+        """Where tables, figures and the page are written."""
+        return self.out / (self.name or (Path(self.preset).stem if self.preset else "grid"))
+
+    @property
+    def cores(self) -> int:
+        """Trainings at a time on this machine."""
+        return self.workers or os.cpu_count() or 1
+
+
+def benchmark(config: BenchmarkConfig) -> int:
+    """Runs what is missing of a grid, and writes its tables, figures and page.
+
+    Args:
+        config: The benchmark.
+
+    Returns:
+        How many cells failed.
+
+    Raises:
+        ValueError: If a name, a folder or the cluster cannot be used; before any long work.
+    """
+    grid = config.grid
+    world = get(grid.env)
+    methods = grid.methods(world.method)
+    cells = grid.cells(methods, world.steps)
+    check_folder(config.out)
+    for cell in cells:
+        world.check(cell, config.out)
+    left = [cell for cell in cells if not completed(world.folder(cell, config.out))]
+    console.print(estimate(config, world, cells, left))
+    if config.dry_run:
+        return 0
+    if config.launcher == "ray":
+        jobs.check_ray(config.ray_address)
+    with _alone(config.out):
+        started = time.time()
+        prepare_folder(config)
+        failures = run(config, world, cells, left)
+        spent = time.time() - started
+        rows, points = collect(cells, world, config.out)
+        write_rows(config.results / "scores.csv", rows, columns(world))
+        write_rows(config.results / "curves.csv", points, CURVE_COLUMNS)
+        write_atomically(config.results / "table.md", markdown(summary(rows)).encode())
+        benchmark_report.write(config.results, world, cells, config.out, rows, points)
+    if config.publish is not None:
+        config.publish.mkdir(parents=True, exist_ok=True)
+        write_rows(config.publish / f"{config.results.name}.csv", rows, columns(world))
+        write_rows(config.publish / f"{config.results.name}_curves.csv", points, CURVE_COLUMNS)
+    console.print(markdown(summary(rows)), soft_wrap=True, highlight=False, markup=False)
+    for name, reason in failures.items():
+        console.print(f"[red]failed[/] {name}: {reason}", highlight=False)
+    console.print(
+        f"{len(left)} runs in {_duration(spent)}, {spent * config.cores / 3600:.1f} core-hours at most; "
+        f"{config.results / benchmark_report.FILE}"
+    )
+    return sum(row["status"] != "completed" for row in rows)
+
+
+def check_folder(out: Path) -> None:
+    """Refuses a folder of runs that another version wrote.
+
+    Raises:
+        ValueError: If it cannot be read or has another format.
+    """
+    path = out / "benchmark.json"
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_text())["format"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged ({error}); choose another --out.") from error
+    if found != FORMAT:
+        raise ValueError(f"{out} holds runs of format {found}, and this version writes {FORMAT}; choose another --out.")
+
+
+def prepare_folder(config: BenchmarkConfig) -> None:
+    """Marks the folder of runs, and notes how these results come about."""
+    try:
+        config.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{config.results} cannot be made: {error.strerror}; choose another --out.") from error
+    write_atomically(config.out / "benchmark.json", json.dumps({"format": FORMAT}).encode())
+    write_atomically(config.results / "provenance.json", json.dumps(provenance(), indent=2).encode())
+
+
+def _alone(out: Path) -> FileLock:
+    """Keeps a second benchmark out of the folder while this one runs.
+
+    Raises:
+        ValueError: If one is running there.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(out / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout as error:
+        raise ValueError(f"A benchmark is running in {out}; wait for it, or choose another --out.") from error
+    except OSError as error:
+        raise ValueError(f"{out} cannot be written: {error.strerror}; choose another --out.") from error
+    return lock
+
+
+def completed(folder: Path) -> bool:
+    """Whether a run has ended well."""
+    path = folder / "result.json"
+    return path.exists() and json.loads(path.read_text())["status"] == "completed"
+
+
+def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> Table:
+    """The methods, what is left of each, and how long it is likely to take."""
+    seconds = sum(world.seconds(cell) for cell in left) + world.preparation_seconds(left)
+    hours = seconds / 3600
+    price = f", {hours * config.core_hour_price:.2f} at {config.core_hour_price:g} a core-hour"
+    table = Table(
+        title=f"{len(cells)} runs, {len(left)} left: about {_duration(seconds / config.cores)} on {config.cores} cores"
+        f", {hours:.1f} core-hours{price if config.core_hour_price else ''}"
+    )
+    for column in ("method", "encoder", "settings", "agent", "reward", "runs", "left", "core-minutes left"):
+        table.add_column(column)
+    for method in dict.fromkeys(cell.method for cell in cells):
+        mine, open_ones = ([c for c in group if c.method == method] for group in (cells, left))
+        minutes = (sum(world.seconds(c) for c in open_ones) + world.preparation_seconds(open_ones)) / 60
+        names = (method.label, method.encoder, " ".join(method.settings), method.algo, method.reward)
+        table.add_row(*names, str(len(mine)), str(len(open_ones)), f"{minutes:.0f}")
+    return table
+
+
+def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> dict[str, str]:
+    """Prepares what the open cells share and trains them; a failed one stops no other.
+
+    Returns:
+        The reason of every failure by the job's name.
+    """
+    if not left:
+        return {}
+    with _launcher(config) as launcher, _progress() as progress:
+        failures: dict[str, str] = {}
+        for number, phase in enumerate(world.preparations(left, config.out), start=1):
+            failures |= _finish(launcher, phase, progress, f"preparation {number}", lambda: None)
+        training = {world.job(cell, config.out): cell for cell in left}
+        bars: dict[Cell, TaskID] = {}
+
+        def show() -> None:
+            for cell in left:
+                curve = read_curve(world.folder(cell, config.out) / CURVE_FILE)
+                done = int(curve[-1]["env_steps"]) if curve else 0
+                if cell not in bars and (world.folder(cell, config.out) / "config.json").exists():
+                    bars[cell] = progress.add_task(f"  {cell.name}", total=cell.steps)
+                if cell in bars:
+                    over = completed(world.folder(cell, config.out))
+                    progress.update(bars[cell], completed=done, visible=not over)
+
+        return failures | _finish(launcher, list(training), progress, "runs", show)
+
+
+def _launcher(config: BenchmarkConfig) -> AbstractContextManager[Launcher]:
+    if config.launcher == "ray":
+        return jobs.on_ray(config.ray_address, config.gpus)
+    return jobs.local(config.cores)
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=console, refresh_per_second=2)
+
+
+def _finish(
+    launcher: Launcher, work: list[Job], progress: Progress, title: str, show: Callable[[], None]
+) -> dict[str, str]:
+    """Waits for all jobs; the reasons of those that failed."""
+    bar = progress.add_task(title, total=len(work))
+    waiting: dict[Future[object], Job] = {launcher.submit(job): job for job in work}
+    failures: dict[str, str] = {}
+    while waiting:
+        done, _ = wait(waiting, timeout=1.0, return_when=FIRST_COMPLETED)
+        for future in done:
+            job = waiting.pop(future)
+            error = future.exception()
+            if error is not None:
+                failures[job.name] = str(error).strip().splitlines()[-1]
+            progress.advance(bar)
+        show()
+    return failures
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60:02d} min" if minutes >= 60 else f"{minutes} min"
+
+
+def main() -> int:
+    """Runs the benchmark; 0 if every cell completed, 1 if some failed, 2 if the user has something to mend."""
+    failed = 0
+
+    def work(config: BenchmarkConfig) -> None:
+        nonlocal failed
+        failed = benchmark(config)
+
+    return command_line.run(BenchmarkConfig, work, __doc__) or (1 if failed else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,184 @@
+"""The imitating Kuka as a benchmark sees it: tasks are demonstrations, the score is how closely they are followed."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import encoders
+from agents import factory
+from encoders.backbones import BackboneConfig
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+from experiments import pipeline
+from experiments.demonstrations import make_goal, read_demonstration
+from experiments.grid import Cell, Measure, Method
+from experiments.imitation import random_policy
+from experiments.jobs import Job
+from experiments.recordings import record_all
+from experiments.settings import NO_ENCODER, ImitateConfig, encoder_config
+from rewards import sources
+
+UNTRAINED = "random"
+"""Among the encoders: the default encoder as it was born, for observation and reward."""
+
+FIT_SECONDS = 260.0
+"""One encoder's training, on one core of the reference machine."""
+
+TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
+"""An environment step of a training, on one core of the reference machine."""
+
+OTHER_SECONDS = 20.0
+"""Start, audit, evaluation and figures of a run."""
+
+
+class KukaWorld:
+    """``imitate_kuka.py``, one process a run.
+
+    Args:
+        base: Settings of a run that no cell names.
+    """
+
+    measures: tuple[Measure, ...] = (
+        Measure("link_error_m", "link error, cm", 100.0, 2),
+        Measure("joint_error_rad", "joint error, rad", 1.0, 3),
+        Measure("reward_rank_correlation", "audit", 1.0, 2),
+    )
+
+    def __init__(self, base: ImitateConfig) -> None:
+        self._base = base
+
+    @property
+    def steps(self) -> int:
+        """The steps of a training that are enough for most demonstrations."""
+        return self._base.steps
+
+    def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
+        """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
+        check_choice("encoder", encoder, [*encoders.names(), UNTRAINED, NO_ENCODER])
+        check_choice("algorithm", algo, factory.names())
+        allowed = [name for name, source in sources.SOURCES.items() if source.trained]
+        check_choice("reward", reward, allowed)
+        if sources.SOURCES[reward].key == "joint_positions":
+            return Method(reward, NO_ENCODER, algo, reward)
+        if encoder == NO_ENCODER:
+            return Method(encoder, NO_ENCODER, algo, "pixels")
+        if encoder == UNTRAINED:
+            return Method(encoder, ImitateConfig.encoder, algo, "random", settings)
+        label = encoder if reward == ImitateConfig.reward else f"{encoder} {reward}"
+        return Method(label, encoder, algo, reward, settings)
+
+    def config(self, cell: Cell, out: Path) -> ImitateConfig:
+        """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
+        method = cell.method
+        config = replace(
+            self._base,
+            encoder=method.encoder,
+            encoder_settings=method.settings,
+            algo=method.algo,
+            reward=method.reward,
+            seeds=(cell.seed,),
+            demo_seed=cell.task,
+            steps=cell.steps,
+            out=out,
+            resume=True,
+            workers=1,
+            threads=1,
+        )
+        if method.encoder == NO_ENCODER:
+            return config
+        settings = encoder_config(config)
+        frozen = isinstance(settings, BackboneConfig) and settings.freeze
+        # What a frozen stem makes of the recordings is the same at every step: extract it once.
+        return replace(config, fit=replace(config.fit, feature_copies=1)) if frozen else config
+
+    def folder(self, cell: Cell, out: Path) -> Path:
+        """The run's folder."""
+        return self.config(cell, out).run_folder(cell.seed)
+
+    def check(self, cell: Cell, out: Path) -> None:
+        """Refuses a changed configuration, and inputs that would fail later."""
+        config = self.config(cell, out)
+        pipeline.check_inputs(config)
+        pipeline.check_run_folder(config, cell.seed)
+
+    def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
+        """Recordings first, then encoders, one a seed, and the random policy on every demonstration."""
+        configs = [self.config(cell, out) for cell in cells]
+        tasks = {config.demo_seed: config for config in configs}
+        logs = out / "logs"
+        fits = {config.shared_encoder(config.seeds[0]): config for config in configs if config.encoder != NO_ENCODER}
+        return [
+            [Job("record", partial(_record, configs[0]), logs / "record.log")],
+            [Job(f"demonstration-{task}", partial(_reference, tasks[task]), logs / "record.log") for task in tasks],
+            [
+                Job(
+                    f"fit-{folder.parent.name}-{folder.name}", partial(_fit, config), logs / f"{folder.parent.name}.log"
+                )
+                for folder, config in fits.items()
+            ],
+        ]
+
+    def job(self, cell: Cell, out: Path) -> Job:
+        """The run."""
+        return Job(cell.name, partial(_run, self.config(cell, out)), self.folder(cell, out) / "log.txt")
+
+    def reference(self, task: int, out: Path) -> dict[str, float]:
+        """The random policy's link error, negative, and true return."""
+        reference: dict[str, float] = json.loads((out / "references" / f"demo{task}.json").read_text())
+        return reference
+
+    def score(self, result: dict[str, Any]) -> float:
+        """Minus the mean distance from the demonstration, metres."""
+        return -float(result["link_error_m"])
+
+    def seconds(self, cell: Cell) -> float:
+        """By the number of steps."""
+        return OTHER_SECONDS + cell.steps * TRAINING_SECONDS[cell.method.algo]
+
+    def preparation_seconds(self, cells: list[Cell]) -> float:
+        """An encoder a seed and kind; recording takes seconds."""
+        methods = {(cell.method, cell.seed) for cell in cells}
+        fitted = {
+            (method.encoder, method.settings, seed)
+            for method, seed in methods
+            if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
+        }
+        return FIT_SECONDS * len(fitted)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """Side by side with the demonstration, moving and still."""
+        return [folder / "side_by_side.mp4", folder / "storyboard.png"]
+
+
+def _record(config: ImitateConfig) -> None:
+    record_all(config.record, config.recordings_folder, workers=1)
+
+
+def _reference(config: ImitateConfig) -> None:
+    """Records a demonstration and lets a random policy try it."""
+    videos = pipeline.recorded_demonstration(config)
+    path = config.out / "references" / f"demo{config.demo_seed}.json"
+    if path.exists():
+        return
+    demonstration = read_demonstration(tuple(videos), config.scene, None, np.random.default_rng(0))
+    goal = make_goal(demonstration, None, config.horizon)
+    link_error, true_return = random_policy(config.scene, goal, config.huber, seed=0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({"score": -link_error, "true_return": true_return}).encode())
+
+
+def _fit(config: ImitateConfig) -> None:
+    pipeline.fitted_encoder(config, config.seeds[0])
+
+
+def _run(config: ImitateConfig) -> None:
+    (seed,) = config.seeds
+    pipeline.check_run_folder(config, seed)
+    pipeline.claim_run_folder(config, seed)
+    pipeline.run_seed(config, seed)

@@ -1,0 +1,149 @@
+"""Derives every table of figures in the README from the committed results, and fails where one differs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from encoders.files import write_atomically
+from experiments import command_line, compare_encoders, imitation_table
+from experiments.scores import improvements, markdown, read_rows, summary
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def _imitation() -> str:
+    return imitation_table.table(_records("imitate_kuka.csv"))
+
+
+def _encoders() -> str:
+    whole = {"seed", "steps", "parameters"}
+    records = [
+        {key: int(value) if key in whole else _number(value) for key, value in record.items()}
+        for record in _records("compare_encoders.csv")
+    ]
+    return compare_encoders.markdown(records).strip()
+
+
+def _scores(name: str) -> str:
+    return markdown(summary(read_rows(RESULTS / f"{name}.csv")))
+
+
+def _improvements(name: str) -> str:
+    return markdown(improvements(read_rows(RESULTS / f"{name}.csv")))
+
+
+def _throughput() -> str:
+    lines = [
+        "| cameras | environments | steps a second | physics / render / embed / update / rest |",
+        "|---|---|---|---|",
+    ]
+    for path in sorted(RESULTS.glob("throughput_*.json")):
+        figures = json.loads(path.read_text())
+        loop, config = figures["loop"], figures["config"]
+        shares = " / ".join(f"{loop['share'][part]:.0%}" for part in ("physics", "render", "embed", "update", "rest"))
+        speed = f"{loop['env_steps_per_second']:,.0f}"
+        lines.append(f"| {', '.join(config['cameras'])} | {config['envs']} | {speed} | {shares} |")
+    return "\n".join(lines)
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "imitate_kuka": _imitation,
+    "compare_encoders": _encoders,
+    "kuka_encoders": partial(_scores, "kuka_encoders"),
+    "kuka_encoders_improvements": partial(_improvements, "kuka_encoders"),
+    "kuka_agents": partial(_scores, "kuka_agents"),
+    "throughput": _throughput,
+}
+"""What makes each table; in the README it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
+
+
+def _records(name: str) -> list[dict[str, Any]]:
+    with (RESULTS / name).open() as file:
+        return list(csv.DictReader(file))
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def differing(text: str) -> dict[str, str]:
+    """The tables of a text that are not what the results say.
+
+    Args:
+        text: A README.
+
+    Returns:
+        What each of them should be, by its name.
+
+    Raises:
+        ValueError: If a table is marked that nothing makes, or one that is made is not marked.
+    """
+    found = {match[1]: match[2] for match in _marked(text)}
+    unknown, missing = sorted(found.keys() - TABLES.keys()), sorted(TABLES.keys() - found.keys())
+    if unknown or missing:
+        raise ValueError(f"Tables marked that nothing makes: {unknown}; tables made that are not marked: {missing}.")
+    made = {name: make() for name, make in TABLES.items()}
+    return {name: table for name, table in made.items() if found[name].strip() != table.strip()}
+
+
+def _marked(text: str) -> list[re.Match[str]]:
+    return list(re.finditer(r"<!-- table (\w+) -->\n(.*?)<!-- end -->", text, re.DOTALL))
+
+
+def replaced(text: str, tables: Mapping[str, str]) -> str:
+    """The text with some of its marked tables put in anew."""
+    for match in reversed(_marked(text)):
+        if match[1] in tables:
+            text = text[: match.start(2)] + tables[match[1]].strip() + "\n" + text[match.end(2) :]
+    return text
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What is checked.
+
+    Attributes:
+        readme: The file with the tables.
+        write: Put the right tables in instead of complaining.
+    """
+
+    readme: Path = Path(__file__).parents[1] / "README.md"
+    write: bool = False
+
+
+def check(config: CheckConfig) -> None:
+    """Compares, or writes.
+
+    Raises:
+        ValueError: If a table differs.
+    """
+    text = config.readme.read_text()
+    wrong = differing(text)
+    if config.write:
+        write_atomically(config.readme, replaced(text, wrong).encode())
+    elif wrong:
+        name, table = next(iter(wrong.items()))
+        raise ValueError(
+            f"{config.readme}: {', '.join(wrong)} differ(s) from experiments/results; `python "
+            f"experiments/results_check.py --write` puts the right tables in. {name} should be:\n{table}"
+        )
+
+
+def main() -> int:
+    """Checks; 0 if every table is right, 2 if one differs."""
+    return command_line.run(CheckConfig, check, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a benchmark's scores say: normalised, aggregated over tasks and seeds, and compared.
+
+Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, 2021.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import bootstrap, mannwhitneyu, trim_mean
+
+from experiments.intervals import Interval
+
+RESAMPLES = 2000
+
+Strata = Sequence[NDArray[np.float64]]
+"""Scores of one method: one array of seeds a task."""
+
+
+def normalised(score: Any, random: float, oracle: float) -> Any:
+    """(score - random) / (oracle - random): 0 is a random policy, 1 the true reward.
+
+    Raises:
+        ValueError: If the two references do not differ.
+    """
+    if not np.isfinite(oracle - random) or oracle == random:
+        raise ValueError(f"The references are {random} (random) and {oracle} (oracle); they must be finite and differ.")
+    return (score - random) / (oracle - random)
+
+
+def _pooled_iqm(*strata: Any, axis: int = -1) -> Any:
+    return trim_mean(np.concatenate(strata, axis=axis), 0.25, axis=axis)
+
+
+def stratified_iqm(strata: Strata) -> Interval:
+    """Interquartile mean over all tasks and seeds, with the 95% interval of a bootstrap that resamples within tasks.
+
+    Args:
+        strata: One array of seeds a task.
+
+    Returns:
+        The interval; its ends are NaN where a task has a single seed.
+    """
+    return _interval(_pooled_iqm, strata)
+
+
+def probability_of_improvement(ours: Strata, theirs: Strata) -> Interval:
+    """How likely a run of one method beats one of another on the same task, ties half; the mean over tasks.
+
+    Agarwal et al. 2021, equation for P(X > Y), by the Mann-Whitney U statistic.
+
+    Args:
+        ours: One array of seeds a task.
+        theirs: The same tasks of the other method.
+
+    Raises:
+        ValueError: If the numbers of tasks differ.
+    """
+    if len(ours) != len(theirs):
+        raise ValueError(f"The methods were run on {len(ours)} and {len(theirs)} tasks; compare them on the same.")
+    tasks = len(ours)
+
+    def probability(*strata: Any, axis: int = -1) -> Any:
+        pairs = zip(strata[:tasks], strata[tasks:], strict=True)
+        return np.mean(
+            [
+                mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic / (x.shape[axis] * y.shape[axis])
+                for x, y in pairs
+            ],
+            axis=0,
+        )
+
+    return _interval(probability, [*ours, *theirs])
+
+
+def _interval(statistic: Any, strata: Strata) -> Interval:
+    value = float(statistic(*strata, axis=-1))
+    if min(len(stratum) for stratum in strata) < 2:
+        return Interval(value, float("nan"), float("nan"))
+    if all(np.ptp(stratum) == 0 for stratum in strata):
+        return Interval(value, value, value)
+    spread = bootstrap(
+        tuple(strata),
+        statistic,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        vectorized=True,
+        rng=np.random.default_rng(0),
+    ).confidence_interval
+    return Interval(value, float(spread.low), float(spread.high))
+
+
+def band(curves: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Interquartile mean of curves at every point, with a 95% stratified bootstrap band.
+
+    Args:
+        curves: One array (seeds, points) a task, the same points in all.
+
+    Returns:
+        Value, low and high, (points,) each.
+    """
+    points = [stratified_iqm([curve[:, point] for curve in curves]) for point in range(curves[0].shape[1])]
+    value, low, high = np.array(points).T
+    return value, low, high

@@ -1,0 +1,228 @@
+"""The benchmark: a grid is trained once each, survives being killed, and ends in tables, curves and a page."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from benching import ONE_SEED, STEPS, TINY_WORLD, tiny_benchmark
+from filelock import FileLock
+from recorded import recorded_out
+
+from experiments.benchmark import BenchmarkConfig, benchmark
+from experiments.grid import Cell
+from experiments.scores import read_rows
+
+TIMES = {"train_seconds", "seconds"}
+
+
+def fresh(base: Path, out: Path) -> Path:
+    """A folder of runs in which everything is recorded already."""
+    shutil.copytree(recorded_out(base) / "recordings", out / "recordings")
+    return out
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = fresh(tmp_path_factory.getbasetemp(), tmp_path_factory.mktemp("benchmark") / "out")
+    assert benchmark(tiny_benchmark(out)) == 0
+    return out
+
+
+def timeless(path: Path) -> list[dict[str, str]]:
+    return [{key: value for key, value in row.items() if key not in TIMES} for row in read_rows(path)]
+
+
+def states(out: Path) -> dict[str, int]:
+    return {str(path): path.stat().st_mtime_ns for path in out.rglob("*/seed_*/*") if path.is_file()}
+
+
+def test_every_cell_of_the_grid_is_a_row(finished: Path) -> None:
+    rows = read_rows(finished / "grid" / "scores.csv")
+    assert [(row["method"], row["reward"], row["seed"]) for row in rows] == [
+        (method, reward, seed)
+        for seed in "01"
+        for method, reward in (("tcn", "tcn_huber"), ("oracle", "oracle"), ("none", "pixels"))
+    ]
+    assert {row["status"] for row in rows} == {"completed"}
+    assert all(float(row["score"]) < 0 and float(row["random_score"]) < 0 for row in rows)
+    curves = read_rows(finished / "grid" / "curves.csv")
+    assert len(curves) == len(rows) * STEPS / 30
+    assert "| tcn | ppo | 1 x 2 | 0 |" in (finished / "grid" / "table.md").read_text()
+    page = (finished / "grid" / "report.html").read_text()
+    assert "<video" in page
+    assert "Probability of improvement" in page
+
+
+def test_what_is_complete_is_not_run_again(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, rows = states(finished), read_rows(finished / "grid" / "scores.csv")
+    assert benchmark(tiny_benchmark(finished)) == 0
+    assert states(finished) == before
+    assert read_rows(finished / "grid" / "scores.csv") == rows
+    assert "6 runs, 0 left" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_dry_run_tells_the_cells_and_the_time_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny_benchmark(tmp_path / "out", dry_run=True, core_hour_price=2.0)
+    assert benchmark(config) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "6 runs, 6 left: about" in said
+    assert "at 2 a core-hour" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_and_curves_are_published_under_the_name_of_the_results(finished: Path, tmp_path: Path) -> None:
+    benchmark(tiny_benchmark(finished, publish=tmp_path / "published"))
+    for name, file in (("grid.csv", "scores.csv"), ("grid_curves.csv", "curves.csv")):
+        assert (tmp_path / "published" / name).read_bytes() == (finished / "grid" / file).read_bytes()
+
+
+def assert_same_as_one_seed_of(finished: Path, out: Path) -> None:
+    for name in ("scores.csv", "curves.csv"):
+        expected = [
+            row
+            for row in timeless(finished / "grid" / name)
+            if row["seed"] == "0" and row["method"] in ("tcn", "oracle")
+        ]
+        assert timeless(out / "grid" / name) == expected
+
+
+def wait_for(found: object, seconds: float = 120) -> None:
+    deadline = time.time() + seconds
+    while not found():  # type: ignore[operator]
+        assert time.time() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("victim", ["launcher", "worker"])
+def test_a_benchmark_that_was_killed_ends_as_if_it_had_not_been(
+    finished: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, victim: str
+) -> None:
+    out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")
+    command = [sys.executable, str(Path(__file__).parent / "benching.py"), str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    # Somewhere in the first trainings: a checkpoint is there and no result.
+    wait_for(lambda: list(out.rglob("checkpoint/state.json")))
+    if victim == "launcher":
+        process.kill()
+    else:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            workers = [
+                child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())
+            ]
+            os.kill(workers[0].pid, signal.SIGKILL)
+    said, _ = process.communicate(timeout=200)
+    if victim == "launcher":
+        time.sleep(1)
+        assert not (out / "grid" / "scores.csv").exists()
+    else:
+        assert process.returncode in (0, 1)
+        assert (process.returncode == 1) == ("killed by signal 9" in said)
+    assert benchmark(tiny_benchmark(out, **ONE_SEED)) == 0
+    assert_same_as_one_seed_of(finished, out)
+
+
+def test_ray_gives_the_same_result(finished: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    pytest.importorskip("ray", reason="Ray is an extra")
+    out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")
+    assert benchmark(tiny_benchmark(out, launcher="ray", **ONE_SEED)) == 0
+    assert_same_as_one_seed_of(finished, out)
+
+
+def test_a_failed_cell_is_listed_with_its_reason_and_stops_no_other(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    cells = [cell for cell in tiny_cells(out) if cell.method.label == "tcn"]
+    for cell in cells:
+        (TINY_WORLD.folder(cell, out) / "result.json").unlink()
+    broken = TINY_WORLD.folder(cells[0], out)
+    # The weights of its encoder are damaged while nobody looked.
+    weights = TINY_WORLD.config(cells[0], out).shared_encoder(0) / "weights.safetensors"
+    weights.write_bytes(b"damaged")
+    assert benchmark(tiny_benchmark(out)) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "failed tcn-ppo-task0-seed0" in said
+    assert "is damaged" in said
+    rows = read_rows(out / "grid" / "scores.csv")
+    (failed,) = [row for row in rows if row["status"] != "completed"]
+    assert (failed["method"], failed["seed"], failed["status"]) == ("tcn", "0", "failed")
+    assert "damaged" in failed["reason"]
+    assert json.loads((broken / "result.json").read_text())["status"] == "failed"
+    assert "| tcn | ppo | 1 x 2 | 1 |" in (out / "grid" / "table.md").read_text()
+    assert "damaged" in (out / "grid" / "report.html").read_text()
+
+
+def tiny_cells(out: Path) -> list[Cell]:
+    grid = tiny_benchmark(out).grid
+    return grid.cells(grid.methods(TINY_WORLD.method), STEPS)
+
+
+def test_a_cell_whose_configuration_changed_is_refused_with_what_changed(finished: Path) -> None:
+    before = states(finished)
+    with pytest.raises(ValueError, match="holds another run: steps differ"):
+        benchmark(tiny_benchmark(finished, steps=STEPS + 30))
+    assert states(finished) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [('{"format": 0}', "holds runs of format 0, and this version"), ("{", "is damaged")]
+)
+def test_a_folder_of_another_version_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    (tmp_path / "benchmark.json").write_text(content)
+    with pytest.raises(ValueError, match=message):
+        benchmark(tiny_benchmark(tmp_path))
+
+
+def test_two_benchmarks_do_not_share_a_folder_at_a_time(finished: Path) -> None:
+    with FileLock(finished / ".lock"), pytest.raises(ValueError, match="A benchmark is running in"):
+        benchmark(tiny_benchmark(finished))
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"cannot be written: .*choose another --out"):
+        benchmark(tiny_benchmark(tmp_path / "file" / "out"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"launcher": "slurm"}, "Unknown launcher 'slurm'"),
+        ({"workers": -1}, "workers -1"),
+        ({"core_hour_price": float("nan")}, "must be finite"),
+        ({"ray_address": "head:6379"}, "is for --launcher ray"),
+        ({"preset": "kuka_encoders", "seeds": (7,)}, "names the whole grid; leave --seeds out"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        BenchmarkConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_the_command_line_refuses_a_wrong_name_in_one_line() -> None:
+    program = Path(__file__).parents[1] / "experiments" / "benchmark.py"
+    command = [sys.executable, str(program), "--encoders", "tcm", "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    line = done.stderr.strip().splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "Unknown encoder 'tcm'. Did you mean 'tcn'?" in line
+
+
+def test_the_csv_has_one_heading(finished: Path) -> None:
+    with (finished / "grid" / "scores.csv").open() as file:
+        assert next(csv.reader(file))[:3] == ["env", "method", "settings"]

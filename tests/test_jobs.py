@@ -1,0 +1,108 @@
+"""Jobs: work in processes of its own, here and on Ray."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import socket
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import jobbing
+import pytest
+
+from experiments import jobs
+from experiments.jobs import Job, JobError, Launcher
+
+
+@pytest.fixture(scope="module")
+def ray_launcher() -> Iterator[Launcher]:
+    pytest.importorskip("ray", reason="Ray is an extra")
+    with jobs.on_ray(None, 0.0) as launcher:
+        yield launcher
+
+
+@pytest.fixture(scope="module")
+def local_launcher() -> Iterator[Launcher]:
+    with jobs.local(2) as launcher:
+        yield launcher
+
+
+@pytest.fixture(params=["local", "ray"])
+def launcher(request: pytest.FixtureRequest) -> Launcher:
+    found: Launcher = request.getfixturevalue(f"{request.param}_launcher")
+    return found
+
+
+def test_a_job_leaves_its_result_on_disk_and_its_words_in_the_log(launcher: Launcher, tmp_path: Path) -> None:
+    work = [Job(name, partial(jobbing.note, tmp_path / name, name), tmp_path / f"{name}.log") for name in "abc"]
+    for future in [launcher.submit(job) for job in work]:
+        future.result(timeout=60)
+    assert [(tmp_path / name).read_text() for name in "abc"] == ["a", "b", "c"]
+    assert "working on b" in (tmp_path / "b.log").read_text()
+
+
+def test_a_job_that_fails_gives_its_reason_and_stops_no_other(launcher: Launcher, tmp_path: Path) -> None:
+    bad = launcher.submit(Job("bad", jobbing.fail, tmp_path / "bad.log"))
+    good = launcher.submit(Job("good", partial(jobbing.note, tmp_path / "good", "yes"), tmp_path / "good.log"))
+    error = bad.exception(timeout=60)
+    assert error is not None
+    assert "full" in str(error)
+    good.result(timeout=60)
+    assert (tmp_path / "good").read_text() == "yes"
+
+
+def test_a_job_that_is_killed_takes_nobody_along(tmp_path: Path) -> None:
+    with jobs.local(2) as launcher:
+        killed = launcher.submit(Job("killed", jobbing.die, tmp_path / "killed.log"))
+        good = launcher.submit(Job("good", partial(jobbing.note, tmp_path / "good", "yes"), tmp_path / "good.log"))
+        with pytest.raises(JobError, match="killed by signal 9; the same command goes on"):
+            killed.result(timeout=60)
+        good.result(timeout=60)
+
+
+def test_ray_starts_a_job_again_whose_worker_has_died(ray_launcher: Launcher, tmp_path: Path) -> None:
+    job = Job("again", partial(jobbing.die_once, tmp_path / "x"), tmp_path / "x.log")
+    ray_launcher.submit(job).result(timeout=120)
+    assert (tmp_path / "x").read_text() == "survived"
+
+
+def test_jobs_end_with_the_launcher_that_was_killed(tmp_path: Path) -> None:
+    path = tmp_path / "beat"
+    parent = mp.get_context("spawn").Process(target=jobbing.submit_beat, args=(path,))
+    parent.start()
+    deadline = time.time() + 60
+    while not path.exists() and time.time() < deadline:
+        time.sleep(0.1)
+    assert path.exists()
+    parent.kill()
+    parent.join()
+    time.sleep(1.0)
+    last = path.read_text()
+    time.sleep(0.5)
+    assert path.read_text() == last
+
+
+def test_a_cluster_that_does_not_answer_is_refused_in_time() -> None:
+    pytest.importorskip("ray", reason="Ray is an extra")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        started = time.perf_counter()
+        with pytest.raises(ValueError, match=rf"cluster at 127.0.0.1:{port} does not answer within 2 s"):
+            jobs.check_ray(f"127.0.0.1:{port}", timeout=2.0)
+        assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("address", ["somewhere", "host:", "host:port"])
+def test_an_address_without_a_port_is_refused(address: str) -> None:
+    pytest.importorskip("ray", reason="Ray is an extra")
+    with pytest.raises(ValueError, match="must be HOST:PORT"):
+        jobs.check_ray(address)
+
+
+def test_a_missing_ray_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "find_spec", lambda _: None)
+    with pytest.raises(ValueError, match=r"pip install 'onlooker\[ray\]'"):
+        jobs.check_ray(None)
