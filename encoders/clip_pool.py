@@ -176,6 +176,9 @@ class ClipPool:
             have more than ``SMALL_PIXELS``.
         sampling: How batches are drawn.
         seed: Seed of the order of the pieces.
+
+    Attributes:
+        schedule: Of the pool; None where the clips are drawn from as they are.
     """
 
     def __init__(self, clips: Clips, sampling: Sampling, seed: int) -> None:
@@ -183,7 +186,7 @@ class ClipPool:
         self._videos = [video for video in clips.videos if isinstance(video, FileVideo)]
         self._sampling = sampling
         self._seed = seed
-        self.schedule = plan_pool(self._videos, sampling) if self._videos else None
+        self.schedule = plan_pool(self._videos, sampling) if 0 < len(self._videos) == len(clips) else None
         self._cover: list[Piece] = []
         if self.schedule is not None and self.schedule.whole:
             pieces = cover(self._videos, sampling.views, self.schedule.length)
@@ -209,6 +212,9 @@ class ClipPool:
 
         Args:
             batch: Number of the batch; any to begin with, and never smaller than the last one.
+
+        Returns:
+            The clips as they were given, or one short video a piece: moments count from the start of the piece.
         """
         if self.schedule is None:
             return self._clips

@@ -21,11 +21,11 @@ from rich.table import Table
 from agents.training import CURVE_FILE, read_curve
 from encoders.errors import check_choice
 from encoders.files import write_atomically
-from experiments import benchmark_report, command_line, jobs
+from experiments import benchmark_report, command_line, figures, jobs
 from experiments.grid import Cell, Grid, read_preset
 from experiments.jobs import LAUNCHERS, Job, Launcher
 from experiments.provenance import provenance
-from experiments.scores import CURVE_COLUMNS, collect, columns, markdown, summary, write_rows
+from experiments.scores import CURVE_COLUMNS, charts, collect, columns, markdown, summary, write_rows
 from experiments.worlds import World, get
 
 FORMAT = 1
@@ -146,6 +146,7 @@ def benchmark(config: BenchmarkConfig) -> int:
         write_rows(config.results / "scores.csv", rows, columns(world))
         write_rows(config.results / "curves.csv", points, CURVE_COLUMNS)
         write_atomically(config.results / "table.md", markdown(summary(rows)).encode())
+        figures.plot_charts(charts(rows, points), config.results / "curves.png")
         benchmark_report.write(config.results, world, cells, config.out, rows, points)
     if config.publish is not None:
         config.publish.mkdir(parents=True, exist_ok=True)

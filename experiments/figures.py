@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from encoders.files import write_atomically
 from encoders.metrics import distance_matrix
 from encoders.video import write_video
+from experiments.charts import DASHES, PALETTE, ChartBlock, assign_styles
 
 
 def save_figure(figure: Figure, path: Path) -> None:
@@ -33,6 +35,23 @@ def plot_curves(rows: list[dict[str, float]], title: str, path: Path) -> None:
         panel.set(xlabel="environment steps", ylabel=f"{label} of an episode")
         panel.grid(alpha=0.3)
     figure.suptitle(title)
+    save_figure(figure, path)
+
+
+def plot_charts(charts: Sequence[ChartBlock], path: Path) -> None:
+    """Curves with their bands, side by side, in the looks that they have in a report."""
+    figure = Figure(figsize=(6.2 * len(charts), 4.0), layout="constrained")
+    styles = assign_styles(charts)
+    for panel, chart in zip(figure.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+        for series in chart.series:
+            style = styles[series.label]
+            colour = PALETTE[style % len(PALETTE)]
+            if series.low is not None and series.high is not None:
+                panel.fill_between(series.x, series.low, series.high, color=colour, alpha=0.2, linewidth=0)
+            panel.plot(series.x, series.y, color=colour, linestyle=DASHES[style % len(DASHES)], label=series.label)
+        panel.set(title=chart.title, xlabel=chart.xlabel, ylabel=chart.ylabel)
+        panel.grid(alpha=0.3)
+        panel.legend(fontsize=8)
     save_figure(figure, path)
 
 

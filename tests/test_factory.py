@@ -99,9 +99,11 @@ def test_the_seed_makes_the_agent(venv: VecEnv) -> None:
     assert (one != other).any()
 
 
-@pytest.mark.parametrize("name", ["ppo", "a2c"])
-def test_on_policy_agents_update_after_whole_episodes(venv: VecEnv, name: str) -> None:
-    assert factory.make(name, venv, HORIZON, 0).n_steps == HORIZON  # type: ignore[attr-defined]
+@pytest.mark.parametrize(("name", "horizon", "steps"), [("ppo", 12, 12), ("a2c", 12, 4), ("a2c", 50, 5), ("a2c", 7, 1)])
+def test_on_policy_agents_update_after_equal_parts_of_an_episode(
+    venv: VecEnv, name: str, horizon: int, steps: int
+) -> None:
+    assert factory.make(name, venv, horizon, 0).n_steps == steps  # type: ignore[attr-defined]
 
 
 def test_the_step_size_falls_linearly(venv: VecEnv) -> None:

@@ -1,0 +1,55 @@
+"""The README's tables are what the committed results say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiments import results_check
+from experiments.results_check import CheckConfig, check, differing, replaced
+
+TABLE = "| a | b |\n| --- | --- |\n| 1 | 2.50 |"
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(results_check, "TABLES", {"one": lambda: TABLE, "two": lambda: "| c |"})
+
+
+def text(one: str = TABLE, two: str = "| c |") -> str:
+    return f"# Title\n\n<!-- table one -->\n{one}\n<!-- end -->\n\nwords\n\n<!-- table two -->\n{two}\n<!-- end -->\n"
+
+
+@pytest.mark.usefixtures("made")
+def test_a_table_that_agrees_passes() -> None:
+    assert differing(text()) == {}
+
+
+@pytest.mark.usefixtures("made")
+def test_a_number_that_differs_is_found_and_put_right() -> None:
+    wrong = text(one=TABLE.replace("2.50", "2.51"))
+    assert differing(wrong) == {"one": TABLE}
+    assert replaced(wrong, differing(wrong)) == text()
+
+
+@pytest.mark.usefixtures("made")
+def test_the_check_fails_with_the_right_table_and_writes_it_when_asked(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(text(two="| d |"))
+    with pytest.raises(ValueError, match=r"two differ\(s\) .*\n\| c \|"):
+        check(CheckConfig(readme))
+    check(CheckConfig(readme, write=True))
+    assert readme.read_text() == text()
+    check(CheckConfig(readme))
+
+
+@pytest.mark.usefixtures("made")
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [("table two", "table tow", r"nothing makes: \['tow'\]"), ("<!-- end -->", "", r"not marked: \['two'\]")],
+)
+def test_marks_that_do_not_fit_the_tables_are_told(old: str, new: str, message: str) -> None:
+    parts = text().rsplit(old, 1)
+    with pytest.raises(ValueError, match=message):
+        differing(new.join(parts))
