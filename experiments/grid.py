@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 from encoders.errors import check_choice
 
+MARK = "@"
+"""In an encoder's name, before the mark of settings of its own."""
+
 PRESETS = Path(__file__).parent / "presets"
 
 
@@ -85,7 +88,8 @@ class Grid:
         tasks: Numbers of the tasks.
         seeds: One training a seed.
         steps: Environment steps of one training; 0 for the environment's default.
-        encoder_settings: Settings of an encoder by its name, NAME=VALUE.
+        encoder_settings: Settings of an encoder by its name, NAME=VALUE. A name may carry a mark, such as
+            ``tcn@large``, so that one encoder takes part with several settings.
         without: Combinations to leave out, ``encoder/algo/reward``.
     """
 
@@ -110,6 +114,9 @@ class Grid:
             raise ValueError(f"tasks {self.tasks}, seeds {self.seeds} and steps {self.steps} must not be negative.")
         for name in self.encoder_settings:
             check_choice("encoder with settings", name, self.encoders)
+        for name in self.encoders:
+            if MARK in name and name not in self.encoder_settings:
+                raise ValueError(f"{name!r} marks settings of its own, and encoder_settings has none for it.")
         combinations = [f"{e}/{a}/{r}" for e in self.encoders for a in self.algos for r in self.rewards]
         for combination in self.without:
             check_choice("combination to leave out", combination, combinations)

@@ -17,7 +17,7 @@ from encoders.errors import check_choice
 from encoders.files import write_atomically
 from experiments import pipeline
 from experiments.demonstrations import make_goal, read_demonstration
-from experiments.grid import Cell, Measure, Method
+from experiments.grid import MARK, Cell, Measure, Method
 from experiments.imitation import random_policy
 from experiments.jobs import Job
 from experiments.recordings import record_all
@@ -60,18 +60,19 @@ class KukaWorld:
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
-        check_choice("encoder", encoder, [*encoders.names(), UNTRAINED, NO_ENCODER])
+        name = encoder.partition(MARK)[0]
+        check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
         check_choice("algorithm", algo, factory.names())
         allowed = [name for name, source in sources.SOURCES.items() if source.trained]
         check_choice("reward", reward, allowed)
         if sources.SOURCES[reward].key == "joint_positions":
             return Method(reward, NO_ENCODER, algo, reward)
-        if encoder == NO_ENCODER:
+        if name == NO_ENCODER:
             return Method(encoder, NO_ENCODER, algo, "pixels")
-        if encoder == UNTRAINED:
+        if name == UNTRAINED:
             return Method(encoder, ImitateConfig.encoder, algo, "random", settings)
         label = encoder if reward == ImitateConfig.reward else f"{encoder} {reward}"
-        return Method(label, encoder, algo, reward, settings)
+        return Method(label, name, algo, reward, settings)
 
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""

@@ -42,15 +42,19 @@ def _improvements(name: str) -> str:
 
 def _throughput() -> str:
     lines = [
-        "| cameras | environments | steps a second | physics / render / embed / update / rest |",
-        "|---|---|---|---|",
+        "| cameras | environments | steps a second | physics / render / embed / update / rest | "
+        "84 px frames a second, usual / ours | ratio | structural similarity |",
+        "|---|---|---|---|---|---|---|",
     ]
     for path in sorted(RESULTS.glob("throughput_*.json")):
         figures = json.loads(path.read_text())
-        loop, config = figures["loop"], figures["config"]
+        loop, render, config = figures["loop"], figures["render"], figures["config"]
         shares = " / ".join(f"{loop['share'][part]:.0%}" for part in ("physics", "render", "embed", "update", "rest"))
-        speed = f"{loop['env_steps_per_second']:,.0f}"
-        lines.append(f"| {', '.join(config['cameras'])} | {config['envs']} | {speed} | {shares} |")
+        frames = f"{render['usual_frames_per_second']:,.0f} / {render['fast_frames_per_second']:,.0f}"
+        lines.append(
+            f"| {', '.join(config['cameras'])} | {config['envs']} | {loop['env_steps_per_second']:,.0f} | {shares} "
+            f"| {frames} | {render['speedup']:.1f} | {render['structural_similarity']:.3f} |"
+        )
     return "\n".join(lines)
 
 

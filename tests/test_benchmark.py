@@ -59,6 +59,7 @@ def test_every_cell_of_the_grid_is_a_row(finished: Path) -> None:
     curves = read_rows(finished / "grid" / "curves.csv")
     assert len(curves) == len(rows) * STEPS / 30
     assert "| tcn | ppo | 1 x 2 | 0 |" in (finished / "grid" / "table.md").read_text()
+    assert (finished / "grid" / "curves.png").stat().st_size > 1000
     page = (finished / "grid" / "report.html").read_text()
     assert "<video" in page
     assert "Probability of improvement" in page

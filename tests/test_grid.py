@@ -35,6 +35,9 @@ def test_names_mean_what_the_kuka_makes_of_them() -> None:
     world = get("kuka_reach")
     assert world.method("none", "ppo", "tcn_huber", ()) == Method("none", "none", "ppo", "pixels")
     assert world.method("random", "ppo", "tcn_huber", ()) == Method("random", "tcn", "ppo", "random")
+    assert world.method("tcn@large", "ppo", "tcn_huber", ("hidden=256",)) == Method(
+        "tcn@large", "tcn", "ppo", "tcn_huber", ("hidden=256",)
+    )
     assert world.method("smak", "a2c", "oracle", ()) == Method("oracle", "none", "a2c", "oracle")
     assert world.method("smak", "ppo", "pixels", ("a=1",)) == Method("smak pixels", "smak", "ppo", "pixels", ("a=1",))
 
@@ -75,6 +78,7 @@ def test_a_grid_with_everything_left_out_is_refused() -> None:
         ({"seeds": (0, 0)}, "name each once"),
         ({"seeds": (-1,)}, "must not be negative"),
         ({"encoder_settings": {"smak": ("levels=12",)}}, "Unknown encoder with settings 'smak'"),
+        ({"encoders": ("tcn@large",)}, "'tcn@large' marks settings of its own"),
         ({"without": ("tcn/ppo/oracl",)}, "Did you mean 'tcn/ppo/oracle'"),
     ],
 )
