@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 from experiments.grid import Cell
-from experiments.report import Block, Failure, FailureBlock, ImageBlock, Report, VideoBlock, write_report
-from experiments.scores import Row, charts, improvements, summary
+from experiments.report import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock, write_report
+from experiments.scores import Row, charts, every_run, improvements, summary
 from experiments.worlds import World
 
 FILE = "report.html"
@@ -31,7 +31,7 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
     ]
     if failures:
         blocks.append(FailureBlock("Failed runs", f"{len(failures)} of n = {len(rows)} runs.", failures))
-    blocks += pictures(world, cells, out, rows)
+    blocks += [TextBlock("How it looks"), *pictures(world, cells, out, rows), TextBlock("Runs"), every_run(rows)]
     done = sum(row["status"] == "completed" for row in rows)
     title = f"Benchmark {folder.name}"
     write_report(Report(title, f"{done} of {len(rows)} runs completed.", provenance, blocks), folder / FILE)

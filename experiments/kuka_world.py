@@ -131,7 +131,10 @@ class KukaWorld:
 
     def reference(self, task: int, out: Path) -> dict[str, float]:
         """The random policy's link error, negative, and true return."""
-        reference: dict[str, float] = json.loads((out / "references" / f"demo{task}.json").read_text())
+        path = out / "references" / f"demo{task}.json"
+        if not path.exists():
+            raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs' / 'record.log'} says why.")
+        reference: dict[str, float] = json.loads(path.read_text())
         return reference
 
     def score(self, result: dict[str, Any]) -> float:

@@ -142,7 +142,7 @@ class Runs:
     @property
     def failed(self) -> int:
         """How many have no result."""
-        return sum(row["status"] != "completed" for row in self.rows)
+        return _failed(self.rows)
 
 
 def grouped(rows: list[Row]) -> list[Runs]:
@@ -198,9 +198,26 @@ def summary(rows: list[Row]) -> TableBlock:
     return TableBlock("Scores", caption(rows), columns, lines)
 
 
+def every_run(rows: list[Row]) -> TableBlock:
+    """The raw figures of every run."""
+    measures = get(rows[0]["env"]).measures
+    lines: list[list[object]] = []
+    for row in rows:
+        raw = [f"{m.factor * float(row[m.key]):.{m.digits}f}" if row[m.key] else None for m in measures]
+        seconds = f"{float(row['seconds']):.0f}" if row["seconds"] else None
+        name = f"{row['method']}, {row['algo']}"
+        lines.append([name, row["task"], row["seed"], row["status"], row["score"] or None, *raw, seconds])
+    columns = ["method", "task", "seed", "status", "score", *(m.label for m in measures), "seconds"]
+    return TableBlock("Every run", f"n = {len(rows)} runs, raw; {_failed(rows)} failed.", columns, lines)
+
+
+def _failed(rows: list[Row]) -> int:
+    return sum(row["status"] != "completed" for row in rows)
+
+
 def caption(rows: list[Row]) -> str:
     """What the numbers are, and of how many runs."""
-    failed = sum(row["status"] != "completed" for row in rows)
+    failed = _failed(rows)
     steps = sorted({int(row["steps"]) for row in rows})
     return (
         f"n = {len(rows)} runs of {' or '.join(f'{s:,}' for s in steps)} environment steps, {failed} failed (they "

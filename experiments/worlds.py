@@ -38,7 +38,7 @@ class World(Protocol):
         """The training of a cell; it leaves ``result.json`` and ``progress.csv`` in its folder."""
 
     def reference(self, task: int, out: Path) -> dict[str, float]:
-        """A random policy's ``score`` and ``true_return`` on a task, from the folder that ``preparations`` filled."""
+        """A random policy's ``score`` and ``true_return`` on a task; ``ValueError`` if ``preparations`` left none."""
 
     def score(self, result: dict[str, Any]) -> float:
         """A result's score, more is better."""

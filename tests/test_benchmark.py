@@ -167,6 +167,18 @@ def test_a_failed_cell_is_listed_with_its_reason_and_stops_no_other(
     assert "damaged" in (out / "grid" / "report.html").read_text()
 
 
+def test_a_preparation_that_failed_is_told_with_its_log(
+    tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")
+    (out / "references").write_text("no folder")
+    with pytest.raises(
+        ValueError, match=r"references/demo0\.json is missing, so its preparation failed; .*record\.log"
+    ):
+        benchmark(tiny_benchmark(out, encoders=("none",), rewards=("oracle",), seeds=(0,)))
+    assert "references" in (out / "logs" / "record.log").read_text()
+
+
 def tiny_cells(out: Path) -> list[Cell]:
     grid = tiny_benchmark(out).grid
     return grid.cells(grid.methods(TINY_WORLD.method), STEPS)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import encoders
-from encoders import registry
+from encoders import clip_pool, registry
 from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
 from encoders.clips import Clips, open_folder
 from encoders.fit import FitConfig, distance_scale, fit
@@ -193,6 +193,14 @@ def test_training_that_was_cut_ends_in_the_same_weights(tmp_path: Path, name: st
     equal(encoders.load(tmp_path / "cut"), whole)
 
 
+def recorded(folder: Path, memory_bytes: int) -> list[Clips]:
+    """The same clips as files, for training and for validation."""
+    for role, clips in (("training", TRAINING), ("validation", VALIDATION)):
+        for name, views in zip(clips.names, clips.videos, strict=True):
+            write_video(folder / role / f"{name}_view0.mp4", views[0], 20)
+    return [open_folder(folder / role, 16, memory_bytes) for role in ("training", "validation")]
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -204,11 +212,8 @@ def test_training_that_was_cut_ends_in_the_same_weights(tmp_path: Path, name: st
     ids=lambda settings: next(iter(settings.values())),
 )
 def test_training_from_files_that_was_cut_ends_in_the_same_weights(tmp_path: Path, settings: dict[str, Any]) -> None:
-    for role, clips in (("training", TRAINING), ("validation", VALIDATION)):
-        for name, views in zip(clips.names, clips.videos, strict=True):
-            write_video(tmp_path / role / f"{name}_view0.mp4", views[0], 20)
     # Memory for a single piece of a video.
-    training, validation = (open_folder(tmp_path / role, 16, memory_bytes=1) for role in ("training", "validation"))
+    training, validation = recorded(tmp_path, memory_bytes=1)
     config = FitConfig(steps=6, validate_every=2, validation_batches=2, **settings)
     whole = fit(fresh(), training, validation, config, 5, tmp_path / "whole")
     for step in (2, 4):
@@ -217,6 +222,43 @@ def test_training_from_files_that_was_cut_ends_in_the_same_weights(tmp_path: Pat
     equal(fit(fresh(), training, validation, config, 5, tmp_path / "cut"), whole)
     plain = fit(fresh(), training, validation, CONFIG, 5, tmp_path / "plain")
     assert not torch.equal(plain.head[1].weight, whole.head[1].weight)  # type: ignore[index, union-attr]
+
+
+def toy() -> Encoder:
+    torch.manual_seed(0)
+    return encoders.make("toy", image_size=16)
+
+
+def test_training_from_files_that_the_memory_holds_is_training_in_memory(tmp_path: Path) -> None:
+    files = recorded(tmp_path, memory_bytes=2**20)
+    memory = [Clips([np.asarray(video) for video in clips.videos], clips.names) for clips in files]
+    left = fit(toy(), *files, CONFIG, 5, tmp_path / "files")
+    equal(left, fit(toy(), *memory, CONFIG, 5, tmp_path / "memory"))
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_training_from_a_pool_that_was_cut_ends_in_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    monkeypatch.setattr(clip_pool, "SMALL_PIXELS", 0)
+    monkeypatch.setattr(clip_pool, "FIRST_PIXELS", 1)
+    # A piece enters at every other batch, ten frames or more behind the only key frame, the first one; without the
+    # memory for all, the oldest leave.
+    monkeypatch.setattr(clip_pool, "BATCH_PIXELS", 12 * 16 * 16)
+    training, validation = recorded(tmp_path, memory_bytes=2**20 if whole else 4 * 10 * 16 * 16 * 3)
+    schedule = clip_pool.ClipPool(training, toy().sampling, 5).schedule
+    assert schedule is not None
+    assert (schedule.whole, schedule.every, schedule.capacity) == (whole, 2, 6 if whole else 3)
+    config = FitConfig(steps=12, validate_every=3, validation_batches=2)
+    weights = []
+    for seed in (5, 6):
+        folder = tmp_path / f"whole_{seed}"
+        weights.append(fit(toy(), training, validation, config, seed, folder))
+    for step in (3, 9):
+        with pytest.raises(KeyboardInterrupt):
+            fit(toy(), training, validation, config, 5, tmp_path / "cut", stop_after(step))
+    equal(fit(toy(), training, validation, config, 5, tmp_path / "cut"), weights[0])
+    assert not torch.equal(weights[0].layer.weight, weights[1].layer.weight)  # type: ignore[arg-type]
 
 
 def test_an_error_while_drawing_ends_training_with_it(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from encoded import by_ffmpeg
 from numpy.typing import NDArray
 
-from encoders.frame_cache import CHUNK, FileVideo, FrameCache
+from encoders.frame_cache import CHUNK, FileVideo, FrameCache, Stretch
 from encoders.video import read_video, resize
 
 SIZE = 12
@@ -173,6 +174,66 @@ def test_threads_get_the_right_frames_at_the_same_time(
         assert all(pool.map(use, range(4)))
     kept = sum(frames.nbytes for frames in cache._chunks.values())
     assert cache.used_bytes == kept <= max(cache.limit_bytes, CHUNK_BYTES)
+
+
+def test_a_cache_that_was_cleared_is_empty_and_goes_on(views: list[Path], whole: NDArray[np.uint8]) -> None:
+    video, cache = opened(views)
+    np.asarray(video)
+    cache.clear()
+    assert (cache.used_bytes, len(cache._chunks)) == (0, 0)
+    np.testing.assert_array_equal(video[1, [3, 70]], whole[1, [3, 70]])
+    assert cache.used_bytes == 2 * CHUNK_BYTES
+
+
+def test_decoding_past_the_cache_gives_the_same_frames(views: list[Path], whole: NDArray[np.uint8]) -> None:
+    video, cache = opened(views)
+    for chosen, start, stop in (([0, 1], 60, 70), ([1], 0, LONG), ([1, 0], 199, LONG)):
+        np.testing.assert_array_equal(video.decode(chosen, start, stop), whole[chosen, start:stop])
+    assert (cache.used_bytes, cache.decoded_chunks) == (0, 0)
+
+
+def test_the_cost_of_a_frame_is_told_before_it_is_decoded(views: list[Path]) -> None:
+    video, cache = opened(views)
+    assert video.source_pixels == 48 * 32
+    # The only key frame is the first one.
+    assert video.lead == (LONG - 1) / 2
+    assert cache.decoded_chunks == 0
+
+
+def test_a_stretch_is_decoded_once_by_the_first_who_needs_it(whole: NDArray[np.uint8]) -> None:
+    threads: list[int] = []
+
+    def decode() -> NDArray[np.uint8]:
+        threads.append(threading.get_ident())
+        time.sleep(0.05)
+        return whole[:, 20:50]
+
+    stretch = Stretch((2, 30, SIZE, SIZE, 3), decode)
+    assert stretch.shape == (2, 30, SIZE, SIZE, 3)
+    assert len(stretch) == 2
+    assert threads == []
+    together = threading.Barrier(3)
+
+    def use(view: int) -> NDArray[np.uint8]:
+        together.wait()
+        return stretch[view, [4, 2]]
+
+    with ThreadPoolExecutor(3) as pool:
+        for view, frames in zip((0, 1, 1), pool.map(use, (0, 1, 1)), strict=True):
+            np.testing.assert_array_equal(frames, whole[view, [24, 22]])
+    assert len(threads) == 1
+    np.testing.assert_array_equal(np.stack(list(stretch)), whole[:, 20:50])
+    np.testing.assert_array_equal(np.asarray(stretch), whole[:, 20:50])
+
+
+def test_a_stretch_that_cannot_be_decoded_is_an_error_to_everyone_who_asks() -> None:
+    def decode() -> NDArray[np.uint8]:
+        raise ValueError("a.mp4 is damaged")
+
+    stretch = Stretch((2, 30, SIZE, SIZE, 3), decode)
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"a\.mp4 is damaged"):
+            stretch[0, [1]]
 
 
 def test_views_of_different_lengths_name_both_files(tmp_path: Path) -> None:

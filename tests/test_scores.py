@@ -12,6 +12,7 @@ from experiments.scores import (
     Row,
     charts,
     columns,
+    every_run,
     grouped,
     improvements,
     markdown,
@@ -83,6 +84,13 @@ def test_a_failed_run_is_counted_and_never_dropped() -> None:
     assert lines["none"][3] == "0"
     assert "n = 6 runs" in table.caption
     assert "1 failed" in table.caption
+
+
+def test_every_run_is_listed_raw() -> None:
+    table = every_run(ROWS)
+    assert len(table.rows) == len(ROWS)
+    assert list(table.rows[0]) == ["tcn, ppo", "0", "0", "completed", "-0.2", "20.00", None, None, None]
+    assert list(table.rows[1]) == ["tcn, ppo", "0", "1", "failed", None, None, None, None, None]
 
 
 def test_the_oracle_is_that_of_the_agent_that_does_best_with_it() -> None:

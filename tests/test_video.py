@@ -194,6 +194,22 @@ def test_an_index_decodes_any_stretch_of_a_video(tmp_path: Path, name: str, opti
         np.testing.assert_array_equal(index.decode(start, stop), whole[start:stop])
 
 
+@pytest.mark.parametrize(
+    ("name", "options", "lead"),
+    [
+        ("a.avi", ["-c:v", "mjpeg"], 0.0),
+        ("a.mp4", ["-c:v", "libx264", "-g", "10", "-sc_threshold", "0", "-bf", "2"], 4.5),
+        ("a.mkv", ["-c:v", "mpeg4", "-g", "40", "-sc_threshold", "1000000000"], 19.5),
+        # Its stamps do not tell the frames, so that decoding begins at the first one.
+        ("b.avi", ["-c:v", "libx264", "-g", "10", "-bf", "2"], 39.5),
+    ],
+)
+def test_an_index_tells_how_many_frames_lead_to_one(tmp_path: Path, name: str, options: list[str], lead: float) -> None:
+    index = index_video(by_ffmpeg(tmp_path / name, *options, seconds=4.0))
+    assert len(index) == 80
+    assert index.lead == lead
+
+
 @pytest.mark.parametrize("gop", ["open", "closed"])
 def test_an_index_of_a_video_that_was_cut_has_what_is_left(tmp_path: Path, gop: str) -> None:
     options = ["-c:v", "libx264", "-g", "30", "-bf", "2", *(["-x264-params", "open-gop=1"] if gop == "open" else [])]
