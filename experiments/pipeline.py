@@ -22,7 +22,7 @@ from stable_baselines3.common.logger import configure
 import encoders
 from agents import factory
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
-from encoders.base import Encoder
+from encoders.base import Encoder, channels_first
 from encoders.clips import load_clips
 from encoders.files import write_atomically
 from encoders.fit import calibrate, fit
@@ -189,7 +189,10 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         goal = make_goal(demonstration, encoder, config.horizon)
         figures.plot_distance_matrix(embed_views(encoder, demonstration.frames), folder / "distance_matrix.png")
     with watch.stage("train"):
-        agent = train(config, seed, folder, goal, encoder, scales)
+        bfloat16 = encoder is not None and uses_bfloat16(
+            config.precision, encoder, channels_first(demonstration.frames[:, 0])
+        )
+        agent = train(config, seed, folder, goal, encoder, scales, bfloat16)
     with watch.stage("evaluate"):
         evaluation = evaluate(agent, scene, goal, encoder, seed=10_000 * (seed + 1))
         _show(config, folder, demonstration, evaluation.joint_positions, evaluation.distances)
@@ -216,7 +219,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         "reward_rank_correlation_within_videos": audit.within_videos,
         "reward_rank_correlation_across_videos": audit.across_videos,
         "scales": asdict(scales),
-        "precision": "bfloat16" if uses_bfloat16(config.precision) else "float32",
+        "precision": "bfloat16" if bfloat16 else "float32",
         "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
         "wall_seconds": watch.seconds,
     }
@@ -267,7 +270,13 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
 
 
 def train(
-    config: ImitateConfig, seed: int, folder: Path, goal: Goal, encoder: Encoder | None, scales: Scales
+    config: ImitateConfig,
+    seed: int,
+    folder: Path,
+    goal: Goal,
+    encoder: Encoder | None,
+    scales: Scales,
+    bfloat16: bool,
 ) -> BaseAlgorithm:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
@@ -281,7 +290,7 @@ def train(
         scales,
         config.envs,
         config.workers,
-        uses_bfloat16(config.precision),
+        bfloat16,
     )
     agent = factory.make(config.algo, venv, config.horizon, seed)
     restore_checkpoint(agent, folder / "checkpoint")

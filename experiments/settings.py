@@ -13,7 +13,7 @@ from agents import factory
 from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
-from encoders.precision import uses_bfloat16
+from encoders.precision import PRECISIONS
 from envs.kuka_scene import CAMERAS
 from experiments.recordings import RecordConfig
 from rewards import sources
@@ -48,8 +48,8 @@ class ImitateConfig:
         resume: Go on with a run that was cut, or show one that is complete.
         envs: Environments stepped together.
         workers: Processes that they are spread over; 1 steps them in this one.
-        precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto for the
-            faster one on this machine.
+        precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto: bfloat16
+            where it is faster on this machine and exact enough for the encoder.
         threads: Threads of the encoder's training; another number gives other rounding.
         record: What is recorded to learn the embedding from.
         fit: How the encoder is trained.
@@ -80,7 +80,7 @@ class ImitateConfig:
         check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
-        uses_bfloat16(self.precision)
+        check_choice("precision", self.precision, PRECISIONS)
         self._check_encoder()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")

@@ -21,11 +21,13 @@ from skimage.metrics import structural_similarity
 
 import encoders
 from agents import factory
+from encoders.base import channels_first
 from encoders.clip_pool import ClipPool
 from encoders.clips import open_folder, sample_batch
+from encoders.errors import check_choice
 from encoders.files import write_atomically
 from encoders.optimisers import Stepper
-from encoders.precision import uses_bfloat16
+from encoders.precision import PRECISIONS, uses_bfloat16
 from encoders.prefetch import Prefetcher
 from envs.embedding import embed_pixels
 from envs.kuka import KukaReach
@@ -72,7 +74,7 @@ class ThroughputConfig:
     out: Path | None = None
 
     def __post_init__(self) -> None:
-        uses_bfloat16(self.precision)
+        check_choice("precision", self.precision, PRECISIONS)
 
 
 def seconds_each(call: Callable[[], Any], times: int) -> float:
@@ -141,7 +143,7 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     encoder = encoders.make(config.encoder, image_size=config.image_size, channels=3).eval()
     encoder.distance_scale.fill_(1.0)
     goal = make_goal(Demonstration(frames, path[0], None), encoder, horizon)
-    bfloat16 = uses_bfloat16(config.precision)
+    bfloat16 = uses_bfloat16(config.precision, encoder, channels_first(frames[:, 0]))
     frozen = encoder.frozen(bfloat16)
     torch.set_num_threads(1)
     group = frames[: config.envs // config.workers]
