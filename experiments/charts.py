@@ -311,9 +311,9 @@ def _svg(figure: Figure) -> ElementTree.Element:
     Of the ids only those stay that something refers to; they are salted, the others would collide.
     """
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    figure.savefig(buffer, format="svg", transparent=True)
     root = ElementTree.fromstring(buffer.getvalue())
-    # Its metadata, and a style that would hold for every element of the page.
+    # Its metadata, with the date, and a style that would hold for every element of the page.
     for parent in list(root.iter()):
         for child in [child for child in parent if child.tag.endswith(("}metadata", "}style"))]:
             parent.remove(child)

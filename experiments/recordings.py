@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import multiprocessing as mp
@@ -198,7 +199,7 @@ def record_all(config: RecordConfig, folder: Path, workers: int) -> None:
     Args:
         config: What to record.
         folder: Where the files go.
-        workers: Processes to record in.
+        workers: Processes to record in; 1 records in this one.
 
     Raises:
         ValueError: If the folder cannot be written, or holds recordings of another configuration.
@@ -217,10 +218,12 @@ def record_all(config: RecordConfig, folder: Path, workers: int) -> None:
         # What a killed process was writing; nothing else looks like this.
         shutil.rmtree(left)
     work = partial(_record_job, config=config, folder=folder)
-    with mp.get_context("spawn").Pool(workers) as pool:
-        for _ in track(
-            pool.imap_unordered(work, jobs, chunksize=4), description="Recording", total=len(jobs), transient=True
-        ):
+    with contextlib.ExitStack() as stack:
+        done = map(work, jobs)
+        if workers > 1:
+            pool = stack.enter_context(mp.get_context("spawn").Pool(workers))
+            done = pool.imap_unordered(work, jobs, chunksize=4)  # type: ignore[assignment]
+        for _ in track(done, description="Recording", total=len(jobs), transient=True):
             pass
 
 

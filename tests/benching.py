@@ -1,4 +1,4 @@
-"""A benchmark of seconds; as a program, it runs one in the folder given."""
+"""A benchmark of seconds; as a program, it runs one in the folder and by the launcher given."""
 
 from __future__ import annotations
 
@@ -29,4 +29,4 @@ def tiny_benchmark(out: Path, **settings: object) -> BenchmarkConfig:
 
 
 if __name__ == "__main__":
-    sys.exit(benchmark(tiny_benchmark(Path(sys.argv[1]), **ONE_SEED)))
+    sys.exit(benchmark(tiny_benchmark(Path(sys.argv[1]), launcher=sys.argv[2], **ONE_SEED)))

@@ -277,6 +277,8 @@ def test_ids_are_unique_and_all_that_is_referred_to_is_there(picture: Path) -> N
         TextBlock("One"), same, same, TextBlock("Two"), same, TextBlock("Three"), ImageBlock("I", "", picture)
     )
     page = Page(text)
+    # Neither ids nor styles of one chart reach another.
+    assert page.count("style") == 1
     ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
     assert len(ids) == len(set(ids))
     # Links of the contents, markers and bands, clip paths, and what is read out.
@@ -490,7 +492,7 @@ def test_a_page_fits_a_telephone(tmp_path: Path, picture: Path, film: Path, brow
     path = tmp_path / "report.html"
     wide = TableBlock("Wide", "", [f"a long column name {index}" for index in range(12)], [list(range(12))])
     blocks = (chart(wavy("a")), wide, ImageBlock("Image", "", picture), VideoBlock("Video", "", film))
-    name = "a-name-without-a-space-" * 5
+    name = "a_name_without_a_space_" * 5
     write_report(
         Report(name, name, {"command": [name]}, (*blocks, FailureBlock(name, "", [Failure(name, name)]))), path
     )
