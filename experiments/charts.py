@@ -15,6 +15,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -182,10 +183,8 @@ def swatch_svg(style: int, salt: str) -> str:
     """
     with _settings(salt):
         figure = Figure(figsize=(32 / 72, 12 / 72), dpi=72)
-        panel = figure.add_axes((0, 0, 1, 1), xlim=(0, 1), ylim=(-1, 1))
-        panel.set_axis_off()
-        panel.plot([0.03, 0.97], [0, 0], **_line(style))
-        panel.plot([0.5], [0], **_line(style), **_marker(style))
+        figure.add_artist(Line2D([0.03, 0.97], [0.5, 0.5], **_line(style)))
+        figure.add_artist(Line2D([0.5], [0.5], **_line(style), **_marker(style)))
         root = _svg(figure)
     root.set("aria-hidden", "true")
     return ElementTree.tostring(root, encoding="unicode")
