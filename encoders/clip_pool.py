@@ -2,8 +2,9 @@
 
 A shuffle buffer, as streaming data loaders have: threads decode stretches of the videos in random order, one
 enters the pool every so many batches, and when the memory is full the oldest one leaves. A batch is drawn from
-what is in the pool. Which stretches these are follows from the seed and the number of the batch alone, never from
-how fast anything went, so the same training always sees the same batches, and one that was cut goes on with them.
+what is in the pool. Which stretches these are follows from the videos, the bound of memory, the seed and the number
+of the batch alone, never from how fast anything went, so the same training always sees the same batches, and one
+that was cut goes on with them.
 """
 
 from __future__ import annotations
