@@ -115,6 +115,13 @@ def test_a_name_with_brackets_is_printed_as_it_is(refused: Refused, tmp_path: Pa
         (["--steps", "29"], "steps is 29; one episode in every environment takes 30"),
         (["--horizon", "1"], "horizon is 1; it must be at least 2"),
         (["--workers", "3"], "workers is 3; it must be from 1 to envs, 2"),
+        (["--threads", "0"], "threads is 0; it must be at least 1"),
+        (["--precision", "float23"], "Unknown precision 'float23'. Did you mean 'float32'?"),
+        (["--encoder", "none"], "reward 'tcn_huber' compares embeddings, and encoder 'none' has none"),
+        (
+            ["--encoder", "none", "--reward", "pixels", "--encoder-settings", "hidden=1"],
+            "encoder 'none' has no folder and no settings",
+        ),
         (["--seeds", "1", "1"], "each once"),
         (["--demo-seed", "-1"], "demo_seed is -1"),
     ],
