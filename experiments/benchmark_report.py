@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from experiments.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.grid import Cell
-from experiments.report import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock, write_report
+from experiments.report import write_report
 from experiments.scores import Row, charts, every_run, improvements, summary
 from experiments.worlds import World
 

@@ -8,33 +8,27 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from numbers import Integral, Real
 from pathlib import Path
-from typing import TypeAlias
 
 import av
 import numpy as np
 
 from encoders.files import write_atomically
 from encoders.video import picture_stream
-from experiments.charts import CHART_STYLE, ChartBlock, Series, assign_styles, chart_svg, printable, swatch_svg
-
-__all__ = [
-    "ChartBlock",
-    "Failure",
-    "FailureBlock",
-    "ImageBlock",
-    "Report",
-    "Series",
-    "TableBlock",
-    "TextBlock",
-    "VideoBlock",
-    "render",
-    "write_report",
-]
+from experiments.blocks import (
+    Block,
+    FailureBlock,
+    ImageBlock,
+    Report,
+    TableBlock,
+    TextBlock,
+    VideoBlock,
+)
+from experiments.charts import CHART_STYLE, ChartBlock, assign_styles, chart_svg, printable, swatch_svg
+from experiments.page_style import PAGE_STYLE
 
 CONTENTS_FROM = 5
 """Headings from which a page has a table of contents."""
@@ -49,202 +43,8 @@ MISSING = "\N{EN DASH}"
 NUMERIC = re.compile(rf"[-+\u2212]?\.?(\d|inf)|{MISSING}$|$")
 """A cell that stands at the right, as numbers do."""
 
-PAGE_STYLE = """\
-:root { color-scheme: light dark; --paper: #fff; --ink: #1b2026; --muted: #56606b; --line: #d8dde3; --soft: #f4f6f8;
-  --link: #005a8f; --bad: #9c3a00; --bad-soft: #fdf2eb; }
-@media (prefers-color-scheme: dark) { :root { --paper: #0f1318; --ink: #e6e9ec; --muted: #9da7b2; --line: #2c343d;
-  --soft: #171d23; --link: #74bdf0; --bad: #ff9d66; --bad-soft: #281a12; } }
-* { box-sizing: border-box; }
-html { scroll-padding-top: 1rem; -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--paper); color: var(--ink); font: 16px/1.55 system-ui, "Segoe UI", Roboto,
-  "Helvetica Neue", "Noto Sans", "Liberation Sans", Arial, sans-serif; overflow-wrap: break-word; }
-main { max-width: 1160px; margin: 0 auto; padding: 2.5rem 1.25rem 5rem; }
-h1 { font-size: clamp(1.6rem, 4vw, 2.3rem); line-height: 1.15; letter-spacing: -.02em; margin: 0 0 .75rem; }
-h2 { font-size: 1.4rem; line-height: 1.25; letter-spacing: -.01em; margin: 3rem 0 .75rem; }
-h3 { font-size: 1.05rem; line-height: 1.3; margin: 1.75rem 0 .5rem; }
-p { margin: 0 0 .75rem; max-width: 70ch; white-space: pre-line; }
-header p { font-size: 1.1rem; color: var(--muted); }
-a { color: var(--link); }
-code, pre { font: .88em/1.5 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
-.origin { background: var(--soft); border: 1px solid var(--line); border-radius: 10px; padding: .9rem 1.1rem;
-  margin-top: 1.5rem; font-size: .9rem; }
-.origin dl { display: grid; grid-template-columns: max-content minmax(0, 1fr); gap: .35rem 1.25rem; margin: 0; }
-.origin dt { color: var(--muted); }
-.origin dt::first-letter { text-transform: uppercase; }
-.origin dd { margin: 0; font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }
-.origin code { font-size: .95em; }
-.pair { display: inline-block; margin-right: 1rem; }
-.pair b { font-weight: 400; color: var(--muted); }
-.panels { display: grid; gap: 0 2rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 320px), 1fr)); }
-.panels.few { grid-template-columns: repeat(auto-fill, minmax(min(100%, 440px), 1fr)); }
-.panels.lone { display: block; }
-figure { margin: 0 0 1rem; min-width: 0; }
-figure.wide { grid-column: 1 / -1; }
-figcaption { color: var(--muted); font-size: .9rem; margin-top: .5rem; max-width: 70ch; }
-figure :is(h2, h3) { font-size: 1.05rem; margin-top: 1rem; }
-img { display: block; max-width: 100%; height: auto; background: #fff; border: 1px solid var(--line);
-  border-radius: 8px; }
-video { display: block; width: 100%; height: auto; background: #000; border-radius: 8px; }
-.scroll { overflow-x: auto; margin: 0 0 1.25rem; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .42rem .9rem; text-align: left; vertical-align: top; border-bottom: 1px solid var(--line); }
-thead th { font-weight: 600; color: var(--muted); border-bottom: 2px solid var(--line); vertical-align: bottom; }
-tbody th { font-weight: 500; }
-th:first-child { position: sticky; left: 0; background: var(--paper); padding-left: 0; max-width: 50vw; }
-.number { text-align: right; }
-td.number { white-space: nowrap; }
-.failures { border-left: 4px solid var(--bad); background: var(--bad-soft); border-radius: 0 8px 8px 0;
-  padding: .9rem 1.1rem; margin: 2rem 0; }
-.failures > :first-child { margin-top: 0; color: var(--bad); }
-.failures > :last-child, .failures dd:last-child { margin-bottom: 0; }
-.failures dt { font-weight: 600; }
-.failures dd { margin: 0 0 .75rem; }
-.failures pre { overflow-x: auto; margin: .5rem 0; }
-nav { border-bottom: 1px solid var(--line); padding: .75rem 1.25rem; font-size: .9rem; max-height: 9.5rem;
-  overflow-y: auto; scrollbar-width: thin; }
-nav ol { list-style: none; margin: 0; padding: 0; display: flex; flex-wrap: wrap; gap: .25rem 1.1rem; }
-nav .level-3 { display: none; }
-nav a { text-decoration: none; }
-nav a:hover { text-decoration: underline; }
-@media (min-width: 1280px) {
-  .listed { display: grid; grid-template-columns: 250px minmax(0, 1fr); }
-  nav { position: sticky; top: 0; height: 100vh; max-height: none; border: 0; border-right: 1px solid var(--line);
-    padding: 2.75rem 1rem 2rem 1.5rem; }
-  nav ol { display: block; }
-  nav .level-2 { margin: .9rem 0 .3rem; font-weight: 600; }
-  nav .level-3 { display: block; margin: .3rem 0; padding-left: .8rem; }
-  nav .level-3 a { color: var(--muted); }
-}
-@media (min-width: 800px) {
-  .lone .chart { display: grid; grid-template-columns: minmax(0, 520px) minmax(0, 1fr); column-gap: 2rem;
-    grid-template-rows: auto auto 1fr; }
-  .lone .chart > :is(h2, h3) { grid-column: 1 / -1; }
-  .lone .chart > svg { grid-row: 2 / 4; }
-  .lone .legend { flex-direction: column; margin-top: 1rem; }
-}
-@media (max-width: 560px) {
-  table { width: max-content; }
-  th, td { max-width: 24ch; }
-  .origin dl { grid-template-columns: minmax(0, 1fr); gap: 0; }
-  .origin dd { margin-bottom: .5rem; }
-}
-@media print { figure, tr, .failures { break-inside: avoid; } nav { display: none; } .listed { display: block; } }
-"""
-
-
-@dataclass(frozen=True)
-class TextBlock:
-    """A heading that opens a section, with paragraphs below it.
-
-    Attributes:
-        title: The heading.
-        text: Plain text; an empty line parts paragraphs. May be empty.
-    """
-
-    title: str
-    text: str = ""
-
-
-@dataclass(frozen=True)
-class TableBlock:
-    """A table.
-
-    Attributes:
-        title: Stands above it.
-        caption: Stands below the title; may be empty.
-        columns: The head of each column.
-        rows: Of as many cells each; the first names the row. Numbers are rounded to four digits; None and
-            NaN are an en dash.
-    """
-
-    title: str
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[object]]
-
-
-@dataclass(frozen=True)
-class ImageBlock:
-    """A PNG file; those that follow one another share a row where they fit.
-
-    Attributes:
-        title: Stands above it, and for it where it cannot be seen.
-        caption: Stands below it; may be empty.
-        path: The file.
-    """
-
-    title: str
-    caption: str
-    path: Path
-
-
-@dataclass(frozen=True)
-class VideoBlock:
-    """An mp4 file (H.264); those that follow one another share a row where they fit.
-
-    Attributes:
-        title: Stands above it.
-        caption: Stands below it; may be empty.
-        path: The file, such as ``encoders.video.write_video`` writes.
-    """
-
-    title: str
-    caption: str
-    path: Path
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run that came to nothing.
-
-    Attributes:
-        run: Its name.
-        reason: Why, in a sentence.
-        detail: More of it, such as a traceback; folded away. May be empty.
-    """
-
-    run: str
-    reason: str
-    detail: str = ""
-
-
-@dataclass(frozen=True)
-class FailureBlock:
-    """The runs that failed; says so where there are none.
-
-    Attributes:
-        title: Stands above them.
-        caption: Stands below the title; may be empty.
-        failures: The runs.
-    """
-
-    title: str
-    caption: str
-    failures: Sequence[Failure]
-
-
-Block: TypeAlias = TextBlock | TableBlock | ChartBlock | ImageBlock | VideoBlock | FailureBlock
-
 PANELS = (ChartBlock, ImageBlock, VideoBlock)
 """Blocks that share a row with others of their kind."""
-
-
-@dataclass(frozen=True)
-class Report:
-    """A page.
-
-    Attributes:
-        title: Of the page.
-        summary: What came out, in a few sentences of plain text.
-        provenance: What was run and where, such as ``experiments.provenance.provenance`` gives: texts, numbers,
-            lists and mappings of them.
-        blocks: In order. A text opens a section that goes on to the next text.
-    """
-
-    title: str
-    summary: str
-    provenance: Mapping[str, object]
-    blocks: Sequence[Block]
 
 
 def write_report(report: Report, path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from agents.training import CURVE_FILE, read_curve
+from experiments.blocks import Block, ImageBlock, Report, TableBlock, TextBlock, VideoBlock
 from experiments.charts import ChartBlock, Series
-from experiments.report import Block, ImageBlock, Report, TableBlock, TextBlock, VideoBlock, write_report
+from experiments.report import write_report
 
 FILE = "report.html"
 

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from agents.training import CURVE_FILE, read_curve
 from encoders.files import write_atomically
+from experiments.blocks import TableBlock
 from experiments.charts import ChartBlock, Series
 from experiments.grid import Cell, Measure
 from experiments.intervals import Interval
-from experiments.report import TableBlock
 from experiments.statistics import band, normalised, probability_of_improvement, stratified_iqm
 from experiments.worlds import World, get
 

@@ -20,24 +20,20 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
 from encoders.video import write_video
-from experiments.charts import DASHES, MARKERS, PALETTE, assign_styles, chart_svg, swatch_svg, tick
-from experiments.figures import save_figure
-from experiments.provenance import provenance
-from experiments.report import (
+from experiments.blocks import (
     Block,
-    ChartBlock,
     Failure,
     FailureBlock,
     ImageBlock,
     Report,
-    Series,
     TableBlock,
     TextBlock,
     VideoBlock,
-    cell,
-    render,
-    write_report,
 )
+from experiments.charts import DASHES, MARKERS, PALETTE, ChartBlock, Series, assign_styles, chart_svg, swatch_svg, tick
+from experiments.figures import save_figure
+from experiments.provenance import provenance
+from experiments.report import cell, render, write_report
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 
