@@ -127,7 +127,7 @@ def compare(config: CompareConfig) -> None:
     identity = {
         key: value
         for key, value in asdict(config).items()
-        if key in ("clips", "image_size", "backbone", "dropout", "fit", "record")
+        if key in ("clips", "image_size", "backbone", "dropout", "fit", "memory_mb", "record")
     }
     check_claim(config.out, "config.json", identity)
     if config.clips is None:
