@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -183,6 +184,41 @@ def test_a_failed_cell_is_listed_with_its_reason_and_stops_no_other(
     assert json.loads((broken / "result.json").read_text())["status"] == "failed"
     assert "| tcn | ppo | 1 x 2 | 1 |" in (out / "grid" / "table.md").read_text()
     assert "damaged" in (out / "grid" / "report.html").read_text()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A disk with the recordings and hardly anything free."""
+    recordings = recorded_out(tmp_path_factory.getbasetemp()) / "recordings"
+    size = sum(2**12 * (path.stat().st_size // 2**12 + 2) for path in recordings.rglob("*"))
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={size + 2**19}", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("a disk of one's own takes the right to mount")
+    shutil.copytree(recordings, disk / "out" / "recordings")
+    yield disk
+    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def test_a_full_disk_is_told_and_what_was_cut_goes_on_when_it_is_freed(
+    finished: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk / "out"
+    settings = {"encoders": ("none",), "rewards": ("oracle",), "seeds": (0,)}
+    filler = small_disk / "filler"
+    free = shutil.disk_usage(small_disk).free
+    filler.write_bytes(bytes(free - 2**16))
+    with contextlib.suppress(ValueError):
+        assert benchmark(tiny_benchmark(out, **settings)) == 1
+    assert "No space left on device" in capsys.readouterr().out + "".join(
+        path.read_text() for path in out.rglob("*log*") if path.is_file()
+    )
+    filler.unlink()
+    subprocess.run(["mount", "-o", "remount,size=100m", str(small_disk)], check=True)
+    assert benchmark(tiny_benchmark(out, **settings)) == 0
+    expected = [r for r in timeless(finished / "grid" / "scores.csv") if (r["method"], r["seed"]) == ("oracle", "0")]
+    assert timeless(out / "grid" / "scores.csv") == expected
 
 
 def test_a_preparation_that_failed_is_told_with_its_log(
