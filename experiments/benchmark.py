@@ -25,7 +25,7 @@ from experiments import benchmark_report, command_line, figures, jobs
 from experiments.grid import Cell, Grid, read_preset
 from experiments.jobs import LAUNCHERS, Job, Launcher
 from experiments.provenance import provenance
-from experiments.scores import CURVE_COLUMNS, charts, collect, columns, markdown, summary, write_rows
+from experiments.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary, write_rows
 from experiments.worlds import World, get
 
 FORMAT = 1
@@ -159,7 +159,7 @@ def benchmark(config: BenchmarkConfig) -> int:
         f"{len(left)} runs in {_duration(spent)}, {spent * config.cores / 3600:.1f} core-hours at most; "
         f"{config.results / benchmark_report.FILE}"
     )
-    return sum(row["status"] != "completed" for row in rows)
+    return failed_runs(rows)
 
 
 def check_folder(out: Path) -> None:
@@ -189,7 +189,7 @@ def prepare_folder(config: BenchmarkConfig) -> None:
     write_atomically(config.results / "provenance.json", json.dumps(provenance(), indent=2).encode())
 
 
-def _alone(out: Path) -> FileLock:
+def _alone(out: Path) -> AbstractContextManager[object]:
     """Keeps a second benchmark out of the folder while this one runs.
 
     Raises:
@@ -197,13 +197,12 @@ def _alone(out: Path) -> FileLock:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(out / ".lock", timeout=0)
-        lock.acquire()
+        # The lock itself would be acquired a second time by `with`, and outlive it.
+        return FileLock(out / ".lock", timeout=0).acquire()
     except Timeout as error:
         raise ValueError(f"A benchmark is running in {out}; wait for it, or choose another --out.") from error
     except OSError as error:
         raise ValueError(f"{out} cannot be written: {error.strerror}; choose another --out.") from error
-    return lock
 
 
 def completed(folder: Path) -> bool:
@@ -243,20 +242,23 @@ def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cel
         failures: dict[str, str] = {}
         for number, phase in enumerate(world.preparations(left, config.out), start=1):
             failures |= _finish(launcher, phase, progress, f"preparation {number}", lambda: None)
-        training = {world.job(cell, config.out): cell for cell in left}
+        watched = {cell: world.folder(cell, config.out) for cell in left}
         bars: dict[Cell, TaskID] = {}
 
         def show() -> None:
-            for cell in left:
-                curve = read_curve(world.folder(cell, config.out) / CURVE_FILE)
-                done = int(curve[-1]["env_steps"]) if curve else 0
-                if cell not in bars and (world.folder(cell, config.out) / "config.json").exists():
+            for cell, folder in list(watched.items()):
+                if cell not in bars and (folder / "config.json").exists():
                     bars[cell] = progress.add_task(f"  {cell.name}", total=cell.steps)
                 if cell in bars:
-                    over = completed(world.folder(cell, config.out))
+                    curve = read_curve(folder / CURVE_FILE)
+                    over = completed(folder)
+                    done = int(curve[-1]["env_steps"]) if curve else 0
                     progress.update(bars[cell], completed=done, visible=not over)
+                    if over:
+                        del watched[cell]
 
-        return failures | _finish(launcher, list(training), progress, "runs", show)
+        training = [world.job(cell, config.out) for cell in left]
+        return failures | _finish(launcher, training, progress, "runs", show)
 
 
 def _launcher(config: BenchmarkConfig) -> AbstractContextManager[Launcher]:

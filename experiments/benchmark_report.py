@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.grid import Cell
 from experiments.report import write_report
-from experiments.scores import Row, charts, every_run, improvements, summary
+from experiments.scores import Row, charts, every_run, failed_runs, improvements, summary
 from experiments.worlds import World
 
 FILE = "report.html"
@@ -33,7 +33,7 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
     if failures:
         blocks.append(FailureBlock("Failed runs", f"{len(failures)} of n = {len(rows)} runs.", failures))
     blocks += [TextBlock("How it looks"), *pictures(world, cells, out, rows), TextBlock("Runs"), every_run(rows)]
-    done = sum(row["status"] == "completed" for row in rows)
+    done = len(rows) - failed_runs(rows)
     title = f"Benchmark {folder.name}"
     write_report(Report(title, f"{done} of {len(rows)} runs completed.", provenance, blocks), folder / FILE)
 

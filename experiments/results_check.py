@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import sys
@@ -20,14 +19,14 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def _imitation() -> str:
-    return imitation_table.table(_records("imitate_kuka.csv"))
+    return imitation_table.table(read_rows(RESULTS / "imitate_kuka.csv"))
 
 
 def _encoders() -> str:
     whole = {"seed", "steps", "parameters"}
     records = [
         {key: int(value) if key in whole else _number(value) for key, value in record.items()}
-        for record in _records("compare_encoders.csv")
+        for record in read_rows(RESULTS / "compare_encoders.csv")
     ]
     return compare_encoders.markdown(records).strip()
 
@@ -68,11 +67,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "throughput": _throughput,
 }
 """What makes each table; in the README it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
-
-
-def _records(name: str) -> list[dict[str, Any]]:
-    with (RESULTS / name).open() as file:
-        return list(csv.DictReader(file))
 
 
 def _number(text: str) -> Any:

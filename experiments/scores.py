@@ -142,7 +142,7 @@ class Runs:
     @property
     def failed(self) -> int:
         """How many have no result."""
-        return _failed(self.rows)
+        return failed_runs(self.rows)
 
 
 def grouped(rows: list[Row]) -> list[Runs]:
@@ -208,16 +208,17 @@ def every_run(rows: list[Row]) -> TableBlock:
         name = f"{row['method']}, {row['algo']}"
         lines.append([name, row["task"], row["seed"], row["status"], row["score"] or None, *raw, seconds])
     columns = ["method", "task", "seed", "status", "score", *(m.label for m in measures), "seconds"]
-    return TableBlock("Every run", f"n = {len(rows)} runs, raw; {_failed(rows)} failed.", columns, lines)
+    return TableBlock("Every run", f"n = {len(rows)} runs, raw; {failed_runs(rows)} failed.", columns, lines)
 
 
-def _failed(rows: list[Row]) -> int:
+def failed_runs(rows: list[Row]) -> int:
+    """How many of the runs have no result."""
     return sum(row["status"] != "completed" for row in rows)
 
 
 def caption(rows: list[Row]) -> str:
     """What the numbers are, and of how many runs."""
-    failed = _failed(rows)
+    failed = failed_runs(rows)
     steps = sorted({int(row["steps"]) for row in rows})
     return (
         f"n = {len(rows)} runs of {' or '.join(f'{s:,}' for s in steps)} environment steps, {failed} failed (they "
