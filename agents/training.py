@@ -17,7 +17,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from encoders.files import write_atomically
+from encoders.files import write_atomically, write_csv
 
 CURVE_FILE = "progress.csv"
 COLUMNS = ("env_steps", "episodes", "true_return", "learned_return", "seconds")
@@ -110,11 +110,7 @@ class CurveAndCheckpoint(BaseCallback):
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
     """Writes a learning curve whole."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
+    write_csv(path, rows, COLUMNS)
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:

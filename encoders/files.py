@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -33,3 +37,21 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise ValueError(
             f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder."
         ) from error
+
+
+def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Writes rows under a heading as CSV, whole.
+
+    Args:
+        path: The file; what stood there is replaced.
+        rows: One mapping a line.
+        columns: Names in the heading, in order; a row has no others.
+
+    Raises:
+        ValueError: If a row has another column, or the file cannot be written.
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, text.getvalue().encode())

@@ -20,12 +20,12 @@ from rich.table import Table
 
 from agents.training import CURVE_FILE, read_curve
 from encoders.errors import check_choice
-from encoders.files import write_atomically
+from encoders.files import write_atomically, write_csv
 from experiments import benchmark_report, command_line, figures, jobs
 from experiments.grid import Cell, Grid, read_preset
 from experiments.jobs import LAUNCHERS, Job, Launcher
 from experiments.provenance import provenance
-from experiments.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary, write_rows
+from experiments.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
 from experiments.worlds import World, get
 
 FORMAT = 1
@@ -143,15 +143,15 @@ def benchmark(config: BenchmarkConfig) -> int:
         failures = run(config, world, cells, left)
         spent = time.time() - started
         rows, points = collect(cells, world, config.out)
-        write_rows(config.results / "scores.csv", rows, columns(world))
-        write_rows(config.results / "curves.csv", points, CURVE_COLUMNS)
+        write_csv(config.results / "scores.csv", rows, columns(world))
+        write_csv(config.results / "curves.csv", points, CURVE_COLUMNS)
         write_atomically(config.results / "table.md", markdown(summary(rows)).encode())
         figures.plot_charts(charts(rows, points), config.results / "curves.png")
         benchmark_report.write(config.results, world, cells, config.out, rows, points)
     if config.publish is not None:
         config.publish.mkdir(parents=True, exist_ok=True)
-        write_rows(config.publish / f"{config.results.name}.csv", rows, columns(world))
-        write_rows(config.publish / f"{config.results.name}_curves.csv", points, CURVE_COLUMNS)
+        write_csv(config.publish / f"{config.results.name}.csv", rows, columns(world))
+        write_csv(config.publish / f"{config.results.name}_curves.csv", points, CURVE_COLUMNS)
     console.print(markdown(summary(rows)), soft_wrap=True, highlight=False, markup=False)
     for name, reason in failures.items():
         console.print(f"[red]failed[/] {name}: {reason}", highlight=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import multiprocessing as mp
 import sys
@@ -22,7 +20,7 @@ from rich.progress import track
 
 from encoders.backbones import BackboneConfig
 from encoders.clips import open_folder, read_labels
-from encoders.files import write_atomically
+from encoders.files import write_atomically, write_csv
 from encoders.fit import FitConfig
 from experiments import command_line
 from experiments.comparison import VARIANTS, Split, run_cell, split_clips, variant_of
@@ -172,11 +170,7 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
 
 def write_tables(results: Sequence[dict[str, Any]], folder: Path) -> None:
     """Writes the results as CSV, one row a seed, and as Markdown and a figure, one row a variant."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(results[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(results)
-    write_atomically(folder / "table.csv", text.getvalue().encode())
+    write_csv(folder / "table.csv", results, list(results[0]))
     write_atomically(folder / "table.md", markdown(results).encode())
     names = list(dict.fromkeys(result["variant"] for result in results))
     keys = [(key, title) for key, title in FIGURES[:2] if key in results[0]]

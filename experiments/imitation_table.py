@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sys
 from collections import defaultdict
@@ -13,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from encoders.files import write_atomically
+from encoders.files import write_csv
 from experiments import command_line
 from experiments.intervals import bootstrap_interval
 
@@ -94,12 +93,8 @@ def print_table(config: TableConfig) -> None:
     """
     rows = collect(config.runs)
     if rows:
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
         config.csv.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(config.csv, text.getvalue().encode())
+        write_csv(config.csv, rows, COLUMNS)
     elif config.csv.exists():
         with config.csv.open() as file:
             rows = list(csv.DictReader(file))

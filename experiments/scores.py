@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.training import CURVE_FILE, read_curve
-from encoders.files import write_atomically
 from experiments.blocks import TableBlock
 from experiments.charts import ChartBlock, Series
 from experiments.grid import Cell, Measure
@@ -96,17 +94,8 @@ def collect(cells: Sequence[Cell], world: World, out: Path) -> tuple[list[Row], 
     return rows, points
 
 
-def write_rows(path: Path, rows: list[Row], columns: Sequence[str]) -> None:
-    """Writes rows as CSV, whole."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n", restval="")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_atomically(path, text.getvalue().encode())
-
-
 def read_rows(path: Path) -> list[Row]:
-    """Reads what ``write_rows`` wrote.
+    """Reads what ``write_csv`` wrote.
 
     Raises:
         ValueError: If there is no such file.

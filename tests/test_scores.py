@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from encoders.files import write_csv
 from experiments.scores import (
     CURVE_COLUMNS,
     Row,
@@ -19,7 +20,6 @@ from experiments.scores import (
     oracle_scores,
     read_rows,
     summary,
-    write_rows,
 )
 from experiments.worlds import get
 
@@ -129,7 +129,7 @@ def test_curves_are_on_the_steps_that_all_runs_have() -> None:
 
 def test_rows_come_back_from_their_file(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
-    write_rows(path, ROWS, columns(get("kuka_reach")))
+    write_csv(path, ROWS, columns(get("kuka_reach")))
     assert read_rows(path) == ROWS
     assert markdown(summary(read_rows(path))) == markdown(summary(ROWS))
 
