@@ -36,6 +36,8 @@ class CurveAndCheckpoint(BaseCallback):
         every: Environment steps between two checkpoints.
         truth: Whether the environment's own reward is the true one; the column is NaN if not.
         report: Called with every row.
+        restart: Seeds the environments for the steps done so far. Given where episodes have no common length: then
+            every environment starts anew after a checkpoint, so that there is a moment to go on from.
     """
 
     def __init__(
@@ -45,8 +47,10 @@ class CurveAndCheckpoint(BaseCallback):
         every: int,
         truth: bool = True,
         report: Callable[[dict[str, float]], None] | None = None,
+        restart: Callable[[int], None] | None = None,
     ) -> None:
         super().__init__()
+        self._restart = restart
         self._folder = folder
         self.episode_steps = episode_steps
         self._every = every
@@ -86,8 +90,20 @@ class CurveAndCheckpoint(BaseCallback):
 
     def _seam(self, last: bool = False) -> None:
         steps = self.model.num_timesteps
-        if steps == 0 or steps % self.episode_steps or not self._true:
+        if steps == 0 or steps % self.episode_steps:
             return
+        if self._true:
+            self._add_row(steps)
+        if steps > self._checkpointed and (last or steps - self._checkpointed >= self._every):
+            # The curve first: rows beyond a checkpoint can be dropped, rows before it could not be had again.
+            write_curve(self._folder / CURVE_FILE, self._rows)
+            save_checkpoint(self.model, self._folder / "checkpoint")
+            self._checkpointed = steps
+            if self._restart is not None and not last:
+                self._restart(steps)
+                start_anew(self.model)
+
+    def _add_row(self, steps: int) -> None:
         row = {
             "env_steps": steps,
             "episodes": self._episodes,
@@ -101,11 +117,14 @@ class CurveAndCheckpoint(BaseCallback):
             self.logger.record(f"imitation/{name}", row[name])
         if self._report is not None:
             self._report(row)
-        if last or steps - self._checkpointed >= self._every:
-            # The curve first: rows beyond a checkpoint can be dropped, rows before it could not be had again.
-            write_curve(self._folder / CURVE_FILE, self._rows)
-            save_checkpoint(self.model, self._folder / "checkpoint")
-            self._checkpointed = steps
+
+
+def start_anew(agent: BaseAlgorithm) -> None:
+    """Resets every environment of an agent between two rollouts."""
+    venv = agent.get_env()
+    assert venv is not None
+    agent._last_obs = venv.reset()  # type: ignore[assignment]
+    agent._last_episode_starts = np.ones(venv.num_envs, dtype=bool)
 
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:

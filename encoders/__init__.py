@@ -1,6 +1,7 @@
 """What a frame means: encoders by name, trained without labels."""
 
-from encoders import pooled as _pooled  # noqa: F401 - registers itself
+from encoders import attention as _attention  # noqa: F401 - registers itself
+from encoders import pooled as _pooled  # noqa: F401
 from encoders import smak as _smak  # noqa: F401
 from encoders import tcn as _tcn  # noqa: F401
 from encoders.base import Encoder, FrameBatch, LossAndMetrics

@@ -10,7 +10,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from encoders import efficientnet, inception, resnet
+from encoders import efficientnet, inception, residual, resnet
 from encoders.base import Encoder, EncoderConfig, centred
 from encoders.errors import check_choice
 from encoders.layers import conv_block
@@ -45,6 +45,7 @@ def _small(channels: int) -> nn.Module:
 
 _PLANS: dict[str, Plan] = {
     "small": Plan(_small, 32, 4),
+    "residual": Plan(residual.ResidualStem, residual.FEATURES, residual.STRIDE),
     "inception_v3": Plan(
         lambda channels: inception.InceptionV3Stem(),
         inception.FEATURES,
@@ -127,12 +128,23 @@ class Backbone(nn.Module):
         self._plan = _PLANS[config.backbone]
         self._freeze = config.freeze
         self._weights = config.weights
+        self._channels, self._image_size = config.channels, config.image_size
         self.features = self._plan.features
         self.stride = self._plan.stride
         self.stem = self._plan.build(config.channels)
         self.dropout = nn.Dropout2d(config.dropout)
         if config.freeze:
             self.stem.requires_grad_(False)
+
+    @property
+    @torch.no_grad()
+    def positions(self) -> int:
+        """Positions of a feature map; stems differ in how they round, so a frame is passed through."""
+        training = self.training
+        self.eval()
+        maps = self.stem(torch.zeros(1, self._channels, self._image_size, self._image_size))
+        self.train(training)
+        return int(maps[0, 0].numel())
 
     def load_pretrained(self) -> None:
         """Loads the weight file of the config, or the packaged one; a stem without either stays random.

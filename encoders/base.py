@@ -66,12 +66,14 @@ class Sampling:
         frames: Moments drawn from each video.
         span: Frames that the moments of one video lie within.
         views: Cameras that see each moment.
+        least: Successive frames that a video must have for its moments to hold what the loss compares.
     """
 
     videos: int
     frames: int
     span: int
     views: int
+    least: int = 2
 
 
 @dataclass(frozen=True)

@@ -133,3 +133,29 @@ def grouped_n_pairs_loss(anchor: Tensor, positive: Tensor, group: Tensor, regula
         n_pairs_loss(anchor[group == index], positive[group == index], regularisation) for index in torch.unique(group)
     ]
     return torch.stack(losses).mean()
+
+
+def thresholded_reconstruction_loss(output: Tensor, target: Tensor, threshold: float) -> Tensor:
+    """Mean squared error in which elements with a squared error below a threshold count as zero.
+
+    Wu, Khetarpal and Precup, Self-Supervised Attention-Aware Reinforcement Learning, 2021: the norm with threshold
+    delta; the mean over all elements, as their published code has it, in place of the sum.
+
+    Args:
+        output: (B, ...) float.
+        target: (B, ...) float.
+        threshold: delta; 0 gives the plain mean squared error.
+
+    Returns:
+        () float.
+
+    Raises:
+        ValueError: If the shapes differ or the threshold is negative.
+    """
+    if output.shape != target.shape or threshold < 0:
+        raise ValueError(
+            "thresholded_reconstruction_loss takes two tensors of one shape and a threshold of at least 0; "
+            f"got {tuple(output.shape)}, {tuple(target.shape)} and {threshold}."
+        )
+    errors = (output - target).square()
+    return (errors * (errors >= threshold)).mean()

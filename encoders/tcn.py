@@ -16,6 +16,7 @@ from encoders.losses import TripletTerms, grouped_n_pairs_loss, masked_triplet_l
 from encoders.registry import register
 
 OBJECTIVES = ("single_view", "multi_view", "n_pairs")
+POOLINGS = ("spatial_softmax", "flatten")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class TCNConfig(BackboneConfig):
 
     Attributes:
         objective: ``single_view`` triplets, ``multi_view`` triplets, or ``n_pairs`` across views.
+        pooling: What becomes of the stem's maps: ``spatial_softmax`` after two more convolutions, as in the papers,
+            or ``flatten``, every position of them as it is.
         head_kernel: Side of the head's two convolutions, 3 or 5.
         embedding_dim: Length of an embedding.
         norm: Length that every embedding is scaled to.
@@ -32,9 +35,11 @@ class TCNConfig(BackboneConfig):
         positive_range: A positive of the same view lies at most this many frames from its anchor.
         negative_range: A negative lies more than this many frames from its anchor.
         hidden: Width of the fully connected layer before the embedding.
+        videos: Videos in a batch.
     """
 
     objective: str = "single_view"
+    pooling: str = "spatial_softmax"
     head_kernel: int = 3
     embedding_dim: int = 32
     norm: float = 10.0
@@ -42,12 +47,16 @@ class TCNConfig(BackboneConfig):
     positive_range: int = 3
     negative_range: int = 7
     hidden: int = 128
+    videos: int = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
         check_choice("objective", self.objective, OBJECTIVES)
+        check_choice("pooling", self.pooling, POOLINGS)
         if self.head_kernel not in (3, 5):
             raise ValueError(f"head_kernel is {self.head_kernel}; it must be 3 or 5.")
+        if self.videos < 1:
+            raise ValueError(f"videos is {self.videos}; it must be at least 1.")
         if not 0 < self.positive_range < self.negative_range:
             raise ValueError(
                 "positive_range must be at least 1 and smaller than negative_range; "
@@ -68,19 +77,28 @@ class TCN(BackboneEncoder):
 
     def __init__(self, config: TCNConfig) -> None:
         super().__init__(config)
-        kernel = config.head_kernel
-        self.maps = nn.Sequential(
-            conv_block(self.backbone.features, 32, kernel),
-            nn.Conv2d(32, 32, kernel, padding=kernel // 2, bias=False),
-            nn.BatchNorm2d(32),
-        )
+        self.maps, pooled = self._pooling()
         self.head = nn.Sequential(
-            SpatialSoftmax(),
-            nn.Linear(2 * 32, config.hidden),
+            *pooled,
             nn.ReLU(),
             nn.Linear(config.hidden, config.embedding_dim),
         )
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    def _pooling(self) -> tuple[nn.Sequential, list[nn.Module]]:
+        """The head's convolutions, and the layers from their maps to the hidden layer."""
+        config, features = self.config, self.backbone.features
+        if config.pooling == "flatten":
+            width = features * self.backbone.positions
+            linear = nn.Linear(width, config.hidden, bias=False)
+            return nn.Sequential(), [nn.Flatten(), linear, nn.BatchNorm1d(config.hidden)]
+        kernel = config.head_kernel
+        convolutions = nn.Sequential(
+            conv_block(features, 32, kernel),
+            nn.Conv2d(32, 32, kernel, padding=kernel // 2, bias=False),
+            nn.BatchNorm2d(32),
+        )
+        return convolutions, [SpatialSoftmax(), nn.Linear(2 * 32, config.hidden)]
 
     @property
     def embedding_dim(self) -> int:
@@ -91,12 +109,15 @@ class TCN(BackboneEncoder):
     def sampling(self) -> Sampling:
         """Stretches of a few videos; two views of each moment for the multi-view objectives."""
         views = 1 if self.config.objective == "single_view" else 2
-        return Sampling(videos=8, frames=16 // views, span=6 * self.config.negative_range, views=views)
+        least = 2 if self.config.objective == "n_pairs" else self.config.negative_range + 2
+        return Sampling(
+            self.config.videos, frames=16 // views, span=6 * self.config.negative_range, views=views, least=least
+        )
 
     def forward(self, frames: Tensor) -> Tensor:
         """Embeds frames with a gradient: (B, C, H, W) uint8 -> (B, D) float32 of length ``norm``."""
         embeddings = self.head(self.maps(self.backbone(frames)))
-        return F.normalize(embeddings, dim=1) * self.config.norm
+        return F.normalize(embeddings.float(), dim=1) * self.config.norm
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The configured objective on a batch of frames."""

@@ -6,7 +6,7 @@ import json
 import multiprocessing as mp
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,14 @@ class CompareConfig:
         seeds: One training a seed.
         image_size: Width and height that frames are scaled to, pixels.
         out: Folder of results.
-        workers: Trainings at a time, one core each.
+        workers: Trainings at a time.
+        threads: Threads of one training; another number gives other rounding.
         memory_mb: Memory that the decoded frames of one training take at most, megabytes.
         backbone: The stem that all variants of the tables are compared on, frozen if it is pretrained.
         dropout: Share of the stem's channels that are dropped in training.
         fit: How they are trained.
         record: The Kuka set.
+        extra: Further demonstrations of the Kuka set, recorded with the next seed, to learn from alone.
     """
 
     encoders: tuple[str, ...] = tuple(VARIANTS)
@@ -65,6 +67,7 @@ class CompareConfig:
     image_size: int = 64
     out: Path = Path("runs/compare_encoders")
     workers: int = 2
+    threads: int = 1
     memory_mb: int = 1024
     backbone: str = "efficientnet_lite0"
     dropout: float = 0.2
@@ -72,6 +75,7 @@ class CompareConfig:
         default_factory=lambda: FitConfig(steps=900, patience=100, colour_jitter=0.5, feature_copies=3)
     )
     record: ViewPairsConfig = field(default_factory=ViewPairsConfig)
+    extra: int = 0
 
     def __post_init__(self) -> None:
         for name in self.encoders:
@@ -83,8 +87,15 @@ class CompareConfig:
                 "Name at least one encoder and one seed, each once, and no seed negative; "
                 f"got {self.encoders}, {self.seeds}."
             )
-        if self.workers < 1 or self.memory_mb < 1:
-            raise ValueError(f"workers and memory_mb must be at least 1; got {self.workers} and {self.memory_mb}.")
+        if self.extra and self.clips is not None:
+            raise ValueError("extra demonstrations are recorded for the Kuka set; put yours into --clips.")
+        if self.extra < 0 or self.extra == 1:
+            raise ValueError(f"extra is {self.extra}; it must be 0 for none, or at least 2.")
+        if min(self.workers, self.threads, self.memory_mb) < 1:
+            raise ValueError(
+                "workers, threads and memory_mb must be at least 1; "
+                f"got {self.workers}, {self.threads} and {self.memory_mb}."
+            )
 
     @property
     def stem(self) -> dict[str, Any]:
@@ -95,6 +106,16 @@ class CompareConfig:
     def folder(self) -> Path:
         """Where the clips are."""
         return self.clips if self.clips is not None else self.out / "clips"
+
+    @property
+    def extra_folder(self) -> Path:
+        """Where the further demonstrations are."""
+        return self.out / "extra"
+
+    @property
+    def extra_record(self) -> ViewPairsConfig:
+        """What is recorded for them."""
+        return replace(self.record, videos=self.extra, seed=self.record.seed + 1)
 
 
 def open_split(config: CompareConfig) -> Split:
@@ -108,11 +129,12 @@ def open_split(config: CompareConfig) -> Split:
     states: list[NDArray[np.float64]] | None = None
     if all(path.exists() for path in truths):
         states = [np.load(path, allow_pickle=False)["link_positions"].reshape(-1, 21) for path in truths]
-    return split_clips(clips, read_labels(config.folder, clips), states)
+    extra = open_folder(config.extra_folder, config.image_size, config.memory_mb * 2**20) if config.extra else None
+    return split_clips(clips, read_labels(config.folder, clips), states, extra)
 
 
 def _work(job: tuple[str, int], config: CompareConfig) -> dict[str, Any]:
-    torch.set_num_threads(1)
+    torch.set_num_threads(config.threads)
     name, seed = job
     return run_cell(
         name, seed, open_split(config), config.fit, config.image_size, config.stem, config.out / name / f"seed_{seed}"
@@ -125,11 +147,13 @@ def compare(config: CompareConfig) -> None:
     identity = {
         key: value
         for key, value in asdict(config).items()
-        if key in ("clips", "image_size", "backbone", "dropout", "fit", "memory_mb", "record")
+        if key in ("clips", "image_size", "backbone", "dropout", "fit", "memory_mb", "record", "extra", "threads")
     }
     check_claim(config.out, "config.json", identity)
     if config.clips is None:
         record_pairs(config.record, config.folder, config.workers)
+        if config.extra:
+            record_pairs(config.extra_record, config.extra_folder, config.workers)
     open_split(config)
     # Only now: a mistake in the clips should not take the folder.
     claim(config.out, "config.json", identity)

@@ -66,6 +66,25 @@ VARIANTS: dict[str, Variant] = {
 """The rows of the papers' tables by name. Any registered encoder's name is a variant too: its defaults, trained."""
 
 
+LARGE: dict[str, Variant] = {
+    "tcn_large": Variant(
+        "tcn",
+        {
+            "objective": "n_pairs",
+            "backbone": "residual",
+            "pooling": "flatten",
+            "hidden": 256,
+            "norm": 10**0.5,
+            "videos": 16,
+            "negative_range": 9,
+        },
+        own_stem=True,
+    ),
+}
+"""Variants for many videos and many iterations, that no table of the papers has. Batches span whole recordings of 50
+frames, and the norm makes a temperature of 0.1."""
+
+
 def variant_of(name: str) -> Variant:
     """The variant of a name.
 
@@ -73,7 +92,7 @@ def variant_of(name: str) -> Variant:
         ValueError: If it is neither a variant nor a registered encoder.
     """
     registered = {encoder: Variant(encoder, own_stem=True) for encoder in encoders.names()}
-    known = {**registered, **VARIANTS}
+    known = {**registered, **VARIANTS, **LARGE}
     check_choice("encoder or variant", name, known)
     return known[name]
 
@@ -97,8 +116,16 @@ class Split:
     states: list[NDArray[np.float64]] | None
 
 
-def split_clips(clips: Clips, labels: Labels | None, states: list[NDArray[np.float64]] | None) -> Split:
+def split_clips(
+    clips: Clips, labels: Labels | None, states: list[NDArray[np.float64]] | None, extra: Clips | None = None
+) -> Split:
     """Splits clips in their order, as the pouring set is split.
+
+    Args:
+        clips: What is split.
+        labels: Of all clips.
+        states: Of all clips.
+        extra: Further clips to learn from.
 
     Raises:
         ValueError: If there are too few for three parts, with at least two to judge on, or a single view.
@@ -112,8 +139,11 @@ def split_clips(clips: Clips, labels: Labels | None, states: list[NDArray[np.flo
     if first < 1 or count - second < 2:
         raise ValueError(f"There are {count} recordings; training, validation and test need at least 6 together.")
     rest = range(second, count)
+    training = clips.subset(range(first))
+    if extra is not None:
+        training = Clips((*training.videos, *extra.videos), (*training.names, *extra.names))
     return Split(
-        clips.subset(range(first)),
+        training,
         clips.subset(range(first, second)),
         clips.subset(rest),
         None if labels is None else labels.subset(rest),

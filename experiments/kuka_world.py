@@ -21,6 +21,7 @@ from experiments.grid import MARK, Cell, Measure, Method
 from experiments.imitation import random_policy
 from experiments.jobs import Job
 from experiments.recordings import record_all
+from experiments.runs import check_run_folder, claim_run_folder
 from experiments.settings import NO_ENCODER, ImitateConfig, encoder_config
 from rewards import sources
 
@@ -106,7 +107,7 @@ class KukaWorld:
         """Refuses a changed configuration, and inputs that would fail later."""
         config = self.config(cell, out)
         pipeline.check_inputs(config)
-        pipeline.check_run_folder(config, cell.seed)
+        check_run_folder(config, cell.seed)
 
     def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
         """Recordings first, then encoders, one a seed, and the random policy on every demonstration."""
@@ -183,6 +184,6 @@ def _fit(config: ImitateConfig) -> None:
 
 def _run(config: ImitateConfig) -> None:
     (seed,) = config.seeds
-    pipeline.check_run_folder(config, seed)
-    pipeline.claim_run_folder(config, seed)
+    check_run_folder(config, seed)
+    claim_run_folder(config, seed)
     pipeline.run_seed(config, seed)

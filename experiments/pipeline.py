@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
@@ -38,37 +34,16 @@ from experiments.demonstrations import (
 )
 from experiments.imitation import evaluate, film, make_learner
 from experiments.judging import judge_reward, judge_triplets
-from experiments.provenance import provenance
 from experiments.recordings import (
     FPS,
-    check_claim,
-    claim,
     make_env,
     read_truth,
     record_all,
     record_demonstration,
 )
+from experiments.runs import Stopwatch, check_run_folder, claim_run_folder, console, run_stages
 from experiments.settings import NO_ENCODER, ImitateConfig, new_encoder
 from rewards.goal import Goal, Scales
-
-console = Console()
-
-
-class Stopwatch:
-    """Seconds by stage, kept in a file so that a resumed run still knows what its stages took."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        """Announces a stage and adds its time."""
-        console.print(f"[bold]{name}[/]")
-        started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-        write_atomically(self._path, json.dumps(self.seconds, indent=2).encode())
 
 
 def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
@@ -117,50 +92,15 @@ def check_inputs(config: ImitateConfig) -> None:
         )
 
 
-def check_run_folder(config: ImitateConfig, seed: int) -> None:
-    """Refuses a run's folder that is taken; writes nothing.
-
-    Raises:
-        ValueError: If it holds another run, or holds this one and ``resume`` is off.
-    """
-    folder = config.run_folder(seed)
-    check_claim(folder, "config.json", config.identity(seed))
-    if (folder / "config.json").exists() and not config.resume:
-        state = "complete" if (folder / "result.json").exists() else "unfinished"
-        raise ValueError(f"{folder} holds this run already, {state}; add --resume, or choose another --out.")
-
-
-def claim_run_folder(config: ImitateConfig, seed: int) -> None:
-    """Marks a run's folder with its configuration and where it comes from.
-
-    Raises:
-        ValueError: If it cannot be written.
-    """
-    folder = config.run_folder(seed)
-    fresh = not (folder / "config.json").exists()
-    claim(folder, "config.json", config.identity(seed))
-    if fresh:
-        write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
-
-
 def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    folder = config.run_folder(seed)
-    if (folder / "result.json").exists():
-        result: dict[str, Any] = json.loads((folder / "result.json").read_text())
-        if result["status"] == "completed":
-            return result
-    watch = Stopwatch(folder / "stages.json")
-    console.rule(f"{config.variant}, seed {seed}")
-    try:
-        result = _stages(config, seed, folder, watch)
-    except ValueError as error:
-        failed = {"status": "failed", "reason": str(error)}
-        write_atomically(folder / "result.json", json.dumps(failed, indent=2).encode())
-        raise
-    run_report.write(folder, f"{config.variant}, seed {seed}", result)
-    write_atomically(folder / "result.json", json.dumps(result, indent=2).encode())
-    return result
+    title = f"{config.variant}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_report.write(folder, title, result),
+    )
 
 
 def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:

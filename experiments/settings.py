@@ -174,7 +174,7 @@ class ImitateConfig:
     @property
     def recordings_folder(self) -> Path:
         """Where recordings of this configuration are shared by all runs."""
-        return self.out / "recordings" / _key(asdict(self.record))
+        return self.out / "recordings" / key_of(asdict(self.record))
 
     def shared_encoder(self, seed: int) -> Path:
         """Where encoders of this configuration are shared by all runs of a seed."""
@@ -187,10 +187,11 @@ class ImitateConfig:
         }
         if not self.source.trained:
             content["untrained"] = True
-        return self.out / "encoders" / f"{self.encoder}-{_key(content)}" / f"seed_{seed}"
+        return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"
 
 
-def _key(content: dict[str, Any]) -> str:
+def key_of(content: dict[str, Any]) -> str:
+    """A short name of a configuration, for folders that runs share."""
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

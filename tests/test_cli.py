@@ -14,7 +14,7 @@ from recorded import TINY, arguments, tiny
 
 from encoders.video import write_video
 from experiments import imitate_kuka
-from experiments.pipeline import claim_run_folder
+from experiments.runs import claim_run_folder
 from experiments.settings import ImitateConfig
 
 Refused = Callable[..., str]

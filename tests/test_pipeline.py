@@ -20,8 +20,9 @@ from recorded import TINY, arguments, recorded_out, tiny
 import encoders
 from agents.training import read_curve
 from encoders.video import read_video
-from experiments.pipeline import claim_run_folder, given_encoder, run_all
+from experiments.pipeline import given_encoder, run_all
 from experiments.recordings import record_demonstration
+from experiments.runs import claim_run_folder
 from experiments.settings import ImitateConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")

@@ -1,0 +1,183 @@
+"""An encoder's own loss in an agent's gradient step, without changing the agent's algorithm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.hooks import RemovableHandle
+
+from agents.extractor import trained_encoder
+from agents.trajectories import check_buffer, draw_batch, stored_steps
+from encoders.base import Encoder, FrameBatch, LossAndMetrics
+
+
+class AuxiliaryLossError(ValueError):
+    """The auxiliary loss is not finite."""
+
+
+@dataclass(frozen=True)
+class AuxiliaryConfig:
+    """How an encoder is trained together with an agent.
+
+    Attributes:
+        weight: Of the encoder's loss in L = L_RL + weight * L_aux; 0 leaves the agent as it is, at no cost.
+        videos: Stretches of trajectories in an auxiliary batch; 0 for as many as the encoder asks for. Fewer make a
+            step cheaper.
+        max_grad_norm: Norm that the gradient of weight * L_aux is clipped to; None leaves it as it is.
+    """
+
+    weight: float = 1.0
+    videos: int = 0
+    max_grad_norm: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.weight) and self.weight >= 0):
+            raise ValueError(f"The weight of the auxiliary loss is {self.weight}; it must be finite and at least 0.")
+        if self.videos < 0:
+            raise ValueError(f"videos is {self.videos}; it must be at least 0.")
+        if self.max_grad_norm is not None and not self.max_grad_norm > 0:
+            raise ValueError(f"max_grad_norm is {self.max_grad_norm}; it must be above 0, or None.")
+
+
+def optimizer_of(agent: BaseAlgorithm) -> Optimizer:
+    """The optimizer that steps an agent's encoder: the critic's where actor and critic have their own."""
+    owner: Any = getattr(agent, "critic", None) or agent.policy
+    optimizer: Optimizer = owner.optimizer
+    return optimizer
+
+
+def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: float | None = None) -> float:
+    """Adds the gradient of a loss to what parameters have collected so far.
+
+    Args:
+        loss: () float with a gradient.
+        parameters: Those that do not influence the loss keep what they have.
+        max_norm: Norm that the added gradient is clipped to; what was there already is left as it is.
+
+    Returns:
+        The norm of the added gradient, before it was clipped.
+    """
+    parameters = list(parameters)
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    found = [(part, gradient) for part, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
+    norm = float(torch.linalg.vector_norm(torch.stack([gradient.norm() for _, gradient in found])))
+    factor = 1.0 if max_norm is None else min(1.0, max_norm / (norm + 1e-6))
+    for part, gradient in found:
+        gradient = gradient if factor == 1.0 else gradient * factor
+        part.grad = gradient if part.grad is None else part.grad + gradient
+    return norm
+
+
+class AuxiliaryLossCallback(BaseCallback):
+    """Trains the encoder in a policy by its own loss, in the same gradient steps as the agent's.
+
+    Just before each step of the optimizer the gradient of ``weight * L_aux`` on a batch from the agent's buffer is
+    added to that of the agent's loss. PPO and A2C have clipped theirs by then: what is clipped is the agent's part
+    alone, as without the callback, and ``max_grad_norm`` clips the other part by itself. The encoder's batch norms
+    learn their statistics from these batches; for the agent they are constants.
+
+    Works with PPO, A2C and SAC (where it is the critic's encoder and optimizer) whose policy has an
+    ``EncoderExtractor`` or ``MaskedConvolutions``.
+
+    Args:
+        config: Weight and batch.
+        seed: Seed of the batches.
+        checkpoint: Where the run's checkpoints are, for the message if the loss is not finite.
+
+    Raises:
+        ValueError: At the start of training, if the agent has no encoder to train, its optimizer does not step it, or
+            its buffer cannot give the batches; ``AuxiliaryLossError`` in training if the loss is not finite.
+    """
+
+    def __init__(self, config: AuxiliaryConfig, seed: int = 0, checkpoint: Path | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self._seed = seed
+        self.rng = np.random.default_rng([seed, 0])
+        self._checkpoint = checkpoint
+        self._handle: RemovableHandle | None = None
+        self._steps = 0
+
+    def _init_callback(self) -> None:
+        if self.config.weight == 0:
+            return
+        encoder = trained_encoder(self.model)
+        stepped = {id(part) for group in optimizer_of(self.model).param_groups for part in group["params"]}
+        trained = [part for part in encoder.parameters() if part.requires_grad]
+        if not trained or any(id(part) not in stepped for part in trained):
+            raise ValueError(
+                f"The optimizer of this {type(self.model).__name__} agent does not train its encoder: it is frozen, "
+                "or (SAC) shared by actor and critic; make the extractor with frozen=False, and the policy with "
+                "share_features_extractor=False."
+            )
+        check_buffer(self.model, encoder)
+
+    def _on_training_start(self) -> None:
+        self._remove()
+        if self.config.weight > 0:
+            self._handle = optimizer_of(self.model).register_step_pre_hook(self._before_step)
+
+    def _on_training_end(self) -> None:
+        self._remove()
+
+    def _remove(self) -> None:
+        if self._handle is not None:
+            self._handle.remove()
+            self._handle = None
+
+    def _on_rollout_start(self) -> None:
+        # From the steps alone, so that a training that was cut goes on with the same batches.
+        self.rng = np.random.default_rng([self._seed, self.model.num_timesteps])
+
+    def _on_step(self) -> bool:
+        return True
+
+    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+        encoder = trained_encoder(self.model)
+        batch = draw_batch(stored_steps(self.model), encoder, self.config.videos or encoder.sampling.videos, self.rng)
+        self._steps += 1
+        self.logger.record_mean("aux/skipped", float(batch is None))
+        if batch is None:
+            return
+        result = auxiliary_loss(encoder, batch)
+        self._check(result)
+        trained = [part for part in encoder.parameters() if part.requires_grad]
+        norm = add_gradients(self.config.weight * result.loss, trained, self.config.max_grad_norm)
+        self.logger.record_mean("aux/gradient_norm", norm)
+        self.logger.record_mean("aux/loss", float(result.loss.detach()))
+        for name, value in result.metrics.items():
+            self.logger.record_mean(f"aux/{name}", float(value))
+
+    def _check(self, result: LossAndMetrics) -> None:
+        if torch.isfinite(result.loss):
+            return
+        self._remove()
+        terms = {"loss": result.loss, **result.metrics}
+        bad = [f"{name} {float(value.detach())}" for name, value in terms.items() if not torch.isfinite(value)]
+        where = "there is no checkpoint"
+        if self._checkpoint is not None and self._checkpoint.exists():
+            where = f"the last checkpoint is in {self._checkpoint}"
+        raise AuxiliaryLossError(
+            f"The auxiliary loss is not finite after {self.model.num_timesteps} environment steps, in gradient step "
+            f"{self._steps}: {', '.join(bad)}; {where}. Lower the learning rate or the weight."
+        )
+
+
+def auxiliary_loss(encoder: Encoder, batch: FrameBatch) -> LossAndMetrics:
+    """An encoder's loss in training mode, whichever mode it is in."""
+    training = encoder.training
+    encoder.train()
+    try:
+        return encoder.loss(batch)
+    finally:
+        encoder.train(training)

@@ -1,0 +1,172 @@
+"""Encoders as Stable-Baselines3 feature extractors, trained with the agent or frozen."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any, Self
+
+import gymnasium as gym
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from torch import Tensor, nn
+
+from encoders.attention import Attention, map_convolutions, map_size
+from encoders.base import Encoder, centred
+
+PIXELS = "pixels"
+"""The observation that holds frames where there are several."""
+
+
+def frame_space(space: gym.Space[Any]) -> spaces.Box:
+    """The part of an observation space that holds frames.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    part = space.spaces.get(PIXELS) if isinstance(space, spaces.Dict) else space
+    if not isinstance(part, spaces.Box) or part.dtype != "uint8" or len(part.shape) not in (3, 4):
+        raise ValueError(f"The environment observes no frames (uint8, as {PIXELS!r} or alone); it has {space}.")
+    return part
+
+
+def view_frames(pixels: Tensor, channels: int) -> Tensor:
+    """Observed frames as encoders take them, one row a view.
+
+    Args:
+        pixels: (B, C, H, W), (B, H, W, C) or (B, V, H, W, C), of any dtype, values from 0 to 255.
+        channels: C.
+
+    Returns:
+        (B V, C, H, W) uint8.
+
+    Raises:
+        ValueError: If no axis has so many channels.
+    """
+    pixels = pixels.to(torch.uint8)
+    if pixels.ndim == 4 and pixels.shape[1] == channels:
+        return pixels
+    if pixels.ndim in (4, 5) and pixels.shape[-1] == channels:
+        return pixels.flatten(0, -4).permute(0, 3, 1, 2)
+    raise ValueError(f"Frames of shape {tuple(pixels.shape)} have no {channels} channels.")
+
+
+class _WithEncoder(BaseFeaturesExtractor):
+    """Keeps an encoder's weights and the mode of its batch norms from what agents do to their networks."""
+
+    encoder: Encoder | None
+
+    def train(self, mode: bool = True) -> Self:
+        """Switches modes; the encoder stays in evaluation mode.
+
+        So an action has the same probability in rollout and update. Its own loss is calculated in training mode.
+        """
+        super().train(mode)
+        if self.encoder is not None:
+            self.encoder.eval()
+        return self
+
+    def apply(self, fn: Callable[[nn.Module], None]) -> Self:
+        """Initialises the layers around the encoder; Stable-Baselines3 would undo its training here."""
+        for child in self.children():
+            if child is not self.encoder:
+                child.apply(fn)
+        fn(self)
+        return self
+
+
+class EncoderExtractor(_WithEncoder):
+    """Embeds an observation's frames with a gradient, and hands on everything else beside the embedding.
+
+    Args:
+        observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.
+        encoder: Copied; the agent trains the copy.
+
+    Raises:
+        ValueError: If there are no frames, or they do not fit the encoder.
+    """
+
+    encoder: Encoder
+
+    def __init__(self, observation_space: gym.Space[Any], encoder: Encoder) -> None:
+        shape = frame_space(observation_space).shape
+        frame = view_frames(torch.zeros((1, *shape), dtype=torch.uint8), encoder.config.channels)
+        encoder.check_frames(tuple(frame.shape))
+        parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
+        self._rest = sorted(set(parts) - {PIXELS})
+        others = sum(spaces.flatdim(parts[key]) for key in self._rest)
+        super().__init__(observation_space, len(frame) * encoder.embedding_dim + others)
+        self._scale = len(frame) ** -0.5
+        self.encoder = copy.deepcopy(encoder).requires_grad_(True)
+
+    def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
+        """(B, features_dim) float32."""
+        parts = {PIXELS: observations} if isinstance(observations, Tensor) else observations
+        pixels = parts[PIXELS]
+        embeddings = self.encoder(view_frames(pixels, self.encoder.config.channels))
+        rest = [parts[key].float().flatten(1) for key in self._rest]
+        return torch.cat([embeddings.reshape(len(pixels), -1) * self._scale, *rest], dim=1)
+
+
+class MaskedConvolutions(_WithEncoder):
+    """The convolutions of the attention paper's agent; with an attention module their map is multiplied by its mask.
+
+    Wu, Khetarpal and Precup, Self-Supervised Attention-Aware Reinforcement Learning, 2021: mask(x) f(x), everything
+    else unchanged.
+
+    Args:
+        observation_space: A stack of frames (C, S, S) alone; the policy must be made with ``normalize_images=False``.
+        attention: Copied; None for the agent without attention.
+        frozen: Whether the mask stays as it is.
+        features_dim: Width of the fully connected layer behind the map.
+
+    Raises:
+        ValueError: If the observations are no square frames, or the attention module was made for others.
+    """
+
+    def __init__(
+        self,
+        observation_space: gym.Space[Any],
+        attention: Attention | None = None,
+        frozen: bool = True,
+        features_dim: int = 512,
+    ) -> None:
+        shape = frame_space(observation_space).shape
+        if len(shape) != 3 or shape[1] != shape[2]:
+            raise ValueError(f"The convolutions take square frames of shape (C, S, S); got {shape}.")
+        super().__init__(observation_space, features_dim)
+        self.encoder = None
+        if attention is not None:
+            attention.check_frames(shape)
+            self.encoder = copy.deepcopy(attention).requires_grad_(not frozen).eval()
+        self._frozen = frozen
+        self.convolutions = map_convolutions(shape[0])
+        width = self.convolutions[-2].out_channels * map_size(shape[1]) ** 2  # type: ignore[operator]
+        self.linear = nn.Sequential(nn.Flatten(), nn.Linear(int(width), features_dim), nn.ReLU())
+
+    def forward(self, observations: Tensor) -> Tensor:
+        """(B, C, S, S) float from 0 to 255 -> (B, features_dim) float32."""
+        maps = self.convolutions(centred(observations) + 0.5)
+        if isinstance(self.encoder, Attention):
+            mask = self.encoder.mask(observations)
+            maps = maps * (mask if self.encoder.config.policy_gradient else mask.detach())
+        features: Tensor = self.linear(maps.contiguous())
+        return features
+
+
+def trained_encoder(agent: BaseAlgorithm) -> Encoder:
+    """The encoder that an agent's policy trains: the critic's where actor and critic have their own.
+
+    Raises:
+        ValueError: If its policy has none.
+    """
+    owner = getattr(agent, "critic", None) or agent.policy
+    encoder = getattr(getattr(owner, "features_extractor", None), "encoder", None)
+    if not isinstance(encoder, Encoder):
+        raise ValueError(
+            f"The policy of this {type(agent).__name__} agent has no encoder; make it with EncoderExtractor or "
+            "MaskedConvolutions."
+        )
+    return encoder

@@ -1,0 +1,183 @@
+"""A run on a game, stage by stage: the mask, the training, the evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.table import Table
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+
+import encoders
+from agents import players
+from agents.auxiliary import AuxiliaryLossCallback
+from agents.extractor import trained_encoder
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from encoders.attention import Attention
+from envs.atari import AtariConfig, AtariVecEnv
+from experiments import figures
+from experiments.mask_figures import film_mask, reconstruction_sheet
+from experiments.masks import frozen_mask, given_mask, random_play
+from experiments.play_settings import PlayConfig
+from experiments.runs import Stopwatch, check_run_folder, claim_run_folder, console, run_stages
+from experiments.settings import NO_ENCODER
+
+CHECKPOINTS = 10
+"""Of a training; after each of them all games start anew, so that training can go on from there."""
+
+EVALUATION_ENVS = 8
+
+
+def play_all(config: PlayConfig) -> list[dict[str, Any]]:
+    """Runs every seed and prints the table.
+
+    Returns:
+        The content of every ``result.json``.
+
+    Raises:
+        ValueError: If an input is wrong; everything that can be is checked before any long work.
+    """
+    check_inputs(config)
+    for seed in config.seeds:
+        check_run_folder(config, seed)
+    for seed in config.seeds:
+        claim_run_folder(config, seed)
+    results = [play_seed(config, seed) for seed in config.seeds]
+    table = Table(title=f"{config.variant}: mean score of {config.episodes} games")
+    for column in ("seed", "score", "random policy", "steps/s"):
+        table.add_column(column, justify="right")
+    for result in results:
+        table.add_row(
+            str(result["seed"]),
+            f"{result['score']:,.0f}",
+            f"{result['random_score']:,.0f}",
+            f"{result['env_steps_per_second']:,.0f}",
+        )
+    console.print(table)
+    return results
+
+
+def check_inputs(config: PlayConfig) -> None:
+    """Refuses a mask that would fail later.
+
+    Raises:
+        ValueError: If ``encoder_folder`` holds none that fits.
+    """
+    if config.encoder_folder is not None:
+        given_mask(config, config.encoder_folder)
+
+
+def play_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
+    """All stages of one run; returns the content of its ``result.json``."""
+    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+
+
+def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    with watch.stage("mask"):
+        attention = _attention(config, seed)
+    with watch.stage("train"):
+        agent = train(config, seed, folder, attention)
+    with watch.stage("evaluate"):
+        scores = evaluate(agent, config.world, config.episodes, seed=10_000 * (seed + 1))
+        random_scores = evaluate(None, config.world, config.episodes, seed=20_000 * (seed + 1))
+        if attention is not None:
+            trained = trained_encoder(agent)
+            assert isinstance(trained, Attention)
+            trained.save(folder / "encoder")
+            film_mask(agent, trained, config.world, seed, folder / "mask.mp4")
+            clips = random_play(config.world, 1_000, seed)
+            reconstruction_sheet(trained, clips, np.random.default_rng(seed), folder / "reconstruction.png")
+    curve = read_curve(folder / CURVE_FILE)
+    return {
+        "status": "completed",
+        "game": config.world.rom,
+        "algo": config.algo,
+        "encoder": config.encoder,
+        "encoder_settings": list(config.encoder_settings),
+        "encoder_mode": None if attention is None else config.encoder_mode,
+        "mask": None if attention is None or config.encoder_mode == "joint" else config.mask,
+        "seed": seed,
+        "env_steps": agent.num_timesteps,
+        "score": float(np.mean(scores)),
+        "scores": scores,
+        "random_score": float(np.mean(random_scores)),
+        "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"] if curve else float("nan"),
+        "wall_seconds": watch.seconds,
+    }
+
+
+def _attention(config: PlayConfig, seed: int) -> Attention | None:
+    if config.encoder == NO_ENCODER:
+        return None
+    if config.encoder_mode == "frozen":
+        return frozen_mask(config, seed)
+    torch.manual_seed(seed)
+    attention = encoders.make("attention", **dataclasses.asdict(config.attention))
+    assert isinstance(attention, Attention)
+    return attention
+
+
+def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
+    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    frozen = config.encoder_mode == "frozen"
+    venv = AtariVecEnv(config.world, players.PRESETS[config.algo].envs, training=True)
+    agent = players.make(config.algo, venv, attention, frozen, seed)
+    restore_checkpoint(agent, folder / "checkpoint")
+    if agent.num_timesteps < config.steps:
+        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+        _seed_games(venv, seed, agent.num_timesteps)
+        every = max(1, config.steps // CHECKPOINTS // config.row_steps) * config.row_steps
+        curve = CurveAndCheckpoint(
+            folder,
+            episode_steps=config.row_steps,
+            every=every,
+            report=lambda row: console.print(
+                f"  {row['env_steps']:,.0f} steps: {row['true_return']:.0f}", highlight=False
+            ),
+            restart=lambda steps: _seed_games(venv, seed, steps),
+        )
+        callbacks: list[BaseCallback] = [curve]
+        if attention is not None and not frozen:
+            callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint"))
+        end = -(-config.steps // config.row_steps) * config.row_steps
+        agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
+    card = {"algo": config.algo, "game": config.world.rom, "encoder": config.encoder, "mode": config.encoder_mode}
+    players.save_player(agent, card, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def _seed_games(venv: AtariVecEnv, seed: int, steps: int) -> None:
+    """Seeds the games that start anew after so many steps; otherwise for every run."""
+    venv.seed(int(np.random.default_rng([seed, steps]).integers(2**30)))
+
+
+def evaluate(agent: BaseAlgorithm | None, config: AtariConfig, episodes: int, seed: int) -> list[float]:
+    """Scores of whole games, played with sampled actions, as A2C's are.
+
+    Args:
+        agent: The trained agent; None plays at random.
+        config: The game.
+        episodes: Games; the same number from each of a few played at once, or short games would count more often.
+        seed: Of the games and the actions.
+    """
+    envs = min(EVALUATION_ENVS, episodes)
+    each = -(-episodes // envs)
+    venv = AtariVecEnv(config, envs, training=False, seed=seed)
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    scores: list[list[float]] = [[] for _ in range(envs)]
+    observations: Any = venv.reset()
+    while min(map(len, scores)) < each:
+        actions = rng.integers(venv.actions, size=envs) if agent is None else agent.predict(observations)[0]
+        observations, _, _, infos = venv.step(actions)
+        for mine, info in zip(scores, infos, strict=True):
+            if "episode" in info and len(mine) < each:
+                mine.append(info["episode"]["r"])
+    return [score for mine in scores for score in mine]

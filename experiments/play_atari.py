@@ -1,0 +1,18 @@
+"""An agent plays an Atari game, with self-supervised attention or without."""
+
+from __future__ import annotations
+
+import sys
+
+from experiments import command_line
+from experiments.play import play_all
+from experiments.play_settings import PlayConfig
+
+
+def main() -> int:
+    """Runs the experiment; 0 if every seed completed, 2 if the user has something to mend."""
+    return command_line.run(PlayConfig, play_all, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

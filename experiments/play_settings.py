@@ -1,0 +1,164 @@
+"""What a run on a game is configured with, and where it lives on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import encoders
+from agents import players
+from agents.auxiliary import AuxiliaryConfig
+from encoders.attention import AttentionConfig
+from encoders.errors import check_choice
+from encoders.fit import FitConfig
+from envs.atari import AtariConfig
+from experiments.settings import NO_ENCODER, key_of
+
+MODES = ("frozen", "joint")
+
+MASKS: dict[str, tuple[str, ...]] = {
+    "own": (),
+    "universal": ("asteroids", "assault", "ms_pacman"),
+    "transfer": ("journey_escape",),
+    "untrained": (),
+}
+"""What a frozen mask was trained on: the game that is played, the paper's three games of its multi-task setting, the
+source of its transfer setting, or nothing, which is the control."""
+
+
+@dataclass(frozen=True)
+class MaskConfig:
+    """How a mask is trained before the agent is.
+
+    Attributes:
+        frames: Observations of every game, gathered by a random policy.
+        fit: How the attention module is trained on them.
+    """
+
+    frames: int = 12_000
+    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=4_000, validate_every=500, patience=8))
+
+    def __post_init__(self) -> None:
+        if self.frames < 1_000:
+            raise ValueError(f"frames is {self.frames}; a mask needs at least 1000 of every game.")
+
+
+@dataclass(frozen=True)
+class PlayConfig:
+    """An agent plays an Atari game, with or without self-supervised attention.
+
+    Attributes:
+        game: The game, in any spelling.
+        algo: a2c or ppo.
+        encoder: attention, or none for the plain agent.
+        encoder_settings: The attention module's own settings as NAME=VALUE, such as sparsity=0.01.
+        encoder_mode: joint trains the mask with the agent, frozen before it.
+        mask: What a frozen mask is trained on: own (this game), universal (Asteroids, Assault and MsPacman), transfer
+            (JourneyEscape), or untrained, the control.
+        encoder_folder: Folder of a trained attention module to use, frozen, instead.
+        seeds: One run a seed.
+        steps: Agent steps of training, of four frames each; the paper's 10,000,000.
+        episodes: Games of the evaluation.
+        out: Folder of all runs.
+        resume: Go on with a run that was cut, or show one that is complete.
+        row_steps: Agent steps between two rows of the learning curve.
+        atari: How games are played.
+        auxiliary: How the mask is trained with the agent.
+        training: How a mask is trained before it.
+    """
+
+    game: str = "assault"
+    algo: str = "a2c"
+    encoder: str = "attention"
+    encoder_settings: tuple[str, ...] = ()
+    encoder_mode: str = "joint"
+    mask: str = "own"
+    encoder_folder: Path | None = None
+    seeds: tuple[int, ...] = (0,)
+    steps: int = 500_000
+    episodes: int = 32
+    out: Path = Path("runs/play_atari")
+    resume: bool = False
+    row_steps: int = 10_000
+    atari: AtariConfig = field(default_factory=AtariConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(videos=8))
+    training: MaskConfig = field(default_factory=MaskConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("encoder", self.encoder, ["attention", NO_ENCODER])
+        check_choice("algorithm", self.algo, players.names())
+        check_choice("encoder mode", self.encoder_mode, MODES)
+        check_choice("mask", self.mask, MASKS)
+        AtariConfig(self.game)
+        if self.encoder == NO_ENCODER and (self.encoder_settings or self.encoder_folder is not None):
+            raise ValueError("encoder 'none' has no folder and no settings; leave them out, or use 'attention'.")
+        if self.encoder_folder is not None and self.encoder_mode == "joint":
+            raise ValueError("encoder_folder holds a trained mask, which stays as it is; add --encoder-mode frozen.")
+        if self.encoder_mode == "joint" and self.mask != "own":
+            raise ValueError(
+                f"mask is {self.mask!r}, and joint training starts without one; use --encoder-mode frozen."
+            )
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        if self.row_steps % self.update_steps or self.row_steps < 1:
+            raise ValueError(
+                f"row_steps is {self.row_steps}; it must be a multiple of the {self.update_steps} steps of an update."
+            )
+        if self.steps < self.row_steps or self.episodes < 1:
+            raise ValueError(
+                f"steps must be at least row_steps, {self.row_steps}, and episodes at least 1; got {self}."
+            )
+        if self.encoder != NO_ENCODER:
+            self.attention  # noqa: B018 - refuses wrong settings now
+
+    @property
+    def update_steps(self) -> int:
+        """Agent steps between two updates."""
+        preset = players.PRESETS[self.algo]
+        return int(preset.envs * preset.settings["n_steps"])
+
+    @property
+    def world(self) -> AtariConfig:
+        """The game with its preprocessing."""
+        return AtariConfig(**{**asdict(self.atari), "game": AtariConfig(self.game).rom})
+
+    @property
+    def attention(self) -> AttentionConfig:
+        """The checked settings of the attention module: it sees the latest frame of the stack."""
+        settings = encoders.settings_of("attention", self.encoder_settings)
+        shape = {"image_size": self.atari.image_size, "channels": self.atari.stack, "latest": 1}
+        config = encoders.configure("attention", **{**shape, **settings})
+        assert isinstance(config, AttentionConfig)
+        return config
+
+    @property
+    def variant(self) -> str:
+        """Folder name of everything but the seed."""
+        if self.encoder == NO_ENCODER:
+            return f"{self.world.rom}-{self.algo}"
+        given = "given" if self.encoder_folder is not None else self.mask
+        mode = "joint" if self.encoder_mode == "joint" else f"frozen-{given}"
+        name = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
+        return f"{self.world.rom}-{self.algo}-{name}-{mode}"
+
+    @property
+    def mask_games(self) -> tuple[str, ...]:
+        """The games that a frozen mask is trained on."""
+        return MASKS[self.mask] or (self.world.rom,)
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+        return self.out / self.variant / f"seed_{seed}"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        return {key: value for key, value in asdict(self).items() if key not in ("seeds", "out", "resume")} | {
+            "seed": seed
+        }
+
+    def mask_folder(self, seed: int) -> Path:
+        """Where the mask of a seed is, shared by all runs that use it."""
+        content = {"training": asdict(self.training), "attention": asdict(self.attention), "atari": asdict(self.atari)}
+        games = "untrained" if self.mask == "untrained" else "+".join(self.mask_games)
+        return self.out / "masks" / f"{games}-{key_of(content)}" / f"seed_{seed}"

@@ -1,0 +1,117 @@
+"""A run's folder: claimed before work, resumed or refused, with its result at the end."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from rich.console import Console
+
+from encoders.files import write_atomically
+from experiments.provenance import provenance
+from experiments.recordings import check_claim, claim
+
+console = Console()
+
+
+class RunConfig(Protocol):
+    """What a run's folder needs to know of its configuration."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether a run that is there is gone on with."""
+
+    @property
+    def variant(self) -> str:
+        """Name of everything but the seed."""
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+
+
+class Stopwatch:
+    """Seconds by stage, kept in a file so that a resumed run still knows what its stages took."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.seconds: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Announces a stage and adds its time."""
+        console.print(f"[bold]{name}[/]")
+        started = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+        write_atomically(self._path, json.dumps(self.seconds, indent=2).encode())
+
+
+def check_run_folder(config: RunConfig, seed: int) -> None:
+    """Refuses a run's folder that is taken; writes nothing.
+
+    Raises:
+        ValueError: If it holds another run, or holds this one and ``resume`` is off.
+    """
+    folder = config.run_folder(seed)
+    check_claim(folder, "config.json", config.identity(seed))
+    if (folder / "config.json").exists() and not config.resume:
+        state = "complete" if (folder / "result.json").exists() else "unfinished"
+        raise ValueError(f"{folder} holds this run already, {state}; add --resume, or choose another --out.")
+
+
+def claim_run_folder(config: RunConfig, seed: int) -> None:
+    """Marks a run's folder with its configuration and where it comes from.
+
+    Raises:
+        ValueError: If it cannot be written.
+    """
+    folder = config.run_folder(seed)
+    fresh = not (folder / "config.json").exists()
+    claim(folder, "config.json", config.identity(seed))
+    if fresh:
+        write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
+
+
+def run_stages(
+    config: RunConfig,
+    seed: int,
+    stages: Callable[[Path, Stopwatch], dict[str, Any]],
+    show: Callable[[Path, dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Runs what is left of a run and writes ``result.json``, last; a complete one is only read.
+
+    Args:
+        config: The run.
+        seed: Its seed.
+        stages: What it does in its folder; gives the result.
+        show: Writes the page of a result.
+
+    Returns:
+        The content of ``result.json``.
+
+    Raises:
+        ValueError: As ``stages``; it is noted in ``result.json`` too.
+    """
+    folder = config.run_folder(seed)
+    path = folder / "result.json"
+    if path.exists():
+        result: dict[str, Any] = json.loads(path.read_text())
+        if result["status"] == "completed":
+            return result
+    console.rule(f"{config.variant}, seed {seed}")
+    try:
+        result = stages(folder, Stopwatch(folder / "stages.json"))
+    except ValueError as error:
+        failed = {"status": "failed", "reason": str(error)}
+        write_atomically(path, json.dumps(failed, indent=2).encode())
+        raise
+    show(folder, result)
+    write_atomically(path, json.dumps(result, indent=2).encode())
+    return result
