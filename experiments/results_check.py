@@ -62,6 +62,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "compare_encoders": _encoders,
     "kuka_encoders": partial(_scores, "kuka_encoders"),
     "kuka_encoders_improvements": partial(_improvements, "kuka_encoders"),
+    "kuka_backbones": partial(_scores, "kuka_backbones"),
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
     "throughput": _throughput,
