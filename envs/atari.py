@@ -31,6 +31,7 @@ class AtariConfig:
         image_size: Width and height of a frame, pixels.
         stack: Grey frames in an observation.
         noop_max: No-ops at most, a random number, at the start of a game.
+        fire_reset: Whether the fire button is pressed at the start of games that wait for it.
         sticky: Probability that a frame repeats the action before; 0.25 in ``-v5``, 0 in the papers.
         max_frames: Frames of a game at most, half an hour.
     """
@@ -39,6 +40,7 @@ class AtariConfig:
     image_size: int = 84
     stack: int = 4
     noop_max: int = 30
+    fire_reset: bool = True
     sticky: float = 0.0
     max_frames: int = 108_000
 
@@ -89,6 +91,7 @@ class AtariVecEnv(VecEnv):
             stack_num=config.stack,
             frameskip=FRAME_SKIP,
             noop_max=config.noop_max,
+            use_fire_reset=config.fire_reset,
             # ale-py's `episodic_life` starts the game again at every lost life; this only tells of them.
             life_loss_info=training,
             reward_clipping=False,

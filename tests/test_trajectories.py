@@ -1,0 +1,152 @@
+"""Batches from rollout and replay buffers: of one trajectory each, in the order of time, in any layout."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from framed import SIZE, agent, attention
+from gymnasium import spaces
+from stable_baselines3 import SAC
+
+import encoders
+from agents.extractor import EncoderExtractor, MaskedConvolutions, frame_space, trained_encoder, view_frames
+from agents.trajectories import Steps, draw_batch, stored_steps, stretch
+from encoders.attention import Attention
+from encoders.base import Encoder, Sampling
+
+
+class Wide(Attention):
+    """Asks for longer stretches than pairs."""
+
+    @property
+    def sampling(self) -> Sampling:
+        return Sampling(videos=30, frames=4, span=5, views=1, least=3)
+
+
+def wide() -> Encoder:
+    return Wide(attention().config)
+
+
+def check(made: Any) -> None:
+    """Every stretch of a batch is from one environment and one episode, forward in time, within the span."""
+    batch = draw_batch(stored_steps(made), wide(), 30, np.random.default_rng(0))
+    assert batch is not None
+    env, episode, step = batch.frames[:, 0, 0, :3].to(torch.int64).T
+    for number in batch.video.unique():
+        members = batch.video == number
+        assert len(env[members].unique()) == len(episode[members].unique()) == 1
+        times = step[members]
+        assert len(times) >= 3
+        assert (times.diff() > 0).all() and times[-1] - times[0] < 5
+        assert torch.equal(times.diff(), batch.time[members].diff())
+    assert len(env.unique()) == 2 and len(episode.unique()) > 1
+
+
+@pytest.mark.parametrize("name", ["a2c", "ppo"])
+def test_a_rollout_gives_stretches_of_one_trajectory_before_and_after_it_is_flattened(name: str) -> None:
+    made = agent(name, n_steps=20, **({"batch_size": 40} if name == "ppo" else {}))
+    _, callback = made._setup_learn(100, None)
+    made.collect_rollouts(made.env, callback, made.rollout_buffer, 20)
+    check(made)
+    next(made.rollout_buffer.get(8))
+    assert made.rollout_buffer.generator_ready
+    check(made)
+
+
+@pytest.mark.parametrize("steps", [20, 45])
+def test_a_replay_buffer_gives_stretches_of_one_trajectory_before_and_after_it_wraps(steps: int) -> None:
+    made = agent("sac", learning_starts=1000)
+    assert isinstance(made, SAC) and made.replay_buffer is not None
+    made.learn(2 * steps)
+    assert made.replay_buffer.full == (steps > 32)
+    check(made)
+
+
+def test_a_stretch_does_not_cross_the_place_where_new_steps_meet_old_ones() -> None:
+    ends = np.zeros((6, 1), bool)
+    ends[2] = True
+    steps = Steps(np.zeros((6, 1, 1, 1, 1), np.uint8), ends, 3)
+    found = {tuple(stretch(steps, 0, anchor, 10, np.random.default_rng(0))) for anchor in range(6)}
+    assert found == {(3, 4, 5, 0, 1, 2)}
+
+
+def test_no_batch_where_every_trajectory_is_too_short() -> None:
+    steps = Steps(np.zeros((6, 2, 2, SIZE, SIZE), np.uint8), np.ones((6, 2), bool), 0)
+    assert draw_batch(steps, attention(), 4, np.random.default_rng(0)) is None
+
+
+def test_frames_of_every_layout_become_rows_of_views() -> None:
+    pixels = torch.arange(2 * 3 * 4 * 4 * 2).view(2, 3, 4, 4, 2).to(torch.uint8)
+    rows = view_frames(pixels, 2)
+    assert rows.shape == (6, 2, 4, 4)
+    assert torch.equal(rows[4], pixels[1, 1].permute(2, 0, 1))
+    assert torch.equal(view_frames(pixels[:, 0], 2), pixels[:, 0].permute(0, 3, 1, 2))
+    first = pixels[:, 0].permute(0, 3, 1, 2)
+    assert torch.equal(view_frames(first.float(), 2), first)
+    with pytest.raises(ValueError, match="have no 3 channels"):
+        view_frames(pixels, 3)
+
+
+def test_an_environment_without_frames_is_refused() -> None:
+    with pytest.raises(ValueError, match="observes no frames"):
+        frame_space(spaces.Dict({"joint_positions": spaces.Box(-1, 1, (7,), np.float32)}))
+    with pytest.raises(ValueError, match="observes no frames"):
+        frame_space(spaces.Box(-1, 1, (3, 8, 8), np.float32))
+
+
+def test_the_policys_initialisation_leaves_the_encoder_as_it_came() -> None:
+    encoder = attention()
+    for name in ("a2c", "sac"):
+        copied = trained_encoder(agent(name, encoder))
+        for key, value in encoder.state_dict().items():
+            assert torch.equal(copied.state_dict()[key], value), key
+        assert copied is not encoder
+
+
+def test_the_mask_multiplies_the_map_and_an_open_one_changes_nothing() -> None:
+    encoder = attention()
+    space = agent("a2c").observation_space
+    torch.manual_seed(0)
+    masked = MaskedConvolutions(space, encoder, features_dim=8)
+    torch.manual_seed(0)
+    plain = MaskedConvolutions(space, None, features_dim=8)
+    frames = torch.randint(0, 256, (3, 2, SIZE, SIZE)).float()
+    plain.load_state_dict({k: v for k, v in masked.state_dict().items() if not k.startswith("encoder")})
+    maps = plain.convolutions(frames / 255)
+    mask = encoder.mask(frames.to(torch.uint8))
+    expected = plain.linear(maps * mask)
+    assert torch.allclose(masked(frames), expected, atol=1e-6)
+    assert masked.encoder is not None
+    with torch.no_grad():
+        masked.encoder.mask_generator[-1].bias.fill_(50.0)
+    assert torch.allclose(masked(frames), plain(frames), atol=1e-6)
+
+
+@pytest.mark.parametrize("flows", [True, False])
+def test_the_policys_gradient_reaches_the_mask_only_if_it_may(flows: bool) -> None:
+    extractor = MaskedConvolutions(
+        agent("a2c").observation_space, attention(policy_gradient=flows), frozen=False, features_dim=8
+    )
+    extractor(torch.randint(0, 256, (3, 2, SIZE, SIZE)).float()).sum().backward()
+    assert isinstance(extractor.encoder, Encoder)
+    reached = {key for key, part in extractor.encoder.named_parameters() if part.grad is not None}
+    assert reached == ({key for key, _ in extractor.encoder.named_parameters() if "mask" in key} if flows else set())
+
+
+def test_a_mask_made_for_other_frames_is_refused() -> None:
+    space = agent("a2c").observation_space
+    for settings in ({"image_size": 40, "channels": 2}, {"image_size": SIZE, "channels": 4}):
+        with pytest.raises(ValueError, match="was made for frames of shape"):
+            MaskedConvolutions(space, encoders.make("attention", **settings))
+
+
+def test_batch_norms_are_constants_for_the_agent_and_learn_from_the_auxiliary_batches() -> None:
+    tcn = encoders.make("tcn", image_size=SIZE, channels=2)
+    extractor = EncoderExtractor(agent("a2c").observation_space, tcn).train()
+    frames = torch.randint(0, 256, (6, 2, SIZE, SIZE)).float()
+    before = {key: value.clone() for key, value in extractor.state_dict().items()}
+    assert torch.allclose(extractor(frames)[:2], extractor(frames[:2]), atol=1e-5)
+    assert all(torch.equal(before[key], value) or "nan" in str(value) for key, value in extractor.state_dict().items())
