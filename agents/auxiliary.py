@@ -34,11 +34,13 @@ class AuxiliaryConfig:
         videos: Stretches of trajectories in an auxiliary batch; 0 for as many as the encoder asks for. Fewer make a
             step cheaper.
         max_grad_norm: Norm that the gradient of weight * L_aux is clipped to; None leaves it as it is.
+        bfloat16: Whether convolutions and linear layers of the auxiliary loss calculate in bfloat16.
     """
 
     weight: float = 1.0
     videos: int = 0
     max_grad_norm: float | None = None
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight >= 0):
@@ -149,7 +151,8 @@ class AuxiliaryLossCallback(BaseCallback):
         self.logger.record_mean("aux/skipped", float(batch is None))
         if batch is None:
             return
-        result = auxiliary_loss(encoder, batch)
+        with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+            result = auxiliary_loss(encoder, batch)
         self._check(result)
         trained = [part for part in encoder.parameters() if part.requires_grad]
         norm = add_gradients(self.config.weight * result.loss, trained, self.config.max_grad_norm)

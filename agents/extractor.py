@@ -120,6 +120,7 @@ class MaskedConvolutions(_WithEncoder):
         observation_space: A stack of frames (C, S, S) alone; the policy must be made with ``normalize_images=False``.
         attention: Copied; None for the agent without attention.
         frozen: Whether the mask stays as it is.
+        bfloat16: Whether convolutions and linear layers calculate in bfloat16.
         features_dim: Width of the fully connected layer behind the map.
 
     Raises:
@@ -131,6 +132,7 @@ class MaskedConvolutions(_WithEncoder):
         observation_space: gym.Space[Any],
         attention: Attention | None = None,
         frozen: bool = True,
+        bfloat16: bool = False,
         features_dim: int = 512,
     ) -> None:
         shape = frame_space(observation_space).shape
@@ -141,19 +143,20 @@ class MaskedConvolutions(_WithEncoder):
         if attention is not None:
             attention.check_frames(shape)
             self.encoder = copy.deepcopy(attention).requires_grad_(not frozen).eval()
-        self._frozen = frozen
+        self._bfloat16 = bfloat16
         self.convolutions = map_convolutions(shape[0])
         width = self.convolutions[-2].out_channels * map_size(shape[1]) ** 2  # type: ignore[operator]
         self.linear = nn.Sequential(nn.Flatten(), nn.Linear(int(width), features_dim), nn.ReLU())
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, C, S, S) float from 0 to 255 -> (B, features_dim) float32."""
-        maps = self.convolutions(centred(observations) + 0.5)
-        if isinstance(self.encoder, Attention):
-            mask = self.encoder.mask(observations)
-            maps = maps * (mask if self.encoder.config.policy_gradient else mask.detach())
-        features: Tensor = self.linear(maps.contiguous())
-        return features
+        with torch.autocast(observations.device.type, torch.bfloat16, enabled=self._bfloat16):
+            maps = self.convolutions(centred(observations) + 0.5)
+            if isinstance(self.encoder, Attention):
+                mask = self.encoder.mask(observations)
+                maps = maps * (mask if self.encoder.config.policy_gradient else mask.detach())
+            features: Tensor = self.linear(maps.contiguous())
+        return features.float()
 
 
 def trained_encoder(agent: BaseAlgorithm) -> Encoder:

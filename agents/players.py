@@ -64,7 +64,9 @@ def names() -> list[str]:
     return list(PRESETS)
 
 
-def make(name: str, venv: VecEnv, attention: Attention | None, frozen: bool, seed: int) -> BaseAlgorithm:
+def make(
+    name: str, venv: VecEnv, attention: Attention | None, frozen: bool, seed: int, bfloat16: bool = False
+) -> BaseAlgorithm:
     """Builds an untrained player.
 
     Args:
@@ -73,6 +75,7 @@ def make(name: str, venv: VecEnv, attention: Attention | None, frozen: bool, see
         attention: Whose mask the convolutions' map is multiplied by; None for none.
         frozen: Whether the mask stays as it is.
         seed: Seed of the networks and of the exploration.
+        bfloat16: Whether the networks calculate in bfloat16; weights and losses stay in float32.
 
     Raises:
         ValueError: If the name is unknown, or the attention module was made for other frames.
@@ -81,7 +84,7 @@ def make(name: str, venv: VecEnv, attention: Attention | None, frozen: bool, see
     preset = PRESETS[name]
     extractor = {
         "features_extractor_class": MaskedConvolutions,
-        "features_extractor_kwargs": {"attention": attention, "frozen": frozen},
+        "features_extractor_kwargs": {"attention": attention, "frozen": frozen, "bfloat16": bfloat16},
         # Encoders take frames as they are; the extractor divides for its own convolutions.
         "normalize_images": False,
     }

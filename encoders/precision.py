@@ -17,6 +17,12 @@ _NATIVE = ("avx512_bf16", "amx_bf16", "bf16")
 """Names of the instructions, one of which makes bfloat16 the faster one, on x86 and on ARM."""
 
 
+def native_bfloat16() -> bool:
+    """Whether this processor has instructions that make bfloat16 the faster one."""
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in _NATIVE)
+
+
 def uses_bfloat16(precision: str, encoder: Encoder, frames: Tensor) -> bool:
     """Whether a frozen encoder is to calculate in bfloat16 on this machine.
 
@@ -28,8 +34,7 @@ def uses_bfloat16(precision: str, encoder: Encoder, frames: Tensor) -> bool:
     """
     if precision != "auto":
         return precision == "bfloat16"
-    capabilities = torch.cpu.get_capabilities()
-    if not any(capabilities.get(name, False) for name in _NATIVE):
+    if not native_bfloat16():
         return False
     exact, rough = encoder.frozen().embed(frames), encoder.frozen(bfloat16=True).embed(frames)
     return bool((exact - rough).norm(dim=1).mean() <= ROUNDING_SHARE * encoder.distance_scale)

@@ -107,6 +107,7 @@ def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> di
         "score": float(np.mean(scores)),
         "scores": scores,
         "random_score": float(np.mean(random_scores)),
+        "precision": "bfloat16" if config.bfloat16 else "float32",
         "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"] if curve else float("nan"),
         "wall_seconds": watch.seconds,
     }
@@ -127,7 +128,7 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     frozen = config.encoder_mode == "frozen"
     venv = AtariVecEnv(config.world, players.PRESETS[config.algo].envs, training=True)
-    agent = players.make(config.algo, venv, attention, frozen, seed)
+    agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
     restore_checkpoint(agent, folder / "checkpoint")
     if agent.num_timesteps < config.steps:
         agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
@@ -144,7 +145,8 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
         )
         callbacks: list[BaseCallback] = [curve]
         if attention is not None and not frozen:
-            callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint"))
+            auxiliary = dataclasses.replace(config.auxiliary, bfloat16=config.bfloat16)
+            callbacks.append(AuxiliaryLossCallback(auxiliary, seed, folder / "checkpoint"))
         end = -(-config.steps // config.row_steps) * config.row_steps
         agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
     card = {"algo": config.algo, "game": config.world.rom, "encoder": config.encoder, "mode": config.encoder_mode}

@@ -12,6 +12,7 @@ from agents.auxiliary import AuxiliaryConfig
 from encoders.attention import AttentionConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
+from encoders.precision import PRECISIONS, native_bfloat16
 from envs.atari import AtariConfig
 from experiments.settings import NO_ENCODER, key_of
 
@@ -36,8 +37,8 @@ class MaskConfig:
         fit: How the attention module is trained on them.
     """
 
-    frames: int = 12_000
-    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=4_000, validate_every=500, patience=8))
+    frames: int = 6_000
+    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=1_000, validate_every=250, patience=8))
 
     def __post_init__(self) -> None:
         if self.frames < 1_000:
@@ -63,6 +64,7 @@ class PlayConfig:
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
         row_steps: Agent steps between two rows of the learning curve.
+        precision: In what the agent's networks calculate: float32, bfloat16, or auto: bfloat16 where it is faster.
         atari: How games are played.
         auxiliary: How the mask is trained with the agent.
         training: How a mask is trained before it.
@@ -81,6 +83,7 @@ class PlayConfig:
     out: Path = Path("runs/play_atari")
     resume: bool = False
     row_steps: int = 10_000
+    precision: str = "auto"
     atari: AtariConfig = field(default_factory=AtariConfig)
     auxiliary: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(videos=8))
     training: MaskConfig = field(default_factory=MaskConfig)
@@ -90,6 +93,7 @@ class PlayConfig:
         check_choice("algorithm", self.algo, players.names())
         check_choice("encoder mode", self.encoder_mode, MODES)
         check_choice("mask", self.mask, MASKS)
+        check_choice("precision", self.precision, PRECISIONS)
         AtariConfig(self.game)
         if self.encoder == NO_ENCODER and (self.encoder_settings or self.encoder_folder is not None):
             raise ValueError("encoder 'none' has no folder and no settings; leave them out, or use 'attention'.")
@@ -111,6 +115,11 @@ class PlayConfig:
             )
         if self.encoder != NO_ENCODER:
             self.attention  # noqa: B018 - refuses wrong settings now
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether the agent's networks calculate in bfloat16 on this machine."""
+        return self.precision == "bfloat16" or (self.precision == "auto" and native_bfloat16())
 
     @property
     def update_steps(self) -> int:

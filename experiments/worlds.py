@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from encoders.errors import check_choice
+from experiments.atari_world import AtariWorld
 from experiments.grid import Cell, Measure, Method
 from experiments.jobs import Job
 from experiments.kuka_world import KukaWorld
+from experiments.play_settings import PlayConfig
 from experiments.settings import ImitateConfig
 
 
@@ -53,7 +55,7 @@ class World(Protocol):
         """Videos and figures of a run that tell how well it went."""
 
 
-WORLDS: dict[str, World] = {"kuka_reach": KukaWorld(ImitateConfig())}
+WORLDS: dict[str, World] = {"kuka_reach": KukaWorld(ImitateConfig()), "atari": AtariWorld(PlayConfig())}
 """Every environment by its name."""
 
 

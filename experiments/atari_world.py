@@ -1,0 +1,190 @@
+"""Atari games as a benchmark sees them: tasks are games, the score is the game's."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from agents import players
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+from envs.atari import AtariConfig
+from experiments import play
+from experiments.grid import MARK, Cell, Measure, Method
+from experiments.jobs import Job
+from experiments.masks import frozen_mask
+from experiments.play_settings import PlayConfig
+from experiments.runs import check_run_folder, claim_run_folder
+from experiments.settings import NO_ENCODER
+
+GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
+"""Tasks by their number: the games of the paper whose names its text gives."""
+
+REWARD = "game"
+
+STEP_SECONDS = {"plain": 1.4e-3, "frozen": 1.8e-3, "joint": 3.6e-3}
+"""An agent step of a training, on one core of the reference machine."""
+
+MASK_SECONDS = 200.0
+OTHER_SECONDS = 60.0
+
+
+class AtariWorld:
+    """``play_atari.py``, one process a run.
+
+    Settings of an encoder that begin with ``encoder_mode=`` or ``mask=`` are those of the run; all others are the
+    attention module's own.
+
+    Args:
+        base: Settings of a run that no cell names.
+    """
+
+    measures: tuple[Measure, ...] = (
+        Measure("score", "score of a game", 1.0, 0),
+        Measure("random_score", "random policy", 1.0, 0),
+        Measure("env_steps_per_second", "steps a second", 1.0, 0),
+    )
+
+    def __init__(self, base: PlayConfig) -> None:
+        self._base = base
+
+    @property
+    def steps(self) -> int:
+        """The steps of a training in which A2C begins to play."""
+        return self._base.steps
+
+    def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
+        """An agent without attention, or with it as its settings say."""
+        check_choice("encoder", encoder.partition(MARK)[0], ["attention", NO_ENCODER])
+        check_choice("algorithm", algo, players.names())
+        check_choice("reward", reward, [REWARD])
+        method = Method(
+            "plain" if encoder == NO_ENCODER else encoder, encoder.partition(MARK)[0], algo, reward, settings
+        )
+        self._configured(method)
+        return method
+
+    def _configured(self, method: Method) -> PlayConfig:
+        named = dict(text.split("=", 1) for text in method.settings if text.startswith(("encoder_mode=", "mask=")))
+        own = tuple(text for text in method.settings if text.partition("=")[0] not in named)
+        return replace(
+            self._base,
+            encoder=method.encoder,
+            encoder_settings=own,
+            algo=method.algo,
+            encoder_mode=named.get("encoder_mode", self._base.encoder_mode),
+            mask=named.get("mask", self._base.mask),
+        )
+
+    def config(self, cell: Cell, out: Path) -> PlayConfig:
+        """The run of a cell."""
+        if cell.task >= len(GAMES):
+            raise ValueError(f"Task {cell.task} is no game; there are {len(GAMES)}: {', '.join(GAMES)}.")
+        return replace(
+            self._configured(cell.method),
+            game=GAMES[cell.task],
+            seeds=(cell.seed,),
+            steps=cell.steps,
+            out=out,
+            resume=True,
+        )
+
+    def folder(self, cell: Cell, out: Path) -> Path:
+        """The run's folder."""
+        return self.config(cell, out).run_folder(cell.seed)
+
+    def check(self, cell: Cell, out: Path) -> None:
+        """Refuses a changed configuration, and inputs that would fail later."""
+        config = self.config(cell, out)
+        play.check_inputs(config)
+        check_run_folder(config, cell.seed)
+
+    def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
+        """Masks that runs share, and the random policy on every game."""
+        configs = [self.config(cell, out) for cell in cells]
+        logs = out / "logs"
+        masks = {
+            config.mask_folder(config.seeds[0]): config
+            for config in configs
+            if config.encoder != NO_ENCODER and config.encoder_mode == "frozen" and config.encoder_folder is None
+        }
+        return [
+            [
+                *(
+                    Job(f"random-{task}", partial(_reference, task, configs[0], out), logs / f"random-{task}.log")
+                    for task in sorted({cell.task for cell in cells})
+                ),
+                *(
+                    Job(
+                        f"mask-{folder.parent.name}-{folder.name}",
+                        partial(frozen_mask, config, config.seeds[0]),
+                        logs / f"{folder.parent.name}.log",
+                    )
+                    for folder, config in masks.items()
+                ),
+            ]
+        ]
+
+    def job(self, cell: Cell, out: Path) -> Job:
+        """The run."""
+        return Job(cell.name, partial(_run, self.config(cell, out)), self.folder(cell, out) / "log.txt")
+
+    def reference(self, task: int, out: Path) -> dict[str, float]:
+        """The random policy's mean score."""
+        path = _reference_file(task, out)
+        if not path.exists():
+            raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs'} says why.")
+        reference: dict[str, float] = json.loads(path.read_text())
+        return reference
+
+    def score(self, result: dict[str, Any]) -> float:
+        """The mean score of a game."""
+        return float(result["score"])
+
+    def seconds(self, cell: Cell) -> float:
+        """By the number of steps and what is trained in them."""
+        config = self._configured(cell.method)
+        kind = "plain" if config.encoder == NO_ENCODER else config.encoder_mode
+        return OTHER_SECONDS + cell.steps * STEP_SECONDS[kind]
+
+    def preparation_seconds(self, cells: list[Cell]) -> float:
+        """A mask a seed and kind."""
+        masks = {
+            (config.mask, config.mask_games if config.mask == "own" else (), cell.seed)
+            for cell in cells
+            if (config := self._configured(cell.method)).encoder_mode == "frozen"
+            and config.encoder != NO_ENCODER
+            and config.mask != "untrained"
+        }
+        return MASK_SECONDS * len(masks)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """The mask as the agent plays, and what it was trained for."""
+        return [path for path in (folder / "mask.mp4", folder / "reconstruction.png") if path.exists()]
+
+
+def _reference_file(task: int, out: Path) -> Path:
+    return out / "references" / f"{GAMES[task]}.json"
+
+
+def _reference(task: int, config: PlayConfig, out: Path) -> None:
+    path = _reference_file(task, out)
+    if path.exists():
+        return
+    scores = play.evaluate(None, AtariConfig(**{**config.atari.__dict__, "game": GAMES[task]}), config.episodes, seed=0)
+    score = float(np.mean(scores))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps({"score": score, "true_return": score}).encode())
+
+
+def _run(config: PlayConfig) -> None:
+    (seed,) = config.seeds
+    play.check_inputs(config)
+    check_run_folder(config, seed)
+    claim_run_folder(config, seed)
+    play.play_seed(config, seed)
