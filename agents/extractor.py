@@ -99,7 +99,7 @@ class EncoderExtractor(_WithEncoder):
         others = sum(spaces.flatdim(parts[key]) for key in self._rest)
         super().__init__(observation_space, len(frame) * encoder.embedding_dim + others)
         self._scale = len(frame) ** -0.5
-        self.encoder = copy.deepcopy(encoder).requires_grad_(True)
+        self.encoder = copy.deepcopy(encoder).requires_grad_(True).eval()
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """(B, features_dim) float32."""
@@ -159,15 +159,21 @@ class MaskedConvolutions(_WithEncoder):
         return features.float()
 
 
+def own_encoder(agent: BaseAlgorithm) -> Encoder | None:
+    """The encoder in an agent's policy, if there is one: the critic's where actor and critic have their own."""
+    owner = getattr(agent, "critic", None) or agent.policy
+    encoder = getattr(getattr(owner, "features_extractor", None), "encoder", None)
+    return encoder if isinstance(encoder, Encoder) else None
+
+
 def trained_encoder(agent: BaseAlgorithm) -> Encoder:
-    """The encoder that an agent's policy trains: the critic's where actor and critic have their own.
+    """The encoder that an agent's policy trains.
 
     Raises:
         ValueError: If its policy has none.
     """
-    owner = getattr(agent, "critic", None) or agent.policy
-    encoder = getattr(getattr(owner, "features_extractor", None), "encoder", None)
-    if not isinstance(encoder, Encoder):
+    encoder = own_encoder(agent)
+    if encoder is None:
         raise ValueError(
             f"The policy of this {type(agent).__name__} agent has no encoder; make it with EncoderExtractor or "
             "MaskedConvolutions."

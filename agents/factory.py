@@ -15,11 +15,15 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
+import encoders
+from agents.extractor import EncoderExtractor, own_encoder
+from encoders.base import Encoder
 from encoders.errors import check_choice
 from encoders.files import write_atomically
 
 AGENT_FILE = "agent.json"
 POLICY_FILE = "policy.safetensors"
+ENCODER_FOLDER = "encoder"
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,16 @@ PRESETS: dict[str, Preset] = {
 """Every algorithm by its name."""
 
 
+FRAMES_KEPT = 20_000
+"""Steps in a replay buffer that holds frames: about 1 GB of two cameras at 64 pixels, each stored twice."""
+
+
 def names() -> list[str]:
     """Every algorithm's name."""
     return list(PRESETS)
 
 
-def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
+def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | None = None) -> BaseAlgorithm:
     """Builds an untrained agent.
 
     The on-policy algorithms update after equal parts of an episode, so that after the last part every
@@ -89,9 +97,10 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
         venv: What it will act in.
         horizon: Steps in an episode.
         seed: Seed of the networks and of the exploration.
+        encoder: What the agent sees the observation's pixels through and trains, a copy; None where there are none.
 
     Raises:
-        ValueError: If the name is unknown.
+        ValueError: If the name is unknown, or the encoder does not fit the observations.
     """
     check_choice("algorithm", name, PRESETS)
     preset = PRESETS[name]
@@ -100,11 +109,21 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int) -> BaseAlgorithm:
         settings["n_steps"] = _part(horizon, preset.rollout or horizon)
     else:
         settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
+    policy = preset.policy
+    if encoder is not None:
+        policy = {
+            **policy,
+            "features_extractor_class": EncoderExtractor,
+            "features_extractor_kwargs": {"encoder": encoder},
+            "normalize_images": False,
+        }
+        if "buffer_size" in settings:
+            settings["buffer_size"] = min(settings["buffer_size"], FRAMES_KEPT)
     return preset.algorithm(
         "MultiInputPolicy",
         venv,
         learning_rate=_linear(preset.learning_rate, preset.final_learning_rate),
-        policy_kwargs=preset.policy,
+        policy_kwargs=policy,
         seed=seed,
         device="cpu",
         **settings,
@@ -122,8 +141,11 @@ def _linear(first: float, last: float) -> Callable[[float], float]:
 
 
 def save_agent(agent: BaseAlgorithm, name: str, horizon: int, folder: Path) -> None:
-    """Writes an agent's policy as safetensors, with its algorithm's name beside it."""
+    """Writes an agent's policy as safetensors, with its algorithm's name and its own encoder, if any, beside it."""
     folder.mkdir(parents=True, exist_ok=True)
+    encoder = own_encoder(agent)
+    if encoder is not None:
+        encoder.save(folder / ENCODER_FOLDER)
     weights = {key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()}
     write_atomically(folder / POLICY_FILE, save(weights))
     write_atomically(folder / AGENT_FILE, json.dumps({"algo": name, "horizon": horizon}, indent=2).encode())
@@ -151,7 +173,8 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
         weights = load_file(folder / POLICY_FILE)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{folder / POLICY_FILE} is missing or damaged ({error}); train the agent again.") from error
-    agent = make(name, venv, horizon, seed=0)
+    encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
+    agent = make(name, venv, horizon, seed=0, encoder=encoder)
     try:
         agent.policy.load_state_dict(weights, strict=True)
     except RuntimeError as error:

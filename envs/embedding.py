@@ -57,6 +57,15 @@ def embedding_space(space: gym.Space[Any], encoder: Encoder, demonstration: NDAr
     return spaces.Dict({**kept, "embedding": box, "demonstration": box})
 
 
+def _with_pixels(space: spaces.Space[Any], before: gym.Space[Any], keep: bool) -> spaces.Space[Any]:
+    """The space, with the pixels of the one before if they are kept."""
+    if not keep:
+        return space
+    assert isinstance(space, spaces.Dict)
+    assert isinstance(before, spaces.Dict)
+    return spaces.Dict({**space.spaces, "pixels": before["pixels"]})
+
+
 class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]]):
     """Replaces ``pixels`` by ``embedding``, and adds the demonstration's embedding to be matched next.
 
@@ -66,16 +75,24 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
         env: An environment that observes ``pixels``.
         encoder: A frozen encoder.
         demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
+        keep_pixels: Whether ``pixels`` stay in the observation, for an agent that trains an encoder of its own.
 
     Raises:
         ValueError: If pixels, encoder and demonstration do not fit.
     """
 
     def __init__(
-        self, env: gym.Env[Observation, NDArray[np.float32]], encoder: Encoder, demonstration: NDArray[np.float32]
+        self,
+        env: gym.Env[Observation, NDArray[np.float32]],
+        encoder: Encoder,
+        demonstration: NDArray[np.float32],
+        keep_pixels: bool = False,
     ) -> None:
         super().__init__(env)
-        self.observation_space = embedding_space(env.observation_space, encoder, demonstration)
+        self.observation_space = _with_pixels(
+            embedding_space(env.observation_space, encoder, demonstration), env.observation_space, keep_pixels
+        )
+        self._dropped = ("goal",) if keep_pixels else ("pixels", "goal")
         self._encoder = encoder
         self._demonstration = demonstration
         self._time = 0
@@ -96,7 +113,7 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
 
     def _embedded(self, observation: Observation) -> Observation:
         embedding = embed_pixels(self._encoder, observation["pixels"][None])[0]
-        kept = {key: observation[key] for key in observation if key not in ("pixels", "goal")}
+        kept = {key: observation[key] for key in observation if key not in self._dropped}
         target = self._demonstration[next_frame(self._time, len(self._demonstration))]
         # A copy: whoever writes into an observation must not write into the demonstration.
         return {**kept, "embedding": embedding, "demonstration": target.copy()}
@@ -111,7 +128,8 @@ class VecEmbeddingObservation(VecEnvWrapper):
         venv: A vectorised environment that observes ``pixels``.
         encoder: A frozen encoder.
         demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
-        keep_pixels: Whether ``pixels`` stay in the observation, for a reward on them.
+        keep_pixels: Whether ``pixels`` stay in the observation, for a reward on them or an agent that trains an
+            encoder of its own.
 
     Raises:
         ValueError: If pixels, encoder and demonstration do not fit.
@@ -121,14 +139,10 @@ class VecEmbeddingObservation(VecEnvWrapper):
         self, venv: VecEnv, encoder: Encoder, demonstration: NDArray[np.float32], keep_pixels: bool = False
     ) -> None:
         space = embedding_space(venv.observation_space, encoder, demonstration)
-        if keep_pixels:
-            assert isinstance(venv.observation_space, spaces.Dict)
-            assert isinstance(space, spaces.Dict)
-            space = spaces.Dict({**space.spaces, "pixels": venv.observation_space["pixels"]})
-        super().__init__(venv, observation_space=space)
+        super().__init__(venv, observation_space=_with_pixels(space, venv.observation_space, keep_pixels))
         self._encoder = encoder
         self._demonstration = demonstration
-        self._keep_pixels = keep_pixels
+        self._dropped = ("goal",) if keep_pixels else ("pixels", "goal")
         self._time = np.zeros(venv.num_envs, np.int64)
 
     def reset(self) -> VecEnvObs:
@@ -158,8 +172,7 @@ class VecEmbeddingObservation(VecEnvWrapper):
     def _observe(
         self, observations: Observation, embeddings: NDArray[np.float32], time: NDArray[np.int64]
     ) -> Observation:
-        dropped = ("goal",) if self._keep_pixels else ("pixels", "goal")
-        kept = {key: value for key, value in observations.items() if key not in dropped}
+        kept = {key: value for key, value in observations.items() if key not in self._dropped}
         target = self._demonstration[next_frame(time, len(self._demonstration))]
         return {**kept, "embedding": embeddings, "demonstration": target}
 

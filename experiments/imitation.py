@@ -63,6 +63,7 @@ def make_learner(
     envs: int,
     workers: int,
     bfloat16: bool = False,
+    joint: bool = False,
 ) -> VecEnv:
     """The vectorised world of the learner: workers, and in each of them embeddings, then the reward.
 
@@ -77,6 +78,8 @@ def make_learner(
         envs: Number of environments.
         workers: Number of processes; 1 steps all of them in this one.
         bfloat16: Whether the encoder calculates in bfloat16.
+        joint: Whether the agent trains an encoder of its own: then it observes pixels in place of embeddings, and this
+            one, which stays as it is, serves the reward and the demonstration alone.
 
     Raises:
         ValueError: If the goal does not tell what the reward needs.
@@ -88,7 +91,8 @@ def make_learner(
         goal=goal,
         encoder=None if encoder is None else encoder.frozen(bfloat16),
         reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
-        keep_pixels=key == "pixels",
+        keep_pixels=key == "pixels" or joint,
+        dropped="embedding" if joint else "pixels" if key == "pixels" else None,
     )
     factories: list[Callable[[], gym.Env[Any, Any]]] = [
         partial(_learner, config, goal, huber, scales, _cameras(config) if seen else None)
@@ -97,7 +101,12 @@ def make_learner(
 
 
 def _observe_and_reward(
-    venv: VecEnv, goal: Goal, encoder: Encoder | None, reward: Callable[[VecEnv], VecEnv], keep_pixels: bool
+    venv: VecEnv,
+    goal: Goal,
+    encoder: Encoder | None,
+    reward: Callable[[VecEnv], VecEnv],
+    keep_pixels: bool,
+    dropped: str | None,
 ) -> VecEnv:
     """Observations, then the reward on them, around the environments of one worker."""
     if encoder is None or goal.embeddings is None:
@@ -105,7 +114,7 @@ def _observe_and_reward(
     else:
         venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels)
     venv = reward(venv)
-    return VecDropObservation(venv, "pixels") if keep_pixels else venv
+    return venv if dropped is None else VecDropObservation(venv, dropped)
 
 
 def random_policy(
@@ -184,13 +193,17 @@ def evaluate(
     if encoder is None or goal.embeddings is None:
         env, path = PhaseObservation(env, goal.horizon), goal.pixels
     else:
-        env, path = EmbeddingObservation(env, encoder, goal.embeddings), np.asarray(goal.embeddings, np.float64)
+        env = EmbeddingObservation(env, encoder, goal.embeddings, keep_pixels=True)
+        path = np.asarray(goal.embeddings, np.float64)
+    assert isinstance(agent.observation_space, gym.spaces.Dict)
+    observed = agent.observation_space.spaces
     links, joints, shots = [], [], []
     for episode in range(episodes):
         observation, _ = env.reset(seed=seed + episode)
         own_links, own_joints = [arm.link_positions()], [arm.joint_positions()]
         for _ in range(goal.horizon):
-            action, _ = agent.predict(observation, deterministic=True)
+            seen = {key: observation[key] for key in observed}
+            action, _ = agent.predict(seen, deterministic=True)
             observation, *_ = env.step(action)
             own_links.append(arm.link_positions())
             own_joints.append(arm.joint_positions())

@@ -21,6 +21,8 @@ from experiments.figures import save_figure
 SCALE = 4
 """How much larger than an observation a film of it is."""
 
+FILM_STEPS = 300
+
 KEYPOINTS = 5
 
 
@@ -40,14 +42,12 @@ def spread(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     return mask[..., index[:, None], index]
 
 
-def film_mask(
-    agent: BaseAlgorithm, attention: Attention, config: AtariConfig, seed: int, path: Path, steps: int = 300
-) -> None:
+def film_mask(agent: BaseAlgorithm, attention: Attention, config: AtariConfig, seed: int, path: Path) -> None:
     """Films a game as the agent plays it: the frame, the mask over it, the key points."""
     venv = AtariVecEnv(config, 1, training=False, seed=seed)
     observations = venv.reset()
     film = []
-    for _ in range(steps):
+    for _ in range(FILM_STEPS):
         mask = attention.attention_maps(torch.from_numpy(observations))["mask"]
         film.append(_shown(observations[0, -1], mask))
         observations, *_ = venv.step(agent.predict(observations)[0])  # type: ignore[assignment]

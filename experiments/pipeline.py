@@ -13,10 +13,12 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
 import encoders
 from agents import factory
+from agents.auxiliary import AuxiliaryLossCallback
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
 from encoders.base import Encoder, channels_first
 from encoders.clips import load_clips
@@ -142,6 +144,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         "status": "completed",
         "encoder": config.encoder,
         "encoder_settings": list(config.encoder_settings),
+        "encoder_mode": config.encoder_mode,
         "algo": config.algo,
         "reward": config.reward,
         "seed": seed,
@@ -221,6 +224,7 @@ def train(
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
     torch.set_num_threads(1)
+    joint = config.encoder_mode == "joint"
     venv = make_learner(
         config.scene,
         goal,
@@ -231,8 +235,9 @@ def train(
         config.envs,
         config.workers,
         bfloat16,
+        joint,
     )
-    agent = factory.make(config.algo, venv, config.horizon, seed)
+    agent = factory.make(config.algo, venv, config.horizon, seed, encoder if joint else None)
     restore_checkpoint(agent, folder / "checkpoint")
     if agent.num_timesteps < config.steps:
         agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
@@ -262,7 +267,10 @@ def train(
             )
             # Whole episodes: the end is a seam too.
             end = -(-config.steps // callback.episode_steps) * callback.episode_steps
-            agent.learn(end - agent.num_timesteps, callback=callback, reset_num_timesteps=False)
+            callbacks: list[BaseCallback] = [callback]
+            if joint:
+                callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint"))
+            agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
     factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent

@@ -93,7 +93,6 @@ def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> di
             film_mask(agent, trained, config.world, seed, folder / "mask.mp4")
             clips = random_play(config.world, 1_000, seed)
             reconstruction_sheet(trained, clips, np.random.default_rng(seed), folder / "reconstruction.png")
-    curve = read_curve(folder / CURVE_FILE)
     return {
         "status": "completed",
         "game": config.world.rom,
@@ -108,7 +107,7 @@ def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> di
         "scores": scores,
         "random_score": float(np.mean(random_scores)),
         "precision": "bfloat16" if config.bfloat16 else "float32",
-        "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"] if curve else float("nan"),
+        "env_steps_per_second": agent.num_timesteps / watch.seconds["train"],
         "wall_seconds": watch.seconds,
     }
 

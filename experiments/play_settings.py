@@ -14,9 +14,7 @@ from encoders.errors import check_choice
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
 from envs.atari import AtariConfig
-from experiments.settings import NO_ENCODER, key_of
-
-MODES = ("frozen", "joint")
+from experiments.settings import ENCODER_MODES, NO_ENCODER, key_of
 
 MASKS: dict[str, tuple[str, ...]] = {
     "own": (),
@@ -91,7 +89,7 @@ class PlayConfig:
     def __post_init__(self) -> None:
         check_choice("encoder", self.encoder, ["attention", NO_ENCODER])
         check_choice("algorithm", self.algo, players.names())
-        check_choice("encoder mode", self.encoder_mode, MODES)
+        check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         check_choice("mask", self.mask, MASKS)
         check_choice("precision", self.precision, PRECISIONS)
         AtariConfig(self.game)

@@ -10,6 +10,7 @@ from typing import Any
 
 import encoders
 from agents import factory
+from agents.auxiliary import AuxiliaryConfig
 from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
@@ -21,6 +22,9 @@ from rewards.huber import HuberConfig
 
 NO_ENCODER = "none"
 """Instead of an encoder's name: a learner that observes its own state and the phase alone."""
+
+ENCODER_MODES = ("frozen", "joint")
+"""Whether an encoder stays as it is while the agent trains, or is trained with it."""
 
 POSITIVE_RANGE = 3
 NEGATIVE_RANGE = 10
@@ -36,6 +40,8 @@ class ImitateConfig:
         encoder: Registered name of the encoder, or none: the learner then observes its own state and the phase alone.
         encoder_settings: The encoder's own settings as NAME=VALUE, such as backbone=efficientnet_lite0.
         encoder_folder: Folder of a fitted encoder to use instead of training one.
+        encoder_mode: frozen, or joint: the agent trains a copy of the encoder, by its own loss and the encoder's, while
+            the reward's stays as it is.
         algo: ppo, sac or a2c.
         reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
             encoder).
@@ -54,11 +60,13 @@ class ImitateConfig:
         record: What is recorded to learn the embedding from.
         fit: How the encoder is trained.
         huber: Coefficients of the reward.
+        auxiliary: How an encoder is trained with the agent.
     """
 
     encoder: str = "tcn"
     encoder_settings: tuple[str, ...] = ()
     encoder_folder: Path | None = None
+    encoder_mode: str = "frozen"
     algo: str = "ppo"
     reward: str = "tcn_huber"
     seeds: tuple[int, ...] = (0,)
@@ -75,12 +83,14 @@ class ImitateConfig:
     record: RecordConfig = field(default_factory=RecordConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     huber: HuberConfig = field(default_factory=HuberConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
 
     def __post_init__(self) -> None:
         check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
         check_choice("precision", self.precision, PRECISIONS)
+        check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         self._check_encoder()
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
@@ -125,6 +135,8 @@ class ImitateConfig:
         if self.encoder != NO_ENCODER:
             encoder_config(self)
             return
+        if self.encoder_mode == "joint":
+            raise ValueError("encoder 'none' has nothing to train; leave --encoder-mode joint out, or name an encoder.")
         if self.encoder_folder is not None or self.encoder_settings:
             raise ValueError("encoder 'none' has no folder and no settings; leave them out, or name an encoder.")
         if self.source.key == "embedding":
@@ -158,7 +170,8 @@ class ImitateConfig:
         """Folder name of everything but the seed."""
         watched = f"demo{self.demo_seed}" if not self.demo else f"video-{self.demo[0].stem}"
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
-        return f"{encoder}-{self.algo}-{self.reward}-{watched}"
+        mode = "-joint" if self.encoder_mode == "joint" else ""
+        return f"{encoder}{mode}-{self.algo}-{self.reward}-{watched}"
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
@@ -166,10 +179,10 @@ class ImitateConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        whole = asdict(self)
-        return {key: value for key, value in whole.items() if key not in ("seeds", "out", "resume", "workers")} | {
-            "seed": seed
-        }
+        left_out = {"seeds", "out", "resume", "workers"}
+        if self.encoder_mode == "frozen":
+            left_out |= {"encoder_mode", "auxiliary"}
+        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}
 
     @property
     def recordings_folder(self) -> Path:

@@ -1,0 +1,216 @@
+"""Whether masks find what moves, and whether their key points are the game's objects."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ale_py
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
+from numpy.typing import NDArray
+from rich.console import Console
+
+import encoders
+from encoders.attention import Attention, keypoints
+from encoders.errors import check_choice
+from encoders.files import write_csv
+from envs.atari import FRAME_SKIP, AtariConfig
+from experiments import command_line
+from experiments.mask_figures import spread
+
+MOVED = 10
+"""Grey levels by which a pixel differs from the median of its place where something moves."""
+
+NATIVE = (160, 210)
+"""Width and height of the picture that the objects' positions are given in, pixels."""
+
+
+@dataclass(frozen=True)
+class QualityConfig:
+    """Which masks are judged on which games.
+
+    Attributes:
+        masks: Folders of attention modules.
+        games: Games that a random policy plays.
+        steps: Agent steps of each.
+        reach: Distance at which a key point counts as on an object, pixels of the observation.
+        out: The table, CSV.
+        seed: Of the play, of the random points and of the untrained mask.
+    """
+
+    masks: tuple[Path, ...]
+    games: tuple[str, ...] = ("asteroids", "assault", "ms_pacman")
+    steps: int = 500
+    reach: float = 8.0
+    out: Path = Path("runs/mask_quality.csv")
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for game in self.games:
+            AtariConfig(game)
+        if self.steps < 10 or not self.masks or not self.games:
+            raise ValueError("Name at least one mask and one game, and at least 10 steps.")
+
+
+@dataclass(frozen=True)
+class Play:
+    """A stretch of play.
+
+    Attributes:
+        frames: (T, stack, S, S) uint8.
+        objects: Centres of the objects of every frame, one (K, 2) float a frame, (x, y) in pixels of the observation.
+    """
+
+    frames: NDArray[np.uint8]
+    objects: list[NDArray[np.float64]]
+
+
+def moving_ratio(masks: NDArray[np.float32], frames: NDArray[np.uint8]) -> float:
+    """Mean mask value where something moves over the mean elsewhere.
+
+    Args:
+        masks: (T, h, w) in [0, 1].
+        frames: (T, S, S) uint8, successive frames; a pixel moves where it differs from its median over time.
+
+    Raises:
+        ValueError: If nothing moves, or everything does.
+    """
+    background = np.median(frames, axis=0)
+    moves = np.abs(frames.astype(np.int16) - background) > MOVED
+    if not 0 < moves.mean() < 1:
+        raise ValueError(
+            f"{moves.mean():.0%} of the pixels move; the ratio compares those that do with those that do not."
+        )
+    values = spread(masks, frames.shape[-1])
+    return float(values[moves].mean() / values[~moves].mean())
+
+
+def recall(points: list[NDArray[np.float64]], objects: list[NDArray[np.float64]], reach: float) -> float:
+    """Share of the objects with a point within reach.
+
+    Args:
+        points: (k, 2) a frame; rows that are NaN are no points.
+        objects: (K, 2) a frame.
+        reach: Pixels.
+    """
+    found, total = 0, 0
+    for near, here in zip(points, objects, strict=True):
+        near = near[np.isfinite(near[:, 0])]
+        distances = np.linalg.norm(here[:, None] - near[None], axis=-1)
+        found += int((distances <= reach).any(axis=1).sum())
+        total += len(here)
+    return found / total
+
+
+def play(game: str, steps: int, seed: int) -> Play:
+    """Lets a random policy play, and reads where the objects are from the game's memory.
+
+    Raises:
+        ValueError: If ``ocatari`` is not installed or does not know the game.
+    """
+    config = AtariConfig(game)
+    name = config.rom.replace("_", "")
+    try:
+        memory = importlib.import_module("ocatari.ram.extract_ram_info")
+        importlib.import_module(f"ocatari.ram.{name}")
+    except ImportError as error:
+        raise ValueError(
+            f"The objects of {config.rom} are read by ocatari, which cannot be imported ({error}); "
+            "pip install --no-deps ocatari==2.1.0 termcolor pygame (its own requirements name an older numpy)."
+        ) from error
+    gym.register_envs(ale_py)
+    spelled = "".join(part.capitalize() for part in config.rom.split("_"))
+    env: Any = gym.make(f"ALE/{spelled}-v5", frameskip=1, repeat_action_probability=0.0)
+    env = FrameStackObservation(AtariPreprocessing(env, noop_max=30, frame_skip=FRAME_SKIP), config.stack)
+    rng = np.random.default_rng(seed)
+    observation, _ = env.reset(seed=seed)
+    things: Any = memory.init_objects(name.capitalize(), False)
+    frames, places = [], []
+    for _ in range(steps):
+        # Its sums leave the range of a byte.
+        memory.detect_objects_ram(things, env.unwrapped.ale.getRAM().astype(int), name.capitalize(), False)
+        frames.append(observation)
+        places.append([_centre(thing) for thing in things])
+        observation, _, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
+        if terminated or truncated:
+            observation, _ = env.reset()
+    env.close()
+    centres = np.array(places) * [config.image_size / size for size in NATIVE]
+    # What never moves, such as a pill, is background.
+    moves = np.nanmax(centres, axis=0) - np.nanmin(centres, axis=0) > 0
+    shown = [here[moves.any(axis=1) & np.isfinite(here[:, 0])] for here in centres]
+    kept = [index for index, here in enumerate(shown) if len(here)]
+    return Play(np.stack(frames)[kept], [shown[index] for index in kept])
+
+
+def _centre(thing: Any) -> tuple[float, float]:
+    """The middle of an object, in pixels of the game's own picture; NaN for one that is not there."""
+    if not thing or not getattr(thing, "visible", True) or min(thing.wh) <= 0:
+        return float("nan"), float("nan")
+    return float(thing.xy[0] + thing.wh[0] / 2), float(thing.xy[1] + thing.wh[1] / 2)
+
+
+def judge(attention: Attention, played: Play, reach: float) -> dict[str, float]:
+    """Both figures of one mask on one game."""
+    masks = torch.cat(
+        [attention.attention_maps(torch.from_numpy(part))["mask"] for part in np.array_split(played.frames, 8)]
+    )
+    points = [
+        keypoints(mask[None], min(len(here), mask.numel()))[0].double().numpy()
+        for mask, here in zip(masks, played.objects, strict=True)
+    ]
+    return {
+        "moving_ratio": moving_ratio(masks.numpy(), played.frames[:, -1]),
+        "recall": recall(points, played.objects, reach),
+        "mean_mask": float(masks.mean()),
+    }
+
+
+def measure(config: QualityConfig) -> None:
+    """Judges every mask, an untrained one, and random points on every game, and writes the table."""
+    console = Console(stderr=True)
+    judged: dict[str, Attention] = {}
+    for folder in config.masks:
+        loaded = encoders.load(folder)
+        check_choice(f"encoder in {folder}", loaded.name, ["attention"])
+        assert isinstance(loaded, Attention)
+        judged[f"{folder.parent.name}/{folder.name}"] = loaded
+    torch.manual_seed(config.seed)
+    untrained = encoders.make("attention", latest=1)
+    assert isinstance(untrained, Attention)
+    judged["untrained"] = untrained.eval()
+    rows = []
+    for game in config.games:
+        played = play(game, config.steps, config.seed)
+        rng = np.random.default_rng(config.seed)
+        points = [rng.uniform(0, played.frames.shape[-1], (len(here), 2)) for here in played.objects]
+        by_chance = {"recall": recall(points, played.objects, config.reach)}
+        for name, figures in [
+            *((name, judge(attention, played, config.reach)) for name, attention in judged.items()),
+            ("random points", by_chance),
+        ]:
+            objects = np.mean([len(here) for here in played.objects])
+            values = {
+                key: f"{figures[key]:.4g}" if key in figures else "" for key in ("moving_ratio", "recall", "mean_mask")
+            }
+            rows.append(
+                {"game": game, "mask": name, "frames": len(played.frames), "objects": f"{objects:.1f}", **values}
+            )
+            console.print(rows[-1], highlight=False)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(config.out, rows, list(rows[0]))
+
+
+def main() -> int:
+    """Judges; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(QualityConfig, measure, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Encoders that the agent trains, on the Kuka: what the agent sees, what is trained, and what stays as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from recorded import recorded_out, tiny
+
+import encoders
+from agents import factory
+from agents.extractor import trained_encoder
+from experiments.imitation import make_learner
+from experiments.pipeline import run_all
+from experiments.settings import ImitateConfig
+from rewards.goal import Goal, Scales
+from rewards.huber import HuberConfig
+
+pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recorded_out(tmp_path_factory.mktemp("joint"))
+
+
+def same(first: encoders.Encoder, second: encoders.Encoder) -> dict[str, bool]:
+    other = second.state_dict()
+    return {key: torch.equal(value, other[key]) for key, value in first.state_dict().items()}
+
+
+@pytest.mark.parametrize("algo", ["ppo", "a2c", "sac"])
+@pytest.mark.parametrize(("encoder", "settings"), [("tcn", ("positive_range=1", "negative_range=2")), ("smak", ())])
+def test_the_policys_encoder_trains_and_the_rewards_stays(
+    out: Path, encoder: str, settings: tuple[str, ...], algo: str
+) -> None:
+    config = tiny(out, encoder=encoder, encoder_settings=settings, encoder_mode="joint", algo=algo)
+    (result,) = run_all(config)
+    assert result["status"] == "completed" and result["encoder_mode"] == "joint"
+    folder = config.run_folder(0)
+    rewards = encoders.load(folder / "encoder")
+    shared = encoders.load(config.shared_encoder(0))
+    assert all(same(shared, rewards).values())
+    policys = encoders.load(folder / "agent" / "encoder")
+    changed = [key for key, equal in same(rewards, policys).items() if not equal]
+    trained = {key for key, _ in rewards.named_parameters()}
+    if algo == "sac":
+        # It learns only after its first 1,600 steps.
+        assert not changed
+    else:
+        # Softmaxes and biases before them leave out a few.
+        assert len(trained & set(changed)) > 0.8 * len(trained)
+    assert json.loads((folder / "config.json").read_text())["encoder_mode"] == "joint"
+
+
+def learner(joint: bool, out: Path, encoder: encoders.Encoder) -> tuple[ImitateConfig, object]:
+    config = tiny(out)
+    shape = (config.horizon + 1, 2)
+    goal = Goal(
+        pixels=np.zeros((*shape, 32, 32, 3)),
+        embeddings=np.ones((config.horizon + 1, 2 * encoder.embedding_dim), np.float32),
+        joints=np.zeros((config.horizon + 1, 7)),
+        links=np.zeros((config.horizon + 1, 7, 3)),
+        start=np.zeros(7),
+    )
+    scales = Scales(embedding=1.0, pixels=1.0, joints=1.0)
+    return config, make_learner(
+        config.scene, goal, encoder, "tcn_huber", HuberConfig(), scales, envs=2, workers=1, joint=joint
+    )
+
+
+def test_a_joint_agent_sees_pixels_and_is_given_the_same_reward(out: Path) -> None:
+    torch.manual_seed(0)
+    encoder = encoders.make("tcn", image_size=32)
+    _, frozen = learner(False, out, encoder)
+    _, joint = learner(True, out, encoder)
+    first, second = frozen.reset(), joint.reset()
+    assert set(first) - set(second) == {"embedding"} and set(second) - set(first) == {"pixels"}
+    assert second["pixels"].shape == (2, 2, 32, 32, 3) and second["pixels"].dtype == np.uint8
+    agent = factory.make("ppo", joint, 15, seed=0, encoder=encoder)
+    seen = {key: torch.as_tensor(value) for key, value in second.items()}
+    features = agent.policy.extract_features(seen)
+    # Before any training the agent's encoder says what the reward's does.
+    assert np.allclose(features[:, : 2 * encoder.embedding_dim].detach().numpy(), first["embedding"], atol=1e-4)
+    with torch.no_grad():
+        for part in trained_encoder(agent).parameters():
+            part.add_(1.0)
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        actions = rng.uniform(-1, 1, (2, 7)).astype(np.float32)
+        rewards = [venv.step(actions)[1] for venv in (frozen, joint)]
+        assert np.array_equal(*rewards)
+
+
+def test_an_agent_with_an_encoder_is_loaded_with_it(out: Path, tmp_path: Path) -> None:
+    encoder = encoders.make("tcn", image_size=32)
+    _, venv = learner(True, out, encoder)
+    agent = factory.make("a2c", venv, 15, seed=0, encoder=encoder)
+    factory.save_agent(agent, "a2c", 15, tmp_path / "agent")
+    loaded = factory.load_agent(tmp_path / "agent", venv)
+    observation = venv.reset()
+    assert np.array_equal(
+        agent.predict(observation, deterministic=True)[0], loaded.predict(observation, deterministic=True)[0]
+    )
+
+
+def test_joint_without_an_encoder_is_refused(out: Path) -> None:
+    with pytest.raises(ValueError, match="encoder 'none' has nothing to train"):
+        tiny(out, encoder="none", reward="oracle", encoder_mode="joint")
+    with pytest.raises(ValueError, match="Unknown encoder mode 'both'"):
+        tiny(out, encoder_mode="both")
+
+
+def test_frozen_runs_keep_the_identity_that_they_had_before_there_were_modes(out: Path) -> None:
+    assert not {"encoder_mode", "auxiliary"} & set(tiny(out).identity(0))
+    assert {"encoder_mode", "auxiliary"} <= set(tiny(out, encoder_mode="joint").identity(0))

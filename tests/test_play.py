@@ -1,0 +1,223 @@
+"""Runs on a game, small: each mode of attention, cut and resumed, and what is refused before any work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import encoders
+from agents.auxiliary import AuxiliaryConfig
+from agents.training import read_curve
+from encoders.attention import Attention
+from encoders.fit import FitConfig
+from encoders.video import read_video
+from envs.atari import AtariConfig
+from experiments import benchmark, mask_figures, play
+from experiments.atari_world import GAMES, AtariWorld
+from experiments.grid import Cell, preset_names, read_preset
+from experiments.masks import random_play
+from experiments.play import play_all
+from experiments.play_settings import MaskConfig, PlayConfig
+
+TINY = PlayConfig(
+    game="breakout",
+    steps=480,
+    row_steps=80,
+    episodes=2,
+    precision="float32",
+    # Games of 15 steps at most, so that some end between two checkpoints.
+    atari=AtariConfig(max_frames=60, noop_max=10),
+    auxiliary=AuxiliaryConfig(videos=2),
+    training=MaskConfig(1_000, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Two checkpoints, and films of a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(play, "CHECKPOINTS", 2)
+        patch.setattr(mask_figures, "FILM_STEPS", 15)
+        yield
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "policy.safetensors")
+
+
+@pytest.fixture(scope="module")
+def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[PlayConfig, dict[str, Any]]:
+    config = replace(TINY, out=tmp_path_factory.mktemp("joint"))
+    (result,) = play_all(config)
+    return config, result
+
+
+def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
+    config, result = joint
+    folder = config.run_folder(0)
+    assert result["status"] == "completed" and result["env_steps"] == 480
+    assert len(result["scores"]) == 2 and result["score"] == sum(result["scores"]) / 2
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert {"config.json", "provenance.json", "progress.csv", "curves.png", "reconstruction.png"} <= {
+        path.name for path in folder.iterdir()
+    }
+    assert read_video(folder / "mask.mp4").shape[1:] == (336, 3 * 336, 3)
+    assert isinstance(encoders.load(folder / "encoder"), Attention)
+    assert [row["env_steps"] for row in read_curve(folder / "progress.csv")][-1] == 480
+
+
+def test_the_mask_of_a_joint_run_has_learned(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
+    config, _ = joint
+    torch.manual_seed(0)
+    fresh = encoders.make("attention", latest=1)
+    learned = encoders.load(config.run_folder(0) / "encoder")
+    for name in ("decoder.layers.0.weight", "mask_generator.0.0.weight", "features.0.weight"):
+        assert not torch.equal(fresh.state_dict()[name], learned.state_dict()[name])
+
+
+def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
+    joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(TINY, out=tmp_path)
+    original = play.AuxiliaryLossCallback
+
+    class Cut(original):  # type: ignore[misc, valid-type]
+        def _on_rollout_end(self) -> None:
+            if self.model.num_timesteps == 400:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(play, "AuxiliaryLossCallback", Cut)
+    with pytest.raises(KeyboardInterrupt):
+        play_all(config)
+    monkeypatch.setattr(play, "AuxiliaryLossCallback", original)
+    assert json.loads((config.run_folder(0) / "checkpoint" / "state.json").read_text())["env_steps"] == 240
+    (result,) = play_all(replace(config, resume=True))
+    whole, uncut = joint
+    assert result["scores"] == uncut["scores"]
+    expected = weights(whole.run_folder(0) / "agent")
+    for key, value in weights(config.run_folder(0) / "agent").items():
+        assert torch.equal(value.nan_to_num(), expected[key].nan_to_num()), key
+    for row, other in zip(
+        read_curve(config.run_folder(0) / "progress.csv"),
+        read_curve(whole.run_folder(0) / "progress.csv"),
+        strict=True,
+    ):
+        assert {**row, "seconds": 0} == {**other, "seconds": 0}
+
+
+@pytest.mark.parametrize(("mask", "steps"), [("own", 4), ("untrained", 0)])
+def test_a_frozen_mask_is_trained_before_and_not_with_the_agent(mask: str, steps: int, tmp_path: Path) -> None:
+    config = replace(TINY, encoder_mode="frozen", mask=mask, out=tmp_path, steps=80, episodes=1)
+    (result,) = play_all(config)
+    assert result["mask"] == mask
+    before, after = encoders.load(config.mask_folder(0)), encoders.load(config.run_folder(0) / "encoder")
+    for key, value in before.state_dict().items():
+        assert torch.equal(value, after.state_dict()[key]), key
+    torch.manual_seed(0)
+    fresh = encoders.make("attention", latest=1)
+    moved = not torch.equal(fresh.state_dict()["features.0.weight"], after.state_dict()["features.0.weight"])
+    assert moved == (steps > 0)
+
+
+def test_the_plain_agent_has_no_mask(tmp_path: Path) -> None:
+    config = replace(TINY, encoder="none", algo="ppo", out=tmp_path, steps=1024, row_steps=1024, episodes=1)
+    (result,) = play_all(config)
+    assert result["encoder_mode"] is None and result["mask"] is None
+    assert not (config.run_folder(0) / "encoder").exists()
+    assert not any("encoder" in key for key in weights(config.run_folder(0) / "agent"))
+
+
+def test_a_run_that_exists_is_refused_without_resume(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
+    config, result = joint
+    with pytest.raises(ValueError, match="holds this run already, complete; add --resume"):
+        play_all(config)
+    assert play_all(replace(config, resume=True)) == [result]
+    with pytest.raises(ValueError, match=r"holds another run: .*steps"):
+        play_all(replace(config, resume=True, steps=560))
+
+
+def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    for name, made, message in (
+        ("small", encoders.make("attention", image_size=64), r"made for frames of shape \(B, 4, 64, 64\)"),
+        ("stack", encoders.make("attention", channels=2), r"made for frames of shape \(B, 2, 84, 84\)"),
+        ("tcn", encoders.make("tcn"), "Unknown encoder in .* 'tcn'"),
+    ):
+        made.save(tmp_path / name)
+        config = replace(TINY, encoder_mode="frozen", encoder_folder=tmp_path / name, out=tmp_path / "runs")
+        with pytest.raises(ValueError, match=message):
+            play_all(config)
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"game": "breakuot"}, "Did you mean 'breakout'"),
+        ({"algo": "sac"}, "Unknown algorithm 'sac'"),
+        ({"encoder": "atention"}, "Did you mean 'attention'"),
+        ({"encoder": "none", "encoder_settings": ("sparsity=1",)}, "has no folder and no settings"),
+        ({"mask": "universal"}, "use --encoder-mode frozen"),
+        ({"encoder_folder": Path("x")}, "add --encoder-mode frozen"),
+        ({"encoder_settings": ("sparsity=-1",)}, "sparsity -1.0 finite"),
+        ({"row_steps": 100}, "a multiple of the 80 steps"),
+        ({"steps": 40}, "at least row_steps"),
+        ({"seeds": (1, 1)}, "each once"),
+        ({"precision": "half"}, "Unknown precision"),
+    ],
+)
+def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **settings)
+
+
+def test_random_play_is_cut_where_games_end() -> None:
+    clips = random_play(AtariConfig("breakout"), 3_000, seed=0)
+    assert len(clips) > 16
+    assert sum(video.shape[1] for video in clips.videos) <= 3_000
+    assert all(video.shape[0] == 1 and video.shape[2:] == (84, 84, 4) for video in clips.videos)
+    again = random_play(AtariConfig("breakout"), 3_000, seed=0)
+    assert all((first == second).all() for first, second in zip(clips.videos, again.videos, strict=True))
+
+
+def test_the_papers_settings_are_presets_that_name_runs() -> None:
+    world = AtariWorld(TINY)
+    names = [name for name in preset_names() if name.startswith("atari_")]
+    assert len(names) >= 4
+    for name in names:
+        grid = read_preset(name)
+        for cell in grid.cells(grid.methods(world.method), world.steps):
+            config = world.config(cell, Path("runs"))
+            assert config.world.rom == GAMES[cell.task]
+            assert config.resume and config.seeds == (cell.seed,)
+
+
+def test_a_game_that_is_no_task_is_refused() -> None:
+    world = AtariWorld(TINY)
+    cell = Cell("atari", world.method("none", "a2c", "game", ()), 17, 0, 80)
+    with pytest.raises(ValueError, match="Task 17 is no game; there are 5: assault"):
+        world.config(cell, Path("runs"))
+
+
+def test_a_benchmark_runs_through_plain_joint_and_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = tmp_path / "tiny.toml"
+    preset.write_text(
+        'env = "atari"\nencoders = ["none", "attention@untrained"]\nalgos = ["a2c"]\nrewards = ["game"]\n'
+        "tasks = [3]\nseeds = [0]\nsteps = 80\n"
+        '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
+    )
+    world = AtariWorld(replace(TINY, episodes=1))
+    monkeypatch.setattr("experiments.worlds.WORLDS", {"atari": world})
+    monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.jobs.local(1))
+    failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
+    assert failed == 0
+    table = (tmp_path / "runs" / "tiny" / "table.md").read_text()
+    assert "| plain | a2c | 1 x 1 | 0 |" in table
+    assert "| attention@untrained | a2c | 1 x 1 | 0 |" in table
