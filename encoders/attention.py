@@ -104,12 +104,18 @@ def map_size(image_size: int) -> int:
     return image_size
 
 
-def map_convolutions(channels: int) -> nn.Sequential:
-    """The convolutions from frames to the map, as the agents of the paper have them too."""
+def map_convolutions(channels: int, normalised: bool = False) -> nn.Sequential:
+    """The convolutions from frames to the map, as the agents of the paper have them too.
+
+    Args:
+        channels: Of the frames.
+        normalised: Whether a layer norm over channels and positions follows each.
+    """
     inputs = (channels, *WIDTHS)
     layers: list[nn.Module] = []
     for index, (kernel, stride) in enumerate(zip(KERNELS, STRIDES, strict=True)):
-        layers += [nn.Conv2d(inputs[index], inputs[index + 1], kernel, stride), nn.ReLU()]
+        norm = [nn.GroupNorm(1, inputs[index + 1])] if normalised else []
+        layers += [nn.Conv2d(inputs[index], inputs[index + 1], kernel, stride), *norm, nn.ReLU()]
     return nn.Sequential(*layers)
 
 
@@ -148,9 +154,10 @@ class Decoder(nn.Module):
 class Attention(Encoder):
     """A feature encoder, a mask generator and a decoder with the mask as their bottleneck.
 
-    Wu, Khetarpal and Precup, Self-Supervised Attention-Aware Reinforcement Learning, 2021. The layers are those
-    of their published code, without its normalisations: three convolutions each for features and mask, a sigmoid
-    of one channel, three transposed convolutions. As there, the source's features and mask carry no gradient.
+    Wu, Khetarpal and Precup, Self-Supervised Attention-Aware Reinforcement Learning, 2021. The layers are those of
+    their published code: three convolutions with layer norms each for features and mask, a sigmoid of one channel,
+    three transposed convolutions. (Without the norms bright pictures saturate the sigmoid, and it stays there.) As
+    there, the source's features and mask carry no gradient.
     Its embedding is the masked feature map, flattened.
     """
 
@@ -160,8 +167,8 @@ class Attention(Encoder):
     def __init__(self, config: AttentionConfig) -> None:
         super().__init__(config)
         self._latest = config.latest or config.channels
-        self.features = map_convolutions(self._latest)
-        self.mask_generator = nn.Sequential(map_convolutions(self._latest), nn.Conv2d(WIDTHS[2], 1, 1))
+        self.features = map_convolutions(self._latest, normalised=True)
+        self.mask_generator = nn.Sequential(map_convolutions(self._latest, normalised=True), nn.Conv2d(WIDTHS[2], 1, 1))
         self.decoder = Decoder(self._latest, config.image_size)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

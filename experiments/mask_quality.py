@@ -141,9 +141,12 @@ def play(game: str, steps: int, seed: int) -> Play:
         if terminated or truncated:
             observation, _ = env.reset()
     env.close()
-    centres = np.array(places) * [config.image_size / size for size in NATIVE]
+    most = max(map(len, places))
+    # Some games list only what there is.
+    padded = [[*here, *[(float("nan"), float("nan"))] * (most - len(here))] for here in places]
+    centres = np.array(padded) * [config.image_size / size for size in NATIVE]
     # What never moves, such as a pill, is background.
-    moves = np.nanmax(centres, axis=0) - np.nanmin(centres, axis=0) > 0
+    moves = np.fmax.reduce(centres) - np.fmin.reduce(centres) > 0
     shown = [here[moves.any(axis=1) & np.isfinite(here[:, 0])] for here in centres]
     kept = [index for index, here in enumerate(shown) if len(here)]
     return Play(np.stack(frames)[kept], [shown[index] for index in kept])

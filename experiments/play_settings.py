@@ -160,9 +160,14 @@ class PlayConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        return {key: value for key, value in asdict(self).items() if key not in ("seeds", "out", "resume")} | {
-            "seed": seed
-        }
+        left_out = {"seeds", "out", "resume"}
+        if self.encoder == NO_ENCODER:
+            left_out |= {"encoder_settings", "encoder_mode", "mask", "encoder_folder", "auxiliary", "training"}
+        elif self.encoder_mode == "joint":
+            left_out |= {"mask", "encoder_folder", "training"}
+        else:
+            left_out |= {"auxiliary"}
+        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}
 
     def mask_folder(self, seed: int) -> Path:
         """Where the mask of a seed is, shared by all runs that use it."""

@@ -22,11 +22,11 @@ def _imitation() -> str:
     return imitation_table.table(read_rows(RESULTS / "imitate_kuka.csv"))
 
 
-def _encoders() -> str:
+def _encoders(name: str) -> str:
     whole = {"seed", "steps", "parameters"}
     records = [
         {key: int(value) if key in whole else _number(value) for key, value in record.items()}
-        for record in read_rows(RESULTS / "compare_encoders.csv")
+        for record in read_rows(RESULTS / f"{name}.csv")
     ]
     return compare_encoders.markdown(records).strip()
 
@@ -59,7 +59,8 @@ def _throughput() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
-    "compare_encoders": _encoders,
+    "compare_encoders": partial(_encoders, "compare_encoders"),
+    "compare_large": partial(_encoders, "compare_large"),
     "kuka_encoders": partial(_scores, "kuka_encoders"),
     "kuka_encoders_improvements": partial(_improvements, "kuka_encoders"),
     "kuka_backbones": partial(_scores, "kuka_backbones"),

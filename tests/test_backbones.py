@@ -15,6 +15,7 @@ from encoders.backbones import Backbone, BackboneConfig
 # Positions along a side of the maps of an image of 80 and of 96 pixels.
 POSITIONS = {
     "small": (20, 24),
+    "residual": (5, 6),
     "inception_v3": (7, 9),
     "efficientnet_lite0": (10, 12),
     "efficientnet_lite0_16": (5, 6),
@@ -47,11 +48,22 @@ def test_a_backbone_keeps_its_word_about_features_and_stride(name: str) -> None:
         assert 0 <= side + border - size // backbone.stride <= 1
 
 
+@pytest.mark.parametrize("name", POSITIONS)
+def test_the_positions_of_a_stem_are_counted_without_touching_it(name: str) -> None:
+    backbone = held(backbone=name, image_size=80).train()
+    before = {key: value.clone() for key, value in backbone.state_dict().items()}
+    assert backbone.positions == POSITIONS[name][0] ** 2
+    assert backbone.training
+    assert all(torch.equal(value, before[key]) for key, value in backbone.state_dict().items())
+
+
 @torch.no_grad()
-def test_only_the_small_stem_takes_another_number_of_channels() -> None:
+def test_only_stems_without_standard_weights_take_another_number_of_channels() -> None:
     small = held(channels=1, image_size=20).eval()
     assert small(frames(20, channels=1)).shape == (2, small.features, 5, 5)
-    for name in set(POSITIONS) - {"small"}:
+    residual = held(backbone="residual", channels=4, image_size=20).eval()
+    assert residual(frames(20, channels=4)).shape == (2, residual.features, 2, 2)
+    for name in set(POSITIONS) - {"small", "residual"}:
         with pytest.raises(ValueError, match=rf"channels is 1; the backbone '{name}' takes 3 \(RGB\)"):
             BackboneConfig(backbone=name, channels=1, image_size=96)
 

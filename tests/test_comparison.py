@@ -30,7 +30,7 @@ from envs.embedding import EmbeddingObservation
 from envs.kuka import KukaReach
 from experiments import compare_encoders
 from experiments.compare_encoders import CompareConfig, compare, markdown, open_split
-from experiments.comparison import VARIANTS, Split, judge, run_cell, split_clips, variant_of
+from experiments.comparison import LARGE, VARIANTS, Split, judge, run_cell, split_clips, variant_of
 
 FIT = FitConfig(steps=4, validate_every=2, validation_batches=2, feature_copies=2, colour_jitter=0.5)
 STEM = {"backbone": "efficientnet_lite0", "freeze": True}
@@ -90,6 +90,27 @@ def test_too_few_clips_and_single_views_are_refused() -> None:
             split_clips(blank(count), None, None)
     with pytest.raises(ValueError, match="v000 has a single view"):
         split_clips(blank(8, views=1), None, None)
+
+
+def test_extra_demonstrations_are_learned_from_alone_and_look_different(tmp_path: Path) -> None:
+    config = CompareConfig(
+        encoders=("untrained",),
+        seeds=(0,),
+        image_size=32,
+        out=tmp_path / "out",
+        workers=1,
+        fit=FIT,
+        record=PAIRS,
+        extra=3,
+    )
+    compare(config)
+    split, without = open_split(config), open_split(replace(config, extra=0))
+    assert len(split.training) == len(without.training) + 3
+    assert split.test.names == without.test.names and split.validation.names == without.validation.names
+    first, other = (np.asarray(split.training.videos[index][0]) for index in (0, len(without.training)))
+    assert not np.array_equal(first, other)
+    with pytest.raises(ValueError, match="holds another run: extra differ"):
+        compare(replace(config, extra=4))
 
 
 def test_a_split_is_opened_with_labels_and_states(folder: Path) -> None:
@@ -181,7 +202,7 @@ def test_an_encoder_is_judged_by_hand() -> None:
 
 
 def test_every_variant_can_be_made_and_an_unknown_one_is_answered_with_the_nearest() -> None:
-    for name in VARIANTS:
+    for name in (*VARIANTS, *LARGE):
         variant = variant_of(name)
         check_choice("encoder", variant.encoder, encoders.names())
         encoders.make(variant.encoder, image_size=32, **variant.settings)
@@ -200,8 +221,11 @@ def test_every_variant_can_be_made_and_an_unknown_one_is_answered_with_the_neare
         ({"seeds": ()}, "at least one encoder and one seed"),
         ({"seeds": (1, 0, 1)}, "each once"),
         ({"seeds": (0, -1)}, "no seed negative"),
-        ({"workers": 0}, "workers and memory_mb must be at least 1; got 0 and 1024"),
-        ({"memory_mb": 0}, "got 2 and 0"),
+        ({"workers": 0}, "workers, threads and memory_mb must be at least 1; got 0, 1 and 1024"),
+        ({"memory_mb": 0}, "got 2, 1 and 0"),
+        ({"threads": 0}, "got 2, 0 and 1024"),
+        ({"extra": 1}, "extra is 1; it must be 0 for none, or at least 2"),
+        ({"extra": 5, "clips": Path("x")}, "extra demonstrations are recorded for the Kuka set"),
     ],
 )
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -354,6 +354,21 @@ def test_a_loss_that_is_not_finite_stops_with_its_step(tmp_path: Path) -> None:
 def test_impossible_settings_are_refused(settings: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):
         FitConfig(**settings)  # type: ignore[arg-type]
+
+
+def test_training_in_bfloat16_learns_nearly_what_float32_learns(tmp_path: Path) -> None:
+    states = {}
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(0)
+        encoder = encoders.make("tcn", image_size=16, positive_range=1, negative_range=3)
+        fit(encoder, TRAINING, VALIDATION, replace(CONFIG, precision=precision), 0, tmp_path / precision)
+        states[precision] = encoder.state_dict()
+    first, second = states["float32"]["head.3.weight"], states["bfloat16"]["head.3.weight"]
+    assert second.dtype == torch.float32
+    assert not torch.equal(first, second)
+    assert torch.allclose(first, second, atol=0.02)
+    with pytest.raises(ValueError, match="Unknown precision of the training 'half'"):
+        FitConfig(precision="half")
 
 
 def test_any_registered_encoder_is_trained_and_saved(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from encoders.losses import (
     masked_triplet_loss,
     n_pairs_loss,
     squared_distances,
+    thresholded_reconstruction_loss,
     triplet_loss,
 )
 
@@ -164,3 +165,22 @@ def test_grouped_n_pairs_refuses_a_group_of_one_pair_and_groups_of_another_lengt
 )
 def test_gradients_agree_with_finite_differences(loss: Callable[[Tensor, Tensor], Tensor]) -> None:
     assert torch.autograd.gradcheck(loss, (random(4, 3).requires_grad_(), random(4, 3, seed=1).requires_grad_()))
+
+
+def test_the_threshold_drops_exactly_the_elements_below_it() -> None:
+    output = torch.tensor([[0.0, 0.5, 1.0, 2.0]], requires_grad=True)
+    target = torch.zeros(1, 4)
+    # Squared errors 0, 0.25, 1 and 4: at 0.25 the second counts, just above it does not.
+    assert thresholded_reconstruction_loss(output, target, 0.25).item() == pytest.approx(5.25 / 4)
+    loss = thresholded_reconstruction_loss(output, target, 0.2500001)
+    assert loss.item() == pytest.approx(5.0 / 4)
+    loss.backward()
+    assert output.grad is not None and output.grad[0].tolist() == pytest.approx([0.0, 0.0, 2.0 / 4, 4.0 / 4])
+    assert thresholded_reconstruction_loss(output, target, 0.0).item() == pytest.approx(5.25 / 4)
+
+
+def test_a_thresholded_reconstruction_refuses_other_shapes_and_a_negative_threshold() -> None:
+    with pytest.raises(ValueError, match="one shape"):
+        thresholded_reconstruction_loss(torch.zeros(2, 3), torch.zeros(2, 4), 0.1)
+    with pytest.raises(ValueError, match=r"-0\.1"):
+        thresholded_reconstruction_loss(torch.zeros(2), torch.zeros(2), -0.1)

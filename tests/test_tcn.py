@@ -133,3 +133,24 @@ def test_wrong_settings_are_refused() -> None:
     for positive, negative in [(0, 10), (10, 10), (11, 10), (-1, 3)]:
         with pytest.raises(ValueError, match="positive_range"):
             small(positive_range=positive, negative_range=negative)
+
+
+def test_flattened_maps_tell_positions_that_a_mean_would_not() -> None:
+    encoder = small(pooling="flatten", backbone="residual", objective="n_pairs", videos=3, image_size=32).train()
+    assert (encoder.sampling.videos, encoder.sampling.least) == (3, 2)
+    frames = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
+    for index in range(8):
+        frames[index, :, 4 * index : 4 * index + 4, 8:16] = 255
+    encoder(frames).sum().backward()
+    assert all(part.grad is not None for part in encoder.parameters())
+    embeddings = encoder.embed(frames)
+    assert torch.pdist(embeddings).min() > 1e-3
+    assert torch.allclose(embeddings.norm(dim=1), torch.full((8,), encoder.config.norm))
+
+
+def test_a_batch_needs_videos_long_enough_for_a_negative() -> None:
+    assert small(positive_range=2, negative_range=5).sampling.least == 7
+    with pytest.raises(ValueError, match="Did you mean 'flatten'"):
+        small(pooling="flaten")
+    with pytest.raises(ValueError, match="videos is 0"):
+        small(videos=0)
