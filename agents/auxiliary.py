@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -34,13 +35,11 @@ class AuxiliaryConfig:
         videos: Stretches of trajectories in an auxiliary batch; 0 for as many as the encoder asks for. Fewer make a
             step cheaper.
         max_grad_norm: Norm that the gradient of weight * L_aux is clipped to; None leaves it as it is.
-        bfloat16: Whether convolutions and linear layers of the auxiliary loss calculate in bfloat16.
     """
 
     weight: float = 1.0
     videos: int = 0
     max_grad_norm: float | None = None
-    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.weight) and self.weight >= 0):
@@ -49,6 +48,10 @@ class AuxiliaryConfig:
             raise ValueError(f"videos is {self.videos}; it must be at least 0.")
         if self.max_grad_norm is not None and not self.max_grad_norm > 0:
             raise ValueError(f"max_grad_norm is {self.max_grad_norm}; it must be above 0, or None.")
+
+
+_HANDLES: WeakKeyDictionary[Optimizer, RemovableHandle] = WeakKeyDictionary()
+"""The hook of every optimizer that has one."""
 
 
 def optimizer_of(agent: BaseAlgorithm) -> Optimizer:
@@ -95,14 +98,18 @@ class AuxiliaryLossCallback(BaseCallback):
         config: Weight and batch.
         seed: Seed of the batches.
         checkpoint: Where the run's checkpoints are, for the message if the loss is not finite.
+        bfloat16: Whether convolutions and linear layers of the loss calculate in bfloat16.
 
     Raises:
         ValueError: At the start of training, if the agent has no encoder to train, its optimizer does not step it, or
             its buffer cannot give the batches; ``AuxiliaryLossError`` in training if the loss is not finite.
     """
 
-    def __init__(self, config: AuxiliaryConfig, seed: int = 0, checkpoint: Path | None = None) -> None:
+    def __init__(
+        self, config: AuxiliaryConfig, seed: int = 0, checkpoint: Path | None = None, bfloat16: bool = False
+    ) -> None:
         super().__init__()
+        self._bfloat16 = bfloat16
         self.config = config
         self._seed = seed
         self.rng = np.random.default_rng([seed, 0])
@@ -125,9 +132,13 @@ class AuxiliaryLossCallback(BaseCallback):
         check_buffer(self.model, encoder)
 
     def _on_training_start(self) -> None:
-        self._remove()
+        optimizer = optimizer_of(self.model)
+        # Training that ended in an error has left its hook behind.
+        left = _HANDLES.pop(optimizer, None)
+        if left is not None:
+            left.remove()
         if self.config.weight > 0:
-            self._handle = optimizer_of(self.model).register_step_pre_hook(self._before_step)
+            _HANDLES[optimizer] = self._handle = optimizer.register_step_pre_hook(self._before_step)
 
     def _on_training_end(self) -> None:
         self._remove()
@@ -151,7 +162,8 @@ class AuxiliaryLossCallback(BaseCallback):
         self.logger.record_mean("aux/skipped", float(batch is None))
         if batch is None:
             return
-        with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=self.config.bfloat16):
+        batch = FrameBatch(*(part.to(self.model.device) for part in batch))
+        with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             result = auxiliary_loss(encoder, batch)
         self._check(result)
         trained = [part for part in encoder.parameters() if part.requires_grad]

@@ -13,7 +13,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from encoders.attention import Attention, map_convolutions, map_size
+from encoders.attention import SMALLEST, Attention, map_convolutions, map_size
 from encoders.base import Encoder, centred
 
 PIXELS = "pixels"
@@ -82,7 +82,7 @@ class EncoderExtractor(_WithEncoder):
 
     Args:
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.
-        encoder: Copied; the agent trains the copy.
+        encoder: Copied; the agent trains the copy, but for a stem that its config freezes.
 
     Raises:
         ValueError: If there are no frames, or they do not fit the encoder.
@@ -99,7 +99,7 @@ class EncoderExtractor(_WithEncoder):
         others = sum(spaces.flatdim(parts[key]) for key in self._rest)
         super().__init__(observation_space, len(frame) * encoder.embedding_dim + others)
         self._scale = len(frame) ** -0.5
-        self.encoder = copy.deepcopy(encoder).requires_grad_(True).eval()
+        self.encoder = copy.deepcopy(encoder).eval()
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """(B, features_dim) float32."""
@@ -138,6 +138,8 @@ class MaskedConvolutions(_WithEncoder):
         shape = frame_space(observation_space).shape
         if len(shape) != 3 or shape[1] != shape[2]:
             raise ValueError(f"The convolutions take square frames of shape (C, S, S); got {shape}.")
+        if shape[1] < SMALLEST:
+            raise ValueError(f"The frames have {shape[1]} pixels a side; the convolutions take {SMALLEST} or more.")
         super().__init__(observation_space, features_dim)
         self.encoder = None
         if attention is not None:

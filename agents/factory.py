@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,7 +106,8 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
     preset = PRESETS[name]
     settings = dict(preset.settings)
     if preset.algorithm in (PPO, A2C):
-        settings["n_steps"] = _part(horizon, preset.rollout or horizon)
+        least = 1 if encoder is None else encoder.sampling.least
+        settings["n_steps"] = part_of(horizon, preset.rollout or horizon, least)
     else:
         settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
     policy = preset.policy
@@ -130,9 +131,24 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
     )
 
 
-def _part(horizon: int, most: int) -> int:
-    """The longest equal part of an episode that has at most so many steps, and at least one."""
-    return max(steps for steps in range(1, horizon + 1) if horizon % steps == 0 and steps <= most)
+def part_of(horizon: int, most: int, least: int = 1) -> int:
+    """The longest equal part of an episode that has at most so many steps; a longer one where those are too short.
+
+    Args:
+        horizon: Steps of the episode.
+        most: Steps of the part at most, if it has as many as are needed.
+        least: Steps that it needs.
+
+    Raises:
+        ValueError: If the whole episode is too short.
+    """
+    if horizon < least:
+        raise ValueError(
+            f"The encoder's own loss needs {least} steps of one trajectory, and an episode has {horizon}; raise the "
+            "horizon, or narrow the encoder's ranges."
+        )
+    parts = [steps for steps in range(1, horizon + 1) if horizon % steps == 0]
+    return max(max(steps for steps in parts if steps <= most), min(steps for steps in parts if steps >= least))
 
 
 def _linear(first: float, last: float) -> Callable[[float], float]:
@@ -142,13 +158,18 @@ def _linear(first: float, last: float) -> Callable[[float], float]:
 
 def save_agent(agent: BaseAlgorithm, name: str, horizon: int, folder: Path) -> None:
     """Writes an agent's policy as safetensors, with its algorithm's name and its own encoder, if any, beside it."""
+    save_policy(agent, {"algo": name, "horizon": horizon}, folder)
+
+
+def save_policy(agent: BaseAlgorithm, card: dict[str, Any], folder: Path) -> None:
+    """Writes a policy's weights, its own encoder, if any, and a card that tells how to make it again."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = own_encoder(agent)
     if encoder is not None:
         encoder.save(folder / ENCODER_FOLDER)
     weights = {key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()}
     write_atomically(folder / POLICY_FILE, save(weights))
-    write_atomically(folder / AGENT_FILE, json.dumps({"algo": name, "horizon": horizon}, indent=2).encode())
+    write_atomically(folder / AGENT_FILE, json.dumps(card, indent=2).encode())
 
 
 def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
@@ -161,24 +182,43 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     Raises:
         ValueError: If the folder is incomplete or does not fit the environment.
     """
-    try:
-        card = json.loads((folder / AGENT_FILE).read_text())
-        name, horizon = card["algo"], card["horizon"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / AGENT_FILE} is missing or damaged ({error}); train the agent again.") from error
+    card = read_card(folder, ("algo", "horizon"))
+    name, horizon = card["algo"], card["horizon"]
     if not isinstance(horizon, int) or horizon < 1:
         raise ValueError(f"{folder / AGENT_FILE} is damaged: horizon is {horizon!r}; train the agent again.")
     check_choice(f"algorithm in {folder / AGENT_FILE}", name, PRESETS)
+    encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
+    agent = make(name, venv, horizon, seed=0, encoder=encoder)
+    load_policy(agent, folder)
+    return agent
+
+
+def read_card(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
+    """What ``agent.json`` tells.
+
+    Raises:
+        ValueError: If it is missing or damaged, or lacks a key.
+    """
+    try:
+        card = json.loads((folder / AGENT_FILE).read_text())
+        return {key: card[key] for key in keys}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{folder / AGENT_FILE} is missing or damaged ({error}); train the agent again.") from error
+
+
+def load_policy(agent: BaseAlgorithm, folder: Path) -> None:
+    """Loads a policy's weights, strictly.
+
+    Raises:
+        ValueError: If they are missing, damaged, or do not fit.
+    """
     try:
         weights = load_file(folder / POLICY_FILE)
     except (OSError, SafetensorError) as error:
         raise ValueError(f"{folder / POLICY_FILE} is missing or damaged ({error}); train the agent again.") from error
-    encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
-    agent = make(name, venv, horizon, seed=0, encoder=encoder)
     try:
         agent.policy.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise ValueError(
             f"{folder / POLICY_FILE} does not fit the environment: {' '.join(str(error).split())}"
         ) from error
-    return agent

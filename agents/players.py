@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import save
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
 from stable_baselines3.common.vec_env import VecEnv
 
+import encoders
 from agents.extractor import MaskedConvolutions
+from agents.factory import ENCODER_FOLDER, load_policy, read_card
 from encoders.attention import Attention
 from encoders.errors import check_choice
-from encoders.files import write_atomically
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ PRESETS: dict[str, PlayerPreset] = {
     ),
 }
 """``a2c`` as the attention paper's code has it (16 x 5 steps, RMSprop at 7e-4, alpha 0.99, eps 1e-5), with
-TensorFlow's RMSprop, whose first steps are small; ``ppo`` as in its paper's Atari table."""
+TensorFlow's RMSprop, whose first steps are small; ``ppo`` close to the RL Zoo's."""
 
 
 def names() -> list[str]:
@@ -92,9 +91,20 @@ def make(
     return preset.algorithm("CnnPolicy", venv, policy_kwargs=policy, seed=seed, device="cpu", **preset.settings)
 
 
-def save_player(agent: BaseAlgorithm, card: dict[str, Any], folder: Path) -> None:
-    """Writes a player's policy as safetensors, the attention module's weights among them, and its card."""
-    folder.mkdir(parents=True, exist_ok=True)
-    weights = {key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()}
-    write_atomically(folder / "policy.safetensors", save(weights))
-    write_atomically(folder / "agent.json", json.dumps(card, indent=2).encode())
+def load_player(folder: Path, venv: VecEnv) -> BaseAlgorithm:
+    """Loads a player that ``factory.save_policy`` wrote with the card of ``make``'s arguments; runs no code from it.
+
+    Args:
+        folder: Its ``agent.json`` names ``algo``, and ``frozen`` and ``bfloat16`` as ``make`` takes them.
+        venv: Games with the observations that it was trained on.
+
+    Raises:
+        ValueError: If the folder is incomplete or does not fit the games.
+    """
+    card = read_card(folder, ("algo", "frozen", "bfloat16"))
+    encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
+    if encoder is not None and not isinstance(encoder, Attention):
+        raise ValueError(f"{folder / ENCODER_FOLDER} holds {encoder.name!r}; players have 'attention' or nothing.")
+    agent = make(card["algo"], venv, encoder, bool(card["frozen"]), 0, bool(card["bfloat16"]))
+    load_policy(agent, folder)
+    return agent

@@ -7,6 +7,7 @@ import io
 import json
 import random
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,9 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from encoders.files import write_atomically, write_csv
+
+WINDOW = 100
+"""Episodes whose mean a row has where episodes have no common length."""
 
 CURVE_FILE = "progress.csv"
 COLUMNS = ("env_steps", "episodes", "true_return", "learned_return", "seconds")
@@ -37,6 +41,7 @@ class CurveAndCheckpoint(BaseCallback):
         truth: Whether the environment's own reward is the true one; the column is NaN if not.
         report: Called with every row.
         restart: Seeds the environments for the steps done so far. Given where episodes have no common length: then
+            ``episode_steps`` is what lies between two rows, a row has the mean of the last ``WINDOW`` episodes, and
             every environment starts anew after a checkpoint, so that there is a moment to go on from.
     """
 
@@ -57,8 +62,8 @@ class CurveAndCheckpoint(BaseCallback):
         self._truth = truth
         self._report = report
         self._episodes = 0
-        self._true: list[float] = []
-        self._learned: list[float] = []
+        self._true: deque[float] = deque(maxlen=None if restart is None else WINDOW)
+        self._learned: deque[float] = deque(maxlen=None if restart is None else WINDOW)
         self._rows: list[dict[str, float]] = []
         self._checkpointed = 0
         self._seconds = 0.0
@@ -70,6 +75,12 @@ class CurveAndCheckpoint(BaseCallback):
         self._rows = [row for row in read_curve(self._folder / CURVE_FILE) if row["env_steps"] <= steps]
         if self._rows:
             self._seconds, self._episodes = self._rows[-1]["seconds"], int(self._rows[-1]["episodes"])
+        recent = self._folder / "checkpoint" / f"step_{steps}.json"
+        if self._restart is not None and recent.exists():
+            saved = json.loads(recent.read_text())
+            self._episodes = saved["episodes"]
+            self._true.extend(saved["true"])
+            self._learned.extend(saved["learned"])
         self._checkpointed = steps
         self._started = time.perf_counter()
 
@@ -97,6 +108,11 @@ class CurveAndCheckpoint(BaseCallback):
         if steps > self._checkpointed and (last or steps - self._checkpointed >= self._every):
             # The curve first: rows beyond a checkpoint can be dropped, rows before it could not be had again.
             write_curve(self._folder / CURVE_FILE, self._rows)
+            if self._restart is not None:
+                saved = {"episodes": self._episodes, "true": list(self._true), "learned": list(self._learned)}
+                path = self._folder / "checkpoint" / f"step_{steps}.json"
+                path.parent.mkdir(exist_ok=True)
+                write_atomically(path, json.dumps(saved).encode())
             save_checkpoint(self.model, self._folder / "checkpoint")
             self._checkpointed = steps
             if self._restart is not None and not last:
@@ -111,7 +127,9 @@ class CurveAndCheckpoint(BaseCallback):
             "learned_return": float(np.mean(self._learned)),
             "seconds": self._seconds + time.perf_counter() - self._started,
         }
-        self._true, self._learned = [], []
+        if self._restart is None:
+            self._true.clear()
+            self._learned.clear()
         self._rows.append(row)
         for name in ("true_return", "learned_return"):
             self.logger.record(f"imitation/{name}", row[name])

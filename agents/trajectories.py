@@ -12,7 +12,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.extractor import PIXELS, frame_space, view_frames
-from encoders.base import Encoder, FrameBatch
+from encoders.base import Encoder, FrameBatch, Sampling
 
 TRIES = 8
 """Draws of a stretch, as a multiple of the stretches wanted, after which a batch has fewer of them."""
@@ -102,7 +102,7 @@ def draw_batch(steps: Steps, encoder: Encoder, videos: int, rng: np.random.Gener
         rows = stretch(steps, env, int(rng.integers(len(steps.ends))), sampling.span, rng)
         if len(rows) < sampling.least:
             continue
-        moments = np.sort(rng.choice(len(rows), min(sampling.frames, len(rows)), replace=False))
+        moments = _moments(len(rows), sampling, rng)
         seen = view_frames(torch.from_numpy(steps.pixels[rows[moments], env]), encoder.config.channels)
         seen = seen.reshape(len(moments), -1, *seen.shape[1:])
         for order, camera in enumerate(rng.choice(seen.shape[1], sampling.views, replace=False)):
@@ -116,6 +116,15 @@ def draw_batch(steps: Steps, encoder: Encoder, videos: int, rng: np.random.Gener
     if not frames:
         return None
     return FrameBatch(torch.cat(frames), torch.cat(video), torch.cat(view), torch.cat(time))
+
+
+def _moments(length: int, sampling: Sampling, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Places in a stretch, forward; with both ends where the loss needs moments that are far apart."""
+    count = min(sampling.frames, length)
+    if sampling.least <= 2:
+        return np.sort(rng.choice(length, count, replace=False))
+    between = 1 + rng.choice(length - 2, count - 2, replace=False)
+    return np.sort(np.concatenate([[0, length - 1], between]))
 
 
 def check_buffer(agent: BaseAlgorithm, encoder: Encoder) -> None:
@@ -134,7 +143,11 @@ def check_buffer(agent: BaseAlgorithm, encoder: Encoder) -> None:
             f"Encoder {encoder.name!r} learns from {sampling.views} views of a moment and the agent observes "
             f"{len(sample)}; observe more cameras, or choose a single-view objective."
         )
-    steps = agent.n_steps if isinstance(agent, OnPolicyAlgorithm) else getattr(agent, "buffer_size", 0)
+    if isinstance(agent, OnPolicyAlgorithm):
+        steps = agent.n_steps
+    else:
+        replay = getattr(agent, "replay_buffer", None)
+        steps = 0 if replay is None else replay.buffer_size
     if steps < sampling.least:
         raise ValueError(
             f"Encoder {encoder.name!r} needs {sampling.least} steps of one trajectory in a batch, and the buffer of "

@@ -19,6 +19,12 @@ STRIDES = (4, 2, 1)
 WIDTHS = (32, 64, 32)
 """The three convolutions of the feature encoder and the mask generator: 84 pixels become a 7 x 7 map."""
 
+STRIDE = 8
+"""Pixels from one position of the map to the next."""
+
+CENTRE = 17.5
+"""Pixel at which the first position's view of 36 pixels has its middle."""
+
 SMOOTHING = 0.5
 """Standard deviation of the Gaussian that a mask is smoothed with before its peaks are looked for, positions."""
 
@@ -271,9 +277,5 @@ def keypoints(mask: Tensor, count: int) -> Tensor:
     smooth = F.conv2d(F.pad(mask[:, None], (1, 1, 1, 1), mode="replicate"), kernel[None, None])
     peaks = torch.where(smooth == F.max_pool2d(smooth, 3, 1, 1), smooth, torch.full_like(smooth, -1.0))
     value, index = peaks.flatten(1).topk(count, dim=1)
-    stride, seen = 1, 1
-    for size, step in zip(KERNELS, STRIDES, strict=True):
-        seen += (size - 1) * stride
-        stride *= step
-    places = torch.stack([index % width, index // width], dim=-1).to(mask) * stride + (seen - 1) / 2
+    places = torch.stack([index % width, index // width], dim=-1).to(mask) * STRIDE + CENTRE
     return torch.where(value[..., None] < 0, torch.full_like(places, float("nan")), places)

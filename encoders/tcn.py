@@ -66,7 +66,7 @@ class TCNConfig(BackboneConfig):
 
 @register("tcn")
 class TCN(BackboneEncoder):
-    """Convolutions, spatial softmax and two linear layers onto a sphere.
+    """Convolutions, spatial softmax (or every position as it is) and two linear layers onto a sphere.
 
     Sermanet et al., Time-Contrastive Networks: Self-Supervised Learning from Video, 2018, as
     Blomqvist and Hämäläinen (Self-supervised learning from snaps) use it: norm 10, margin 2.

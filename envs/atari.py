@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import ale_py
+import gymnasium as gym
 import numpy as np
 from ale_py import roms
 from ale_py.vector_env import AtariVectorEnv
@@ -24,10 +26,9 @@ FRAME_SKIP = 4
 
 @dataclass(frozen=True)
 class AtariConfig:
-    """How a game is played.
+    """How games are played.
 
     Attributes:
-        game: Its name in any spelling: ``ms_pacman``, ``MsPacman`` or ``ALE/MsPacman-v5``.
         image_size: Width and height of a frame, pixels.
         stack: Grey frames in an observation.
         noop_max: No-ops at most, a random number, at the start of a game.
@@ -36,7 +37,6 @@ class AtariConfig:
         max_frames: Frames of a game at most, half an hour.
     """
 
-    game: str = "assault"
     image_size: int = 84
     stack: int = 4
     noop_max: int = 30
@@ -45,7 +45,6 @@ class AtariConfig:
     max_frames: int = 108_000
 
     def __post_init__(self) -> None:
-        check_choice("Atari game", self.rom, roms.get_all_rom_ids())
         if self.image_size < 1 or self.stack < 1 or self.noop_max < 0 or self.max_frames < 1:
             raise ValueError(
                 f"image_size, stack and max_frames must be at least 1 and noop_max at least 0; got {self}."
@@ -53,11 +52,31 @@ class AtariConfig:
         if not 0.0 <= self.sticky < 1.0:
             raise ValueError(f"sticky is {self.sticky}; it must be from 0 to below 1.")
 
-    @property
-    def rom(self) -> str:
-        """The game's name as the emulator has it, such as ``ms_pacman``."""
-        name = re.sub(r"^ALE/|(NoFrameskip)?-v\d$", "", self.game)
-        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+def rom_of(game: str) -> str:
+    """A game's name as the emulator has it, from any spelling: ``MsPacman`` or ``ALE/MsPacman-v5`` -> ``ms_pacman``.
+
+    Raises:
+        ValueError: If there is no such game.
+    """
+    known = {_letters(rom): rom for rom in roms.get_all_rom_ids()}
+    name = re.sub(r"^ALE/|(NoFrameskip)?-v\d$", "", game)
+    if _letters(name) not in known:
+        check_choice("Atari game", name, known.values())
+    return known[_letters(name)]
+
+
+def _letters(name: str) -> str:
+    return name.replace("_", "").lower()
+
+
+def env_id(game: str) -> str:
+    """The name of a game's Gymnasium environment, such as ``ALE/MsPacman-v5``."""
+    gym.register_envs(ale_py)
+    rom = rom_of(game)
+    return next(
+        name for name, spec in gym.registry.items() if name.startswith("ALE/") and spec.kwargs.get("game") == rom
+    )
 
 
 class AtariVecEnv(VecEnv):
@@ -68,21 +87,21 @@ class AtariVecEnv(VecEnv):
     evaluation neither. Either way the info of a step that ends a game has ``episode`` with the game's score.
 
     Args:
-        config: The game.
+        game: Its name, in any spelling.
         envs: Games at once.
+        config: How they are played.
         training: Whether episodes are lives and rewards are clipped.
-        threads: Threads that step the games.
         seed: Seed of the no-ops at the start of the games.
 
     Attributes:
         actions: Number of actions.
     """
 
-    def __init__(self, config: AtariConfig, envs: int, training: bool = True, threads: int = 1, seed: int = 0) -> None:
+    def __init__(self, game: str, envs: int, config: AtariConfig, training: bool = True, seed: int = 0) -> None:
         self._games = AtariVectorEnv(
-            config.rom,
+            rom_of(game),
             envs,
-            num_threads=threads,
+            num_threads=1,
             max_num_frames_per_episode=config.max_frames,
             repeat_action_probability=config.sticky,
             autoreset_mode=AutoresetMode.SAME_STEP,

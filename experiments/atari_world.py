@@ -13,9 +13,8 @@ import numpy as np
 from agents import players
 from encoders.errors import check_choice
 from encoders.files import write_atomically
-from envs.atari import AtariConfig
 from experiments import play
-from experiments.grid import MARK, Cell, Measure, Method
+from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.jobs import Job
 from experiments.masks import frozen_mask
 from experiments.play_settings import PlayConfig
@@ -45,10 +44,11 @@ class AtariWorld:
     """
 
     measures: tuple[Measure, ...] = (
-        Measure("score", "score of a game", 1.0, 0),
-        Measure("random_score", "random policy", 1.0, 0),
+        Measure("game_score", "score of a game", 1.0, 0),
         Measure("env_steps_per_second", "steps a second", 1.0, 0),
     )
+    yardstick = Yardstick("plain", "the plain agent's runs")
+    learned = False
 
     def __init__(self, base: PlayConfig) -> None:
         self._base = base
@@ -108,11 +108,6 @@ class AtariWorld:
         """Masks that runs share, and the random policy on every game."""
         configs = [self.config(cell, out) for cell in cells]
         logs = out / "logs"
-        masks = {
-            config.mask_folder(config.seeds[0]): config
-            for config in configs
-            if config.encoder != NO_ENCODER and config.encoder_mode == "frozen" and config.encoder_folder is None
-        }
         return [
             [
                 *(
@@ -123,9 +118,9 @@ class AtariWorld:
                     Job(
                         f"mask-{folder.parent.name}-{folder.name}",
                         partial(frozen_mask, config, config.seeds[0]),
-                        logs / f"{folder.parent.name}.log",
+                        logs / f"{folder.parent.name}-{folder.name}.log",
                     )
-                    for folder, config in masks.items()
+                    for folder, config in _masks(configs).items()
                 ),
             ]
         ]
@@ -144,7 +139,7 @@ class AtariWorld:
 
     def score(self, result: dict[str, Any]) -> float:
         """The mean score of a game."""
-        return float(result["score"])
+        return float(result["game_score"])
 
     def seconds(self, cell: Cell) -> float:
         """By the number of steps and what is trained in them."""
@@ -154,18 +149,21 @@ class AtariWorld:
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """A mask a seed and kind."""
-        masks = {
-            (config.mask, config.mask_games if config.mask == "own" else (), cell.seed)
-            for cell in cells
-            if (config := self._configured(cell.method)).encoder_mode == "frozen"
-            and config.encoder != NO_ENCODER
-            and config.mask != "untrained"
-        }
-        return MASK_SECONDS * len(masks)
+        masks = _masks([self.config(cell, Path()) for cell in cells]).values()
+        return MASK_SECONDS * sum(config.mask != "untrained" for config in masks)
 
     def pictures(self, folder: Path) -> list[Path]:
         """The mask as the agent plays, and what it was trained for."""
         return [path for path in (folder / "mask.mp4", folder / "reconstruction.png") if path.exists()]
+
+
+def _masks(configs: list[PlayConfig]) -> dict[Path, PlayConfig]:
+    """The masks that runs need before they start, by their folders, with a run that uses each."""
+    return {
+        config.mask_folder(config.seeds[0]): config
+        for config in configs
+        if config.encoder != NO_ENCODER and config.encoder_mode == "frozen" and config.encoder_folder is None
+    }
 
 
 def _reference_file(task: int, out: Path) -> Path:
@@ -176,7 +174,7 @@ def _reference(task: int, config: PlayConfig, out: Path) -> None:
     path = _reference_file(task, out)
     if path.exists():
         return
-    scores = play.evaluate(None, AtariConfig(**{**config.atari.__dict__, "game": GAMES[task]}), config.episodes, seed=0)
+    scores = play.evaluate(None, GAMES[task], config.atari, config.episodes, seed=0)
     score = float(np.mean(scores))
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"score": score, "true_return": score}).encode())

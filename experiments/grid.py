@@ -52,6 +52,18 @@ class Measure(NamedTuple):
     digits: int
 
 
+class Yardstick(NamedTuple):
+    """The method whose normalised score is 1.
+
+    Attributes:
+        method: Its label.
+        says: What it is, in a caption.
+    """
+
+    method: str
+    says: str
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training: a method on a task with a seed.

@@ -17,7 +17,7 @@ from encoders.errors import check_choice
 from encoders.files import write_atomically
 from experiments import pipeline
 from experiments.demonstrations import make_goal, read_demonstration
-from experiments.grid import MARK, Cell, Measure, Method
+from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.imitation import random_policy
 from experiments.jobs import Job
 from experiments.recordings import record_all
@@ -50,6 +50,8 @@ class KukaWorld:
         Measure("joint_error_rad", "joint error, rad", 1.0, 3),
         Measure("reward_rank_correlation", "audit", 1.0, 2),
     )
+    yardstick = Yardstick("oracle", "the true reward's runs")
+    learned = True
 
     def __init__(self, base: ImitateConfig) -> None:
         self._base = base

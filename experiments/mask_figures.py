@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from encoders.attention import Attention, keypoints
+from encoders.attention import CENTRE, STRIDE, Attention, keypoints, source_frames
 from encoders.base import Sampling
 from encoders.clips import Clips, sample_batch
 from encoders.video import write_video
@@ -37,14 +37,15 @@ def spread(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
         (..., size, size).
     """
     side = mask.shape[-1]
-    # Positions see 36 pixels, 8 apart: their centres begin at 17.5.
-    index = np.clip(np.round((np.arange(size) - 17.5) / 8), 0, side - 1).astype(int)
+    index = np.clip(np.round((np.arange(size) - CENTRE) / STRIDE), 0, side - 1).astype(int)
     return mask[..., index[:, None], index]
 
 
-def film_mask(agent: BaseAlgorithm, attention: Attention, config: AtariConfig, seed: int, path: Path) -> None:
+def film_mask(
+    agent: BaseAlgorithm, attention: Attention, game: str, config: AtariConfig, seed: int, path: Path
+) -> None:
     """Films a game as the agent plays it: the frame, the mask over it, the key points."""
-    venv = AtariVecEnv(config, 1, training=False, seed=seed)
+    venv = AtariVecEnv(game, 1, config, training=False, seed=seed)
     observations = venv.reset()
     film = []
     for _ in range(FILM_STEPS):
@@ -78,7 +79,7 @@ def reconstruction_sheet(
     """Draws source, target, reconstruction, auto-encoding and mask of a few pairs in one sheet."""
     sampling = attention.sampling
     batch = sample_batch(clips, Sampling(rows, 2, sampling.span, 1), rng)
-    source = torch.arange(len(batch.frames)).view(-1, 2).flip(1).flatten()
+    source = source_frames(batch)
     with torch.no_grad():
         result = attention.reconstruct(batch.frames, source)
     titles = ("source", "target", "reconstruction", "auto-encoding", "mask")

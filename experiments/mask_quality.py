@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ale_py
 import gymnasium as gym
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ import encoders
 from encoders.attention import Attention, keypoints
 from encoders.errors import check_choice
 from encoders.files import write_csv
-from envs.atari import FRAME_SKIP, AtariConfig
+from envs.atari import FRAME_SKIP, AtariConfig, env_id, rom_of
 from experiments import command_line
 from experiments.mask_figures import spread
 
@@ -53,7 +52,7 @@ class QualityConfig:
 
     def __post_init__(self) -> None:
         for game in self.games:
-            AtariConfig(game)
+            rom_of(game)
         if self.steps < 10 or not self.masks or not self.games:
             raise ValueError("Name at least one mask and one game, and at least 10 steps.")
 
@@ -114,27 +113,17 @@ def play(game: str, steps: int, seed: int) -> Play:
     Raises:
         ValueError: If ``ocatari`` is not installed or does not know the game.
     """
-    config = AtariConfig(game)
-    name = config.rom.replace("_", "")
-    try:
-        memory = importlib.import_module("ocatari.ram.extract_ram_info")
-        importlib.import_module(f"ocatari.ram.{name}")
-    except ImportError as error:
-        raise ValueError(
-            f"The objects of {config.rom} are read by ocatari, which cannot be imported ({error}); "
-            "pip install --no-deps ocatari==2.1.0 termcolor pygame (its own requirements name an older numpy)."
-        ) from error
-    gym.register_envs(ale_py)
-    spelled = "".join(part.capitalize() for part in config.rom.split("_"))
-    env: Any = gym.make(f"ALE/{spelled}-v5", frameskip=1, repeat_action_probability=0.0)
+    config = AtariConfig()
+    memory, name = _memory(game)
+    env: Any = gym.make(env_id(game), frameskip=1, repeat_action_probability=0.0)
     env = FrameStackObservation(AtariPreprocessing(env, noop_max=30, frame_skip=FRAME_SKIP), config.stack)
     rng = np.random.default_rng(seed)
     observation, _ = env.reset(seed=seed)
-    things: Any = memory.init_objects(name.capitalize(), False)
+    things: Any = memory.init_objects(name, False)
     frames, places = [], []
     for _ in range(steps):
         # Its sums leave the range of a byte.
-        memory.detect_objects_ram(things, env.unwrapped.ale.getRAM().astype(int), name.capitalize(), False)
+        memory.detect_objects_ram(things, env.unwrapped.ale.getRAM().astype(int), name, False)
         frames.append(observation)
         places.append([_centre(thing) for thing in things])
         observation, _, terminated, truncated, _ = env.step(int(rng.integers(env.action_space.n)))
@@ -150,6 +139,20 @@ def play(game: str, steps: int, seed: int) -> Play:
     shown = [here[moves.any(axis=1) & np.isfinite(here[:, 0])] for here in centres]
     kept = [index for index, here in enumerate(shown) if len(here)]
     return Play(np.stack(frames)[kept], [shown[index] for index in kept])
+
+
+def _memory(game: str) -> tuple[Any, str]:
+    """What reads objects from the memory of a game, and the game's name there."""
+    name = rom_of(game).replace("_", "")
+    try:
+        memory = importlib.import_module("ocatari.ram.extract_ram_info")
+        importlib.import_module(f"ocatari.ram.{name}")
+    except ImportError as error:
+        raise ValueError(
+            f"The objects of {game} are read by ocatari, which cannot be imported ({error}); "
+            "pip install --no-deps ocatari==2.1.0 termcolor pygame (its own requirements name an older numpy)."
+        ) from error
+    return memory, name.capitalize()
 
 
 def _centre(thing: Any) -> tuple[float, float]:
@@ -175,27 +178,31 @@ def judge(attention: Attention, played: Play, reach: float) -> dict[str, float]:
     }
 
 
-def measure(config: QualityConfig) -> None:
+def measure(asked: QualityConfig) -> None:
     """Judges every mask, an untrained one, and random points on every game, and writes the table."""
     console = Console(stderr=True)
+    for game in asked.games:
+        _memory(game)
+    config = AtariConfig()
     judged: dict[str, Attention] = {}
-    for folder in config.masks:
+    for folder in asked.masks:
         loaded = encoders.load(folder)
         check_choice(f"encoder in {folder}", loaded.name, ["attention"])
         assert isinstance(loaded, Attention)
-        judged[f"{folder.parent.name}/{folder.name}"] = loaded
-    torch.manual_seed(config.seed)
+        loaded.check_frames((config.stack, config.image_size, config.image_size))
+        judged[str(folder)] = loaded
+    torch.manual_seed(asked.seed)
     untrained = encoders.make("attention", latest=1)
     assert isinstance(untrained, Attention)
     judged["untrained"] = untrained.eval()
     rows = []
-    for game in config.games:
-        played = play(game, config.steps, config.seed)
-        rng = np.random.default_rng(config.seed)
+    for game in asked.games:
+        played = play(game, asked.steps, asked.seed)
+        rng = np.random.default_rng(asked.seed)
         points = [rng.uniform(0, played.frames.shape[-1], (len(here), 2)) for here in played.objects]
-        by_chance = {"recall": recall(points, played.objects, config.reach)}
+        by_chance = {"recall": recall(points, played.objects, asked.reach)}
         for name, figures in [
-            *((name, judge(attention, played, config.reach)) for name, attention in judged.items()),
+            *((name, judge(attention, played, asked.reach)) for name, attention in judged.items()),
             ("random points", by_chance),
         ]:
             objects = np.mean([len(here) for here in played.objects])
@@ -206,8 +213,8 @@ def measure(config: QualityConfig) -> None:
                 {"game": game, "mask": name, "frames": len(played.frames), "objects": f"{objects:.1f}", **values}
             )
             console.print(rows[-1], highlight=False)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(config.out, rows, list(rows[0]))
+    asked.out.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(asked.out, rows, list(rows[0]))
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,18 +15,19 @@ from encoders.attention import Attention
 from encoders.clips import Clips
 from encoders.errors import check_choice
 from encoders.files import write_atomically
-from encoders.fit import calibrate, fit
+from encoders.fit import fit
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.play_settings import PlayConfig
 
 GAMES_AT_ONCE = 16
 
 
-def random_play(config: AtariConfig, frames: int, seed: int) -> Clips:
+def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips:
     """Observations of a random policy; every clip is a stretch of one game.
 
     Args:
-        config: The game.
+        game: Its name.
+        config: How it is played.
         frames: Observations in all.
         seed: Of the actions and of the games' beginnings.
 
@@ -33,7 +35,7 @@ def random_play(config: AtariConfig, frames: int, seed: int) -> Clips:
         Clips of (1, T, S, S, stack) uint8.
     """
     rng = np.random.default_rng(seed)
-    venv = AtariVecEnv(config, GAMES_AT_ONCE, training=False, seed=seed)
+    venv = AtariVecEnv(game, GAMES_AT_ONCE, config, training=False, seed=seed)
     stretches: list[list[NDArray[np.uint8]]] = [[] for _ in range(GAMES_AT_ONCE)]
     videos: list[NDArray[np.uint8]] = []
     observations = venv.reset()
@@ -47,7 +49,7 @@ def random_play(config: AtariConfig, frames: int, seed: int) -> Clips:
     videos += [np.stack(stretch)[None] for stretch in stretches if stretch]
     venv.close()
     videos = [video for video in videos if video.shape[1] > 1]
-    return Clips(videos, tuple(f"{config.rom} {index}" for index in range(len(videos))))
+    return Clips(videos, tuple(f"{game} {index}" for index in range(len(videos))))
 
 
 def frozen_mask(config: PlayConfig, seed: int) -> Attention:
@@ -64,20 +66,26 @@ def frozen_mask(config: PlayConfig, seed: int) -> Attention:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    attention = encoders.make("attention", **config.attention.__dict__)
+    attention = new_attention(config)
+    if config.mask == "untrained":
+        attention.save(folder)
+        return attention.eval()
     parts = [
-        random_play(AtariConfig(**{**config.atari.__dict__, "game": game}), config.training.frames, 1_000 * seed + rank)
+        random_play(game, config.atari, config.training.frames, 1_000 * seed + rank)
         for rank, game in enumerate(config.mask_games)
     ]
     training, validation = (
         _joined([_share(part, first, last) for part in parts]) for first, last in ((0.0, 0.9), (0.9, 1.0))
     )
-    if config.mask == "untrained":
-        return _attention(calibrate(attention, validation, folder), folder)
     curve: list[dict[str, float]] = []
     fit(attention, training, validation, config.training.fit, seed, folder, curve.append)
     write_atomically(folder / "curve.json", json.dumps(curve, indent=2).encode())
-    return _attention(attention, folder)
+    return attention
+
+
+def new_attention(config: PlayConfig) -> Attention:
+    """An attention module for a run's frames, with weights from torch's generator."""
+    return _attention(encoders.make("attention", **asdict(config.attention)), config.out)
 
 
 def given_mask(config: PlayConfig, folder: Path) -> Attention:

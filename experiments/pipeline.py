@@ -85,6 +85,8 @@ def check_inputs(config: ImitateConfig) -> None:
             )
     if config.encoder == NO_ENCODER:
         return
+    if config.encoder_mode == "joint":
+        check_joint(config)
     if config.encoder_folder is not None:
         given_encoder(config, config.encoder_folder)
     elif (views := new_encoder(config).sampling.views) > len(config.record.cameras):
@@ -92,6 +94,18 @@ def check_inputs(config: ImitateConfig) -> None:
             f"The encoder {config.encoder!r} learns from {views} views of a moment and "
             f"record.cameras names {len(config.record.cameras)}: {config.record.cameras}; name more."
         )
+
+
+def check_joint(config: ImitateConfig) -> None:
+    """Refuses an encoder that cannot be trained with the agent.
+
+    Raises:
+        ValueError: If it has nothing to train, or an episode is too short for its loss.
+    """
+    encoder = new_encoder(config)
+    if not any(part.requires_grad for part in encoder.parameters()):
+        raise ValueError(f"Encoder {config.encoder!r} has nothing to train; leave --encoder-mode joint out.")
+    factory.part_of(config.horizon, config.horizon, encoder.sampling.least)
 
 
 def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 
-import encoders
-from agents import players
+from agents import factory, players
 from agents.auxiliary import AuxiliaryLossCallback
 from agents.extractor import trained_encoder
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
@@ -22,13 +20,14 @@ from encoders.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments import figures
 from experiments.mask_figures import film_mask, reconstruction_sheet
-from experiments.masks import frozen_mask, given_mask, random_play
+from experiments.masks import frozen_mask, given_mask, new_attention, random_play
 from experiments.play_settings import PlayConfig
 from experiments.runs import Stopwatch, check_run_folder, claim_run_folder, console, run_stages
 from experiments.settings import NO_ENCODER
 
-CHECKPOINTS = 10
-"""Of a training; after each of them all games start anew, so that training can go on from there."""
+CHECKPOINT_STEPS = 100_000
+"""Agent steps between two checkpoints, at most half of the training; all games start anew after one, so that training
+can go on from there."""
 
 EVALUATION_ENVS = 8
 
@@ -48,15 +47,15 @@ def play_all(config: PlayConfig) -> list[dict[str, Any]]:
     for seed in config.seeds:
         claim_run_folder(config, seed)
     results = [play_seed(config, seed) for seed in config.seeds]
-    table = Table(title=f"{config.variant}: mean score of {config.episodes} games")
+    table = Table(title=f"{config.variant}: mean score of {len(results[0]['scores'])} games")
     for column in ("seed", "score", "random policy", "steps/s"):
         table.add_column(column, justify="right")
     for result in results:
         table.add_row(
             str(result["seed"]),
-            f"{result['score']:,.0f}",
+            f"{result['game_score']:,.0f}",
             f"{result['random_score']:,.0f}",
-            f"{result['env_steps_per_second']:,.0f}",
+            f"{result['env_steps_per_second'] or float('nan'):,.0f}",
         )
     console.print(table)
     return results
@@ -84,30 +83,31 @@ def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> di
     with watch.stage("train"):
         agent = train(config, seed, folder, attention)
     with watch.stage("evaluate"):
-        scores = evaluate(agent, config.world, config.episodes, seed=10_000 * (seed + 1))
-        random_scores = evaluate(None, config.world, config.episodes, seed=20_000 * (seed + 1))
+        scores = evaluate(agent, config.game, config.atari, config.episodes, seed=10_000 * (seed + 1))
+        random_scores = evaluate(None, config.game, config.atari, config.episodes, seed=20_000 * (seed + 1))
         if attention is not None:
             trained = trained_encoder(agent)
             assert isinstance(trained, Attention)
             trained.save(folder / "encoder")
-            film_mask(agent, trained, config.world, seed, folder / "mask.mp4")
-            clips = random_play(config.world, 1_000, seed)
+            film_mask(agent, trained, config.game, config.atari, seed, folder / "mask.mp4")
+            clips = random_play(config.game, config.atari, 1_000, seed)
             reconstruction_sheet(trained, clips, np.random.default_rng(seed), folder / "reconstruction.png")
+    curve = read_curve(folder / CURVE_FILE)
     return {
         "status": "completed",
-        "game": config.world.rom,
+        "game": config.rom,
         "algo": config.algo,
         "encoder": config.encoder,
         "encoder_settings": list(config.encoder_settings),
         "encoder_mode": None if attention is None else config.encoder_mode,
-        "mask": None if attention is None or config.encoder_mode == "joint" else config.mask,
+        "mask": None if attention is None or config.encoder_mode == "joint" else config.mask_name,
         "seed": seed,
         "env_steps": agent.num_timesteps,
-        "score": float(np.mean(scores)),
+        "game_score": float(np.mean(scores)),
         "scores": scores,
         "random_score": float(np.mean(random_scores)),
         "precision": "bfloat16" if config.bfloat16 else "float32",
-        "env_steps_per_second": agent.num_timesteps / watch.seconds["train"],
+        "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"] if curve else None,
         "wall_seconds": watch.seconds,
     }
 
@@ -118,21 +118,19 @@ def _attention(config: PlayConfig, seed: int) -> Attention | None:
     if config.encoder_mode == "frozen":
         return frozen_mask(config, seed)
     torch.manual_seed(seed)
-    attention = encoders.make("attention", **dataclasses.asdict(config.attention))
-    assert isinstance(attention, Attention)
-    return attention
+    return new_attention(config)
 
 
 def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     frozen = config.encoder_mode == "frozen"
-    venv = AtariVecEnv(config.world, players.PRESETS[config.algo].envs, training=True)
+    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari)
     agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
     restore_checkpoint(agent, folder / "checkpoint")
     if agent.num_timesteps < config.steps:
         agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
         _seed_games(venv, seed, agent.num_timesteps)
-        every = max(1, config.steps // CHECKPOINTS // config.row_steps) * config.row_steps
+        every = max(1, min(CHECKPOINT_STEPS, config.steps // 2) // config.row_steps) * config.row_steps
         curve = CurveAndCheckpoint(
             folder,
             episode_steps=config.row_steps,
@@ -144,12 +142,11 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
         )
         callbacks: list[BaseCallback] = [curve]
         if attention is not None and not frozen:
-            auxiliary = dataclasses.replace(config.auxiliary, bfloat16=config.bfloat16)
-            callbacks.append(AuxiliaryLossCallback(auxiliary, seed, folder / "checkpoint"))
+            callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint", config.bfloat16))
         end = -(-config.steps // config.row_steps) * config.row_steps
         agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
-    card = {"algo": config.algo, "game": config.world.rom, "encoder": config.encoder, "mode": config.encoder_mode}
-    players.save_player(agent, card, folder / "agent")
+    card = {"algo": config.algo, "game": config.rom, "frozen": frozen, "bfloat16": config.bfloat16}
+    factory.save_policy(agent, card, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent
 
@@ -159,18 +156,20 @@ def _seed_games(venv: AtariVecEnv, seed: int, steps: int) -> None:
     venv.seed(int(np.random.default_rng([seed, steps]).integers(2**30)))
 
 
-def evaluate(agent: BaseAlgorithm | None, config: AtariConfig, episodes: int, seed: int) -> list[float]:
+def evaluate(agent: BaseAlgorithm | None, game: str, config: AtariConfig, episodes: int, seed: int) -> list[float]:
     """Scores of whole games, played with sampled actions, as A2C's are.
 
     Args:
         agent: The trained agent; None plays at random.
-        config: The game.
-        episodes: Games; the same number from each of a few played at once, or short games would count more often.
+        game: Its name.
+        config: How it is played.
+        episodes: Games at least; the same number from each of a few played at once, or short games would count more
+            often.
         seed: Of the games and the actions.
     """
     envs = min(EVALUATION_ENVS, episodes)
     each = -(-episodes // envs)
-    venv = AtariVecEnv(config, envs, training=False, seed=seed)
+    venv = AtariVecEnv(game, envs, config, training=False, seed=seed)
     rng = np.random.default_rng(seed)
     torch.manual_seed(seed)
     scores: list[list[float]] = [[] for _ in range(envs)]

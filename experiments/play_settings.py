@@ -9,11 +9,11 @@ from typing import Any
 import encoders
 from agents import players
 from agents.auxiliary import AuxiliaryConfig
-from encoders.attention import AttentionConfig
+from encoders.attention import SMALLEST, AttentionConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
-from envs.atari import AtariConfig
+from envs.atari import AtariConfig, rom_of
 from experiments.settings import ENCODER_MODES, NO_ENCODER, key_of
 
 MASKS: dict[str, tuple[str, ...]] = {
@@ -80,7 +80,7 @@ class PlayConfig:
     episodes: int = 32
     out: Path = Path("runs/play_atari")
     resume: bool = False
-    row_steps: int = 10_000
+    row_steps: int = 10_240
     precision: str = "auto"
     atari: AtariConfig = field(default_factory=AtariConfig)
     auxiliary: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(videos=8))
@@ -92,9 +92,19 @@ class PlayConfig:
         check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         check_choice("mask", self.mask, MASKS)
         check_choice("precision", self.precision, PRECISIONS)
-        AtariConfig(self.game)
+        rom_of(self.game)
+        if self.atari.image_size < SMALLEST:
+            raise ValueError(
+                f"image_size is {self.atari.image_size}; the agents take frames of {SMALLEST} pixels or more."
+            )
         if self.encoder == NO_ENCODER and (self.encoder_settings or self.encoder_folder is not None):
             raise ValueError("encoder 'none' has no folder and no settings; leave them out, or use 'attention'.")
+        if self.encoder == NO_ENCODER and (self.encoder_mode, self.mask) != ("joint", "own"):
+            raise ValueError("encoder 'none' has no mask; leave --encoder-mode and --mask out, or use 'attention'.")
+        if self.encoder_folder is not None and (self.encoder_settings or self.mask != "own"):
+            raise ValueError(
+                "encoder_folder holds a mask with settings of its own; leave --encoder-settings and --mask out."
+            )
         if self.encoder_folder is not None and self.encoder_mode == "joint":
             raise ValueError("encoder_folder holds a trained mask, which stays as it is; add --encoder-mode frozen.")
         if self.encoder_mode == "joint" and self.mask != "own":
@@ -126,16 +136,24 @@ class PlayConfig:
         return int(preset.envs * preset.settings["n_steps"])
 
     @property
-    def world(self) -> AtariConfig:
-        """The game with its preprocessing."""
-        return AtariConfig(**{**asdict(self.atari), "game": AtariConfig(self.game).rom})
+    def rom(self) -> str:
+        """The game's name as the emulator has it."""
+        return rom_of(self.game)
+
+    @property
+    def mask_name(self) -> str:
+        """What a frozen mask is called."""
+        return "given" if self.encoder_folder is not None else self.mask
 
     @property
     def attention(self) -> AttentionConfig:
         """The checked settings of the attention module: it sees the latest frame of the stack."""
         settings = encoders.settings_of("attention", self.encoder_settings)
         shape = {"image_size": self.atari.image_size, "channels": self.atari.stack, "latest": 1}
-        config = encoders.configure("attention", **{**shape, **settings})
+        given = sorted(set(shape) & set(settings))
+        if given:
+            raise ValueError(f"The game's frames settle {', '.join(given)}; leave them out of --encoder-settings.")
+        config = encoders.configure("attention", **shape, **settings)
         assert isinstance(config, AttentionConfig)
         return config
 
@@ -143,16 +161,15 @@ class PlayConfig:
     def variant(self) -> str:
         """Folder name of everything but the seed."""
         if self.encoder == NO_ENCODER:
-            return f"{self.world.rom}-{self.algo}"
-        given = "given" if self.encoder_folder is not None else self.mask
-        mode = "joint" if self.encoder_mode == "joint" else f"frozen-{given}"
+            return f"{self.rom}-{self.algo}"
+        mode = "joint" if self.encoder_mode == "joint" else f"frozen-{self.mask_name}"
         name = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
-        return f"{self.world.rom}-{self.algo}-{name}-{mode}"
+        return f"{self.rom}-{self.algo}-{name}-{mode}"
 
     @property
     def mask_games(self) -> tuple[str, ...]:
         """The games that a frozen mask is trained on."""
-        return MASKS[self.mask] or (self.world.rom,)
+        return MASKS[self.mask] or (self.rom,)
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
@@ -167,7 +184,8 @@ class PlayConfig:
             left_out |= {"mask", "encoder_folder", "training"}
         else:
             left_out |= {"auxiliary"}
-        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}
+        content = {key: value for key, value in asdict(self).items() if key not in left_out}
+        return content | {"game": self.rom, "seed": seed}
 
     def mask_folder(self, seed: int) -> Path:
         """Where the mask of a seed is, shared by all runs that use it."""

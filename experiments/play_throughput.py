@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import ale_py
 import gymnasium as gym
 import numpy as np
 import torch
@@ -19,13 +18,12 @@ from stable_baselines3.common.atari_wrappers import AtariWrapper
 from stable_baselines3.common.vec_env import DummyVecEnv, VecFrameStack
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-import encoders
 from agents import players
-from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
-from encoders.attention import Attention
+from agents.auxiliary import AuxiliaryLossCallback
 from encoders.files import write_atomically
-from envs.atari import AtariConfig, AtariVecEnv
+from envs.atari import AtariConfig, AtariVecEnv, env_id
 from experiments import command_line
+from experiments.masks import new_attention
 from experiments.play_settings import PlayConfig
 
 VARIANTS = ("plain", "frozen", "joint")
@@ -75,15 +73,13 @@ class Clock:
 def loop(config: PlayConfig, variant: str, steps: int) -> dict[str, Any]:
     """Steps a second of a training, and the share of its parts."""
     torch.manual_seed(0)
-    attention = encoders.make("attention", **asdict(config.attention)) if variant != "plain" else None
-    assert attention is None or isinstance(attention, Attention)
-    venv = AtariVecEnv(config.world, players.PRESETS[config.algo].envs)
+    attention = new_attention(config) if variant != "plain" else None
+    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari)
     agent: Any = players.make(config.algo, venv, attention, variant == "frozen", 0, config.bfloat16)
     callback = None
     clock = Clock()
     if variant == "joint":
-        auxiliary = AuxiliaryConfig(**{**asdict(config.auxiliary), "bfloat16": config.bfloat16})
-        callback = AuxiliaryLossCallback(auxiliary)
+        callback = AuxiliaryLossCallback(config.auxiliary, bfloat16=config.bfloat16)
         # The optimizer calls what it was given when training starts.
         callback._before_step = clock.timed("auxiliary", callback._before_step)  # type: ignore[method-assign]
     agent.learn(config.update_steps, callback=callback)
@@ -102,16 +98,14 @@ def loop(config: PlayConfig, variant: str, steps: int) -> dict[str, Any]:
     }
 
 
-def emulators(config: AtariConfig, envs: int, steps: int) -> dict[str, float]:
+def emulators(game: str, config: AtariConfig, envs: int, steps: int) -> dict[str, float]:
     """Agent steps a second of the games alone: ours, and Stable-Baselines3's wrappers around single games."""
-    gym.register_envs(ale_py)
-    spelled = "".join(part.capitalize() for part in config.rom.split("_"))
 
     def single() -> gym.Env[Any, Any]:
-        return AtariWrapper(gym.make(f"ALE/{spelled}-v5", frameskip=1, repeat_action_probability=config.sticky))
+        return AtariWrapper(gym.make(env_id(game), frameskip=1, repeat_action_probability=config.sticky))
 
     candidates: dict[str, VecEnv] = {
-        "ours": AtariVecEnv(config, envs),
+        "ours": AtariVecEnv(game, envs, config),
         "stable_baselines3": VecFrameStack(DummyVecEnv([single] * envs), config.stack),
     }
     figures = {}
@@ -144,7 +138,7 @@ def measure(config: PlayThroughputConfig) -> None:
             f"{variant}: {found['steps_per_second']:,.0f} steps/s, {found['times_plain']:.2f} times plain; {shares}",
             highlight=False,
         )
-    games = emulators(config.play.world, players.PRESETS[config.play.algo].envs, config.steps)
+    games = emulators(config.play.game, config.play.atari, players.PRESETS[config.play.algo].envs, config.steps)
     console.print(f"games alone: {', '.join(f'{name} {rate:,.0f} steps/s' for name, rate in games.items())}")
     figures = {
         "loops": best,

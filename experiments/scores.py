@@ -20,9 +20,6 @@ from experiments.intervals import Interval
 from experiments.statistics import band, normalised, probability_of_improvement, stratified_iqm
 from experiments.worlds import World, get
 
-ORACLE = "oracle"
-"""The method whose reward is the true one; a normalised score of 1."""
-
 COLUMNS = ("env", "method", "settings", "algo", "reward", "task", "seed", "steps", "status", "reason")
 SCORES = ("score", "random_score", "random_return", "train_seconds", "seconds")
 CURVE_COLUMNS = ("method", "algo", "task", "seed", "env_steps", "true_return", "learned_return")
@@ -115,7 +112,7 @@ class Runs:
         algo: The agent.
         rows: One a run.
         scores: Normalised scores, one array of seeds a task; a run without a result has the random policy's, 0. None
-            without an oracle to normalise with.
+            without a yardstick to normalise with.
     """
 
     method: str
@@ -136,30 +133,31 @@ class Runs:
 
 def grouped(rows: list[Row]) -> list[Runs]:
     """The runs of every method, in the order of their first rows."""
-    oracle = oracle_scores(rows, "score")
+    ones = yardstick_scores(rows, "score")
     names = dict.fromkeys((row["method"], row["algo"]) for row in rows)
     groups = []
     for method, algo in names:
         members = [row for row in rows if (row["method"], row["algo"]) == (method, algo)]
         scores = None
-        if oracle is not None:
+        if ones is not None:
             scores = [
-                np.array([_normalised(row, oracle[task]) for row in members if row["task"] == task])
+                np.array([_normalised(row, ones[task]) for row in members if row["task"] == task])
                 for task in dict.fromkeys(row["task"] for row in members)
             ]
         groups.append(Runs(method, algo, members, scores))
     return groups
 
 
-def oracle_scores(rows: list[Row], key: str) -> dict[str, float] | None:
-    """The true reward's mean score on every task, of the agent that does best with it; None if a task has none."""
+def yardstick_scores(rows: list[Row], key: str) -> dict[str, float] | None:
+    """The yardstick's mean score on every task, of the agent that does best with it; None if a task has none."""
+    method = get(rows[0]["env"]).yardstick.method
     best: dict[str, float] = {}
     for task in dict.fromkeys(row["task"] for row in rows):
         for algo in dict.fromkeys(row["algo"] for row in rows):
             found = [
                 float(row[key])
                 for row in rows
-                if (row["method"], row["task"], row["algo"], row["status"]) == (ORACLE, task, algo, "completed")
+                if (row["method"], row["task"], row["algo"], row["status"]) == (method, task, algo, "completed")
             ]
             if found:
                 best[task] = max(best.get(task, -np.inf), float(np.mean(found)))
@@ -168,10 +166,10 @@ def oracle_scores(rows: list[Row], key: str) -> dict[str, float] | None:
     return best
 
 
-def _normalised(row: Row, oracle: float) -> float:
+def _normalised(row: Row, one: float) -> float:
     if row["status"] != "completed":
         return 0.0
-    return float(normalised(float(row["score"]), float(row["random_score"]), oracle))
+    return float(normalised(float(row["score"]), float(row["random_score"]), one))
 
 
 def summary(rows: list[Row]) -> TableBlock:
@@ -211,8 +209,9 @@ def caption(rows: list[Row]) -> str:
     steps = sorted({int(row["steps"]) for row in rows})
     return (
         f"n = {len(rows)} runs of {' or '.join(f'{s:,}' for s in steps)} environment steps, {failed} failed (they "
-        "count with the random policy's score). Interquartile mean [95% bootstrap interval, seeds resampled within "
-        "tasks]. Normalised score: 0 is a random policy, 1 the mean of the true reward's runs on the same task."
+        "count with the random policy's score, and not at all in raw figures). Interquartile mean [95% bootstrap "
+        "interval, seeds resampled within tasks]. Normalised score: 0 is a random policy, 1 the mean of "
+        f"{get(rows[0]['env']).yardstick.says} on the same task."
     )
 
 
@@ -264,19 +263,21 @@ def markdown(table: TableBlock) -> str:
 
 def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
     """Sample efficiency by the true return, and the learned return, over environment steps."""
+    world = get(rows[0]["env"])
     series_true, series_learned = [], []
     ends = _final_returns(rows, points)
-    oracle = oracle_scores(ends, "true_return")
+    ones = yardstick_scores(ends, "true_return")
     for runs in grouped(rows):
         steps, true, learned = _curves(runs, points)
         if not len(steps):
             continue
-        value, low, high = band(learned)
-        series_learned.append(Series(runs.name, steps, value, low, high))
-        if oracle is not None:
+        if world.learned:
+            value, low, high = band([1 - curve / curve[:, :1] for curve in learned])
+            series_learned.append(Series(runs.name, steps, value, low, high))
+        if ones is not None:
             tasks = dict.fromkeys(row["task"] for row in runs.rows if row["status"] == "completed")
             randoms = {row["task"]: float(row["random_return"]) for row in runs.rows}
-            scaled = [normalised(curve, randoms[task], oracle[task]) for curve, task in zip(true, tasks, strict=True)]
+            scaled = [normalised(curve, randoms[task], ones[task]) for curve, task in zip(true, tasks, strict=True)]
             value, low, high = band(scaled)
             series_true.append(Series(runs.name, steps, value, low, high))
     blocks = []
@@ -285,22 +286,24 @@ def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
         blocks.append(
             ChartBlock(
                 "Sample efficiency",
-                f"True return of an episode while training: 0 is a random policy, 1 the true reward's last. {about}",
+                "True return of an episode while training: 0 is a random policy, 1 the last of "
+                f"{world.yardstick.says}. {about}",
                 "environment steps",
                 "normalised true return",
                 tuple(series_true),
             )
         )
-    blocks.append(
-        ChartBlock(
-            "Learned return",
-            "Share of the first episodes' learned penalty that is gone: each method by the reward that it was given, "
-            f"so heights compare within a method alone. {about}",
-            "environment steps",
-            "learned return, 1 - R / R(first)",
-            tuple(series_learned),
+    if series_learned:
+        blocks.append(
+            ChartBlock(
+                "Learned return",
+                "Share of the first episodes' learned penalty that is gone: each method by the reward that it was "
+                f"given, so heights compare within a method alone. {about}",
+                "environment steps",
+                "learned return, 1 - R / R(first)",
+                tuple(series_learned),
+            )
         )
-    )
     return blocks
 
 
@@ -335,5 +338,5 @@ def _curves(
         ]
         values = np.array([[curve[step] for step in common] for curve in curves])
         true.append(values[:, :, 0])
-        learned.append(1 - values[:, :, 1] / values[:, :1, 1])
+        learned.append(values[:, :, 1])
     return np.array(common, np.float64), true, learned

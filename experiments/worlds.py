@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from encoders.errors import check_choice
 from experiments.atari_world import AtariWorld
-from experiments.grid import Cell, Measure, Method
+from experiments.grid import Cell, Measure, Method, Yardstick
 from experiments.jobs import Job
 from experiments.kuka_world import KukaWorld
 from experiments.play_settings import PlayConfig
@@ -19,6 +19,12 @@ class World(Protocol):
 
     measures: tuple[Measure, ...]
     """Raw figures beside the normalised score."""
+
+    yardstick: Yardstick
+    """What a normalised score of 1 is."""
+
+    learned: bool
+    """Whether agents are given another return than the true one."""
 
     @property
     def steps(self) -> int:

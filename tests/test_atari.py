@@ -9,19 +9,25 @@ import pytest
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 from stable_baselines3.common.atari_wrappers import MaxAndSkipEnv, WarpFrame
 
-from envs.atari import AtariConfig, AtariVecEnv
+from envs.atari import AtariConfig, AtariVecEnv, env_id, rom_of
 
 gym.register_envs(ale_py)
 
 
 @pytest.mark.parametrize("name", ["ms_pacman", "MsPacman", "ALE/MsPacman-v5", "MsPacmanNoFrameskip-v4"])
 def test_a_game_is_known_in_every_spelling(name: str) -> None:
-    assert AtariConfig(name).rom == "ms_pacman"
+    assert rom_of(name) == "ms_pacman"
 
 
 def test_an_unknown_game_is_refused_with_the_nearest_name() -> None:
     with pytest.raises(ValueError, match=r"Unknown Atari game 'asault'\. Did you mean 'assault'"):
-        AtariConfig("asault")
+        rom_of("asault")
+
+
+def test_every_game_of_gymnasium_is_known_by_its_name_there() -> None:
+    names = [name for name in gym.registry if name.startswith("ALE/") and name.endswith("-v5")]
+    assert len(names) > 90
+    assert all(env_id(name) == name for name in names)
 
 
 @pytest.mark.parametrize("settings", [{"stack": 0}, {"sticky": 1.0}, {"noop_max": -1}, {"max_frames": 0}])
@@ -33,7 +39,7 @@ def test_wrong_settings_are_refused(settings: dict[str, int]) -> None:
 @pytest.mark.parametrize("game", ["Assault", "MsPacman", "Breakout"])
 def test_frames_and_scores_are_gymnasiums_bit_for_bit(game: str) -> None:
     """Without no-ops, whose number both draw for themselves, and without the fire button at the start."""
-    ours = AtariVecEnv(AtariConfig(game, noop_max=0, fire_reset=False), 1, training=False)
+    ours = AtariVecEnv(game, 1, AtariConfig(noop_max=0, fire_reset=False), training=False)
     theirs = gym.make(f"ALE/{game}-v5", frameskip=1, repeat_action_probability=0.0)
     theirs = FrameStackObservation(AtariPreprocessing(theirs, noop_max=0, frame_skip=4), 4, padding_type="zero")
     stable = WarpFrame(MaxAndSkipEnv(gym.make(f"ALE/{game}-v5", frameskip=1, repeat_action_probability=0.0), 4))
@@ -57,7 +63,7 @@ def test_frames_and_scores_are_gymnasiums_bit_for_bit(game: str) -> None:
 
 
 def played(steps: int, training: bool, game: str = "breakout", envs: int = 2) -> list[tuple[int, float, bool, dict]]:
-    venv = AtariVecEnv(AtariConfig(game), envs, training, seed=3)
+    venv = AtariVecEnv(game, envs, AtariConfig(), training, seed=3)
     venv.reset()
     rng = np.random.default_rng(0)
     moments = []
@@ -97,7 +103,7 @@ def test_rewards_are_clipped_in_training_and_scores_are_not() -> None:
 
 
 def test_the_last_frame_of_a_game_is_not_the_first_of_the_next() -> None:
-    venv = AtariVecEnv(AtariConfig("breakout"), 1, training=False)
+    venv = AtariVecEnv("breakout", 1, AtariConfig(), training=False)
     before, rng = venv.reset(), np.random.default_rng(0)
     for _ in range(1000):
         observations, _, dones, infos = venv.step(rng.integers(venv.actions, size=1))
@@ -111,10 +117,10 @@ def test_the_last_frame_of_a_game_is_not_the_first_of_the_next() -> None:
 
 
 def test_the_same_seed_starts_the_same_games() -> None:
-    first, second, third = (AtariVecEnv(AtariConfig("assault"), 3, seed=seed).reset() for seed in (1, 1, 2))
+    first, second, third = (AtariVecEnv("assault", 3, AtariConfig(), seed=seed).reset() for seed in (1, 1, 2))
     assert np.array_equal(first, second)
     assert not np.array_equal(first, third)
-    venv = AtariVecEnv(AtariConfig("assault"), 3, seed=1)
+    venv = AtariVecEnv("assault", 3, AtariConfig(), seed=1)
     venv.reset()
     venv.seed(1)
     assert np.array_equal(venv.reset(), first)

@@ -144,6 +144,20 @@ def test_the_hook_goes_when_training_ends_and_comes_back_with_the_next() -> None
     assert all(torch.equal(before[key], after[key]) for key in before)
 
 
+def test_a_hook_that_an_error_left_behind_goes_with_the_next_training() -> None:
+    class Stop(BaseCallback):
+        def _on_step(self) -> bool:
+            raise KeyboardInterrupt
+
+    made = agent("a2c")
+    with pytest.raises(KeyboardInterrupt):
+        made.learn(16, callback=[AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)), Stop()])
+    hooks = made.policy.optimizer._optimizer_step_pre_hooks
+    assert len(hooks) == 1
+    made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+    assert not hooks
+
+
 def test_a_saved_agent_goes_on_with_its_auxiliary_loss(tmp_path: Path) -> None:
     made = agent("a2c")
     made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
@@ -208,6 +222,8 @@ def test_a_buffer_that_is_too_short_for_the_encoder_is_refused_before_training()
     with pytest.raises(ValueError, match=r"needs 9 steps of one trajectory .* holds 8 of each .* raise n_steps"):
         made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
     assert made.num_timesteps == 0
+    with pytest.raises(ValueError, match=r"SAC holds 4 of each"):
+        agent("sac", policy=policy, buffer_size=8).learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
     agent("a2c", policy=policy, n_steps=12).learn(24, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
 
 

@@ -14,7 +14,7 @@ import encoders
 from agents import factory
 from agents.extractor import trained_encoder
 from experiments.imitation import make_learner
-from experiments.pipeline import run_all
+from experiments.pipeline import check_inputs, run_all
 from experiments.settings import ImitateConfig
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
@@ -112,6 +112,29 @@ def test_joint_without_an_encoder_is_refused(out: Path) -> None:
         tiny(out, encoder="none", reward="oracle", encoder_mode="joint")
     with pytest.raises(ValueError, match="Unknown encoder mode 'both'"):
         tiny(out, encoder_mode="both")
+
+
+def test_a_stem_that_is_frozen_stays_frozen_in_the_agent(out: Path) -> None:
+    encoder = encoders.make("tcn", image_size=32, backbone="efficientnet_lite0", freeze=True)
+    _, venv = learner(True, out, encoder)
+    agent = factory.make("ppo", venv, 15, seed=0, encoder=encoder)
+    trained = {key for key, part in trained_encoder(agent).named_parameters() if part.requires_grad}
+    assert trained and not any(key.startswith("backbone.stem") for key in trained)
+
+
+def test_a_rollout_is_as_long_as_the_encoder_needs() -> None:
+    assert factory.part_of(50, 5) == 5
+    assert factory.part_of(50, 5, least=9) == 10
+    assert factory.part_of(50, 50, least=9) == 50
+    with pytest.raises(ValueError, match="needs 9 steps of one trajectory, and an episode has 8"):
+        factory.part_of(8, 5, least=9)
+
+
+def test_an_encoder_that_cannot_be_trained_with_the_agent_is_refused_before_any_work(out: Path) -> None:
+    with pytest.raises(ValueError, match="'pooled' has nothing to train"):
+        check_inputs(tiny(out, encoder="pooled", encoder_mode="joint"))
+    with pytest.raises(ValueError, match="an episode has 15"):
+        check_inputs(tiny(out, encoder="tcn", encoder_mode="joint", encoder_settings=("negative_range=20",)))
 
 
 def test_frozen_runs_keep_the_identity_that_they_had_before_there_were_modes(out: Path) -> None:

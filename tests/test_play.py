@@ -13,12 +13,13 @@ import torch
 from safetensors.torch import load_file
 
 import encoders
+from agents import players
 from agents.auxiliary import AuxiliaryConfig
 from agents.training import read_curve
 from encoders.attention import Attention
 from encoders.fit import FitConfig
 from encoders.video import read_video
-from envs.atari import AtariConfig
+from envs.atari import AtariConfig, AtariVecEnv
 from experiments import benchmark, mask_figures, play
 from experiments.atari_world import GAMES, AtariWorld
 from experiments.grid import Cell, preset_names, read_preset
@@ -41,9 +42,8 @@ TINY = PlayConfig(
 
 @pytest.fixture(scope="module", autouse=True)
 def small() -> Iterator[None]:
-    """Two checkpoints, and films of a second."""
+    """Films of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(play, "CHECKPOINTS", 2)
         patch.setattr(mask_figures, "FILM_STEPS", 15)
         yield
 
@@ -63,7 +63,7 @@ def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[PlayConfig
     config, result = joint
     folder = config.run_folder(0)
     assert result["status"] == "completed" and result["env_steps"] == 480
-    assert len(result["scores"]) == 2 and result["score"] == sum(result["scores"]) / 2
+    assert len(result["scores"]) == 2 and result["game_score"] == sum(result["scores"]) / 2
     assert json.loads((folder / "result.json").read_text()) == result
     assert {"config.json", "provenance.json", "progress.csv", "curves.png", "reconstruction.png"} <= {
         path.name for path in folder.iterdir()
@@ -132,6 +132,30 @@ def test_the_plain_agent_has_no_mask(tmp_path: Path) -> None:
     assert result["encoder_mode"] is None and result["mask"] is None
     assert not (config.run_folder(0) / "encoder").exists()
     assert not any("encoder" in key for key in weights(config.run_folder(0) / "agent"))
+    venv = AtariVecEnv("breakout", 2, config.atari)
+    loaded = players.load_player(config.run_folder(0) / "agent", venv)
+    assert all(
+        torch.equal(value, loaded.policy.state_dict()[key])
+        for key, value in weights(config.run_folder(0) / "agent").items()
+    )
+
+
+def test_a_player_with_a_mask_is_loaded_with_it(joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path) -> None:
+    config, _ = joint
+    folder = config.run_folder(0) / "agent"
+    loaded = players.load_player(folder, AtariVecEnv("breakout", 2, config.atari))
+    for key, value in weights(folder).items():
+        assert torch.equal(value.nan_to_num(), loaded.policy.state_dict()[key].nan_to_num()), key
+    with pytest.raises(ValueError, match=r"agent\.json is missing or damaged"):
+        players.load_player(tmp_path, AtariVecEnv("breakout", 2, config.atari))
+
+
+def test_a_run_is_the_same_run_in_every_spelling_and_what_it_does_not_use_is_no_part_of_it() -> None:
+    plain = PlayConfig(game="MsPacman", encoder="none")
+    other = PlayConfig(game="ms_pacman", encoder="none", training=MaskConfig(frames=2_000))
+    assert plain.identity(0) == other.identity(0)
+    joint = PlayConfig(auxiliary=AuxiliaryConfig(weight=0.5))
+    assert joint.identity(0) != PlayConfig().identity(0)
 
 
 def test_a_run_that_exists_is_refused_without_resume(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
@@ -165,6 +189,10 @@ def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: 
         ({"encoder": "atention"}, "Did you mean 'attention'"),
         ({"encoder": "none", "encoder_settings": ("sparsity=1",)}, "has no folder and no settings"),
         ({"mask": "universal"}, "use --encoder-mode frozen"),
+        ({"encoder": "none", "encoder_mode": "frozen"}, "has no mask"),
+        ({"encoder_mode": "frozen", "encoder_folder": Path("x"), "mask": "universal"}, "with settings of its own"),
+        ({"encoder_settings": ("image_size=64",)}, "The game's frames settle image_size"),
+        ({"atari": AtariConfig(image_size=20)}, "frames of 36 pixels or more"),
         ({"encoder_folder": Path("x")}, "add --encoder-mode frozen"),
         ({"encoder_settings": ("sparsity=-1",)}, "sparsity -1.0 finite"),
         ({"row_steps": 100}, "a multiple of the 80 steps"),
@@ -179,11 +207,11 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
 
 
 def test_random_play_is_cut_where_games_end() -> None:
-    clips = random_play(AtariConfig("breakout"), 3_000, seed=0)
+    clips = random_play("breakout", AtariConfig(), 3_000, seed=0)
     assert len(clips) > 16
     assert sum(video.shape[1] for video in clips.videos) <= 3_000
     assert all(video.shape[0] == 1 and video.shape[2:] == (84, 84, 4) for video in clips.videos)
-    again = random_play(AtariConfig("breakout"), 3_000, seed=0)
+    again = random_play("breakout", AtariConfig(), 3_000, seed=0)
     assert all((first == second).all() for first, second in zip(clips.videos, again.videos, strict=True))
 
 
@@ -195,7 +223,7 @@ def test_the_papers_settings_are_presets_that_name_runs() -> None:
         grid = read_preset(name)
         for cell in grid.cells(grid.methods(world.method), world.steps):
             config = world.config(cell, Path("runs"))
-            assert config.world.rom == GAMES[cell.task]
+            assert config.rom == GAMES[cell.task]
             assert config.resume and config.seeds == (cell.seed,)
 
 

@@ -73,6 +73,15 @@ def test_a_stretch_does_not_cross_the_place_where_new_steps_meet_old_ones() -> N
     assert found == {(3, 4, 5, 0, 1, 2)}
 
 
+def test_a_loss_that_needs_distant_moments_gets_both_ends_of_a_stretch() -> None:
+    steps = Steps(np.zeros((9, 1, 2, SIZE, SIZE), np.uint8), np.arange(9)[:, None] == 8, 0)
+    encoder = wide()
+    for seed in range(20):
+        batch = draw_batch(steps, encoder, 1, np.random.default_rng(seed))
+        assert batch is not None
+        assert batch.time[0] == 0 and len(batch.time) == min(4, int(batch.time[-1]) + 1)
+
+
 def test_no_batch_where_every_trajectory_is_too_short() -> None:
     steps = Steps(np.zeros((6, 2, 2, SIZE, SIZE), np.uint8), np.ones((6, 2), bool), 0)
     assert draw_batch(steps, attention(), 4, np.random.default_rng(0)) is None
