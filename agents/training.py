@@ -103,7 +103,7 @@ class CurveAndCheckpoint(BaseCallback):
         steps = self.model.num_timesteps
         if steps == 0 or steps % self.episode_steps:
             return
-        if self._true:
+        if self._true and not (self._rows and self._rows[-1]["env_steps"] == steps):
             self._add_row(steps)
         if steps > self._checkpointed and (last or steps - self._checkpointed >= self._every):
             # The curve first: rows beyond a checkpoint can be dropped, rows before it could not be had again.

@@ -146,7 +146,9 @@ def benchmark(config: BenchmarkConfig) -> int:
         write_csv(config.results / "scores.csv", rows, columns(world))
         write_csv(config.results / "curves.csv", points, CURVE_COLUMNS)
         write_atomically(config.results / "table.md", markdown(summary(rows)).encode())
-        figures.plot_charts(charts(rows, points), config.results / "curves.png")
+        drawn = charts(rows, points)
+        if drawn:
+            figures.plot_charts(drawn, config.results / "curves.png")
         benchmark_report.write(config.results, world, cells, config.out, rows, points)
     if config.publish is not None:
         config.publish.mkdir(parents=True, exist_ok=True)
