@@ -42,8 +42,8 @@ class AttentionConfig(EncoderConfig):
         latest: Channels at the end that make up the latest frame, which is all that the mask sees and that is
             reconstructed; 0 for all channels.
         threshold: Squared errors of the reconstruction below this are ignored (delta); pixels are from 0 to 1.
-        sparsity: Weight of the mean mask (lambda_m). The published code has 1e-3, which leaves the mask half open for
-            thousands of steps (README); five times as much closes it over what stands still.
+        sparsity: Weight of the mean mask (lambda_m). The published code has 1e-3, which leaves masks half open for
+            thousands of steps; with too much of it a mask closes over small things that move.
         policy_gradient: Whether the agent's own loss may change the mask when both are trained together. The
             paper's text does not say; its published Atari configuration lets it.
     """
