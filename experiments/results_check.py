@@ -60,6 +60,7 @@ def _throughput() -> str:
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
     "compare_encoders": partial(_encoders, "compare_encoders"),
+    "compare_extra": partial(_encoders, "compare_extra"),
     "compare_large": partial(_encoders, "compare_large"),
     "kuka_encoders": partial(_scores, "kuka_encoders"),
     "kuka_encoders_improvements": partial(_improvements, "kuka_encoders"),
