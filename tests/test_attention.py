@@ -166,6 +166,7 @@ def moving_square(count: int, rng: np.random.Generator) -> Clips:
     return Clips(videos, tuple(f"square {index}" for index in range(count)))
 
 
+@pytest.mark.slow
 def test_training_opens_the_mask_where_something_moves(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     encoder = attention(60, channels=1, sparsity=4e-3)

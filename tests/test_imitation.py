@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -318,6 +319,7 @@ class Replay:
 
     actions: NDArray[np.float32]
     step: int = 0
+    observation_space: gym.spaces.Dict = field(default_factory=lambda: gym.spaces.Dict({}))
 
     def predict(self, observation: object, deterministic: bool = False) -> tuple[NDArray[np.float32], None]:
         """The next action."""

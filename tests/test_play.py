@@ -207,11 +207,11 @@ def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> N
 
 
 def test_random_play_is_cut_where_games_end() -> None:
-    clips = random_play("breakout", AtariConfig(), 3_000, seed=0)
+    clips = random_play("breakout", AtariConfig(max_frames=200), 1_600, seed=0)
     assert len(clips) > 16
-    assert sum(video.shape[1] for video in clips.videos) <= 3_000
+    assert sum(video.shape[1] for video in clips.videos) <= 1_600
     assert all(video.shape[0] == 1 and video.shape[2:] == (84, 84, 4) for video in clips.videos)
-    again = random_play("breakout", AtariConfig(), 3_000, seed=0)
+    again = random_play("breakout", AtariConfig(max_frames=200), 1_600, seed=0)
     assert all((first == second).all() for first, second in zip(clips.videos, again.videos, strict=True))
 
 
@@ -234,10 +234,10 @@ def test_a_game_that_is_no_task_is_refused() -> None:
         world.config(cell, Path("runs"))
 
 
-def test_a_benchmark_runs_through_plain_joint_and_frozen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     preset = tmp_path / "tiny.toml"
     preset.write_text(
-        'env = "atari"\nencoders = ["none", "attention@untrained"]\nalgos = ["a2c"]\nrewards = ["game"]\n'
+        'env = "atari"\nencoders = ["attention@untrained"]\nalgos = ["a2c"]\nrewards = ["game"]\n'
         "tasks = [3]\nseeds = [0]\nsteps = 80\n"
         '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
     )
@@ -247,5 +247,4 @@ def test_a_benchmark_runs_through_plain_joint_and_frozen(tmp_path: Path, monkeyp
     failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0
     table = (tmp_path / "runs" / "tiny" / "table.md").read_text()
-    assert "| plain | a2c | 1 x 1 | 0 |" in table
     assert "| attention@untrained | a2c | 1 x 1 | 0 |" in table
