@@ -20,6 +20,8 @@ from envs.atari import AtariConfig, AtariVecEnv
 from experiments.play_settings import PlayConfig
 
 GAMES_AT_ONCE = 16
+GAME_FRAMES = 250
+"""Fewest frames of each game that is played at once; starting an emulator takes as long as playing as many."""
 
 
 def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips:
@@ -35,14 +37,15 @@ def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips
         Clips of (1, T, S, S, stack) uint8.
     """
     rng = np.random.default_rng(seed)
-    venv = AtariVecEnv(game, GAMES_AT_ONCE, config, training=False, seed=seed)
-    stretches: list[list[NDArray[np.uint8]]] = [[] for _ in range(GAMES_AT_ONCE)]
+    games = min(GAMES_AT_ONCE, max(1, frames // GAME_FRAMES))
+    venv = AtariVecEnv(game, games, config, training=False, seed=seed)
+    stretches: list[list[NDArray[np.uint8]]] = [[] for _ in range(games)]
     videos: list[NDArray[np.uint8]] = []
     observations = venv.reset()
-    for _ in range(max(1, frames // GAMES_AT_ONCE)):
+    for _ in range(max(1, frames // games)):
         for stretch, observation in zip(stretches, observations, strict=True):
             stretch.append(observation.transpose(1, 2, 0))
-        observations, _, dones, _ = venv.step(rng.integers(venv.actions, size=GAMES_AT_ONCE))  # type: ignore[assignment]
+        observations, _, dones, _ = venv.step(rng.integers(venv.actions, size=games))  # type: ignore[assignment]
         for index in np.flatnonzero(dones):
             videos.append(np.stack(stretches[index])[None])
             stretches[index] = []
