@@ -114,7 +114,6 @@ class AuxiliaryLossCallback(BaseCallback):
         self._seed = seed
         self.rng = np.random.default_rng([seed, 0])
         self._checkpoint = checkpoint
-        self._handle: RemovableHandle | None = None
         self._steps = 0
 
     def _init_callback(self) -> None:
@@ -132,21 +131,19 @@ class AuxiliaryLossCallback(BaseCallback):
         check_buffer(self.model, encoder)
 
     def _on_training_start(self) -> None:
-        optimizer = optimizer_of(self.model)
         # Training that ended in an error has left its hook behind.
-        left = _HANDLES.pop(optimizer, None)
-        if left is not None:
-            left.remove()
+        self._remove()
         if self.config.weight > 0:
-            _HANDLES[optimizer] = self._handle = optimizer.register_step_pre_hook(self._before_step)
+            optimizer = optimizer_of(self.model)
+            _HANDLES[optimizer] = optimizer.register_step_pre_hook(self._before_step)
 
     def _on_training_end(self) -> None:
         self._remove()
 
     def _remove(self) -> None:
-        if self._handle is not None:
-            self._handle.remove()
-            self._handle = None
+        handle = _HANDLES.pop(optimizer_of(self.model), None)
+        if handle is not None:
+            handle.remove()
 
     def _on_rollout_start(self) -> None:
         # From the steps alone, so that a training that was cut goes on with the same batches.

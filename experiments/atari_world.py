@@ -18,7 +18,7 @@ from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.jobs import Job
 from experiments.masks import frozen_mask
 from experiments.play_settings import PlayConfig
-from experiments.runs import check_run_folder, claim_run_folder
+from experiments.runs import check_run_folder, run_seeds
 from experiments.settings import NO_ENCODER
 
 GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
@@ -181,8 +181,5 @@ def _reference(task: int, config: PlayConfig, out: Path) -> None:
 
 
 def _run(config: PlayConfig) -> None:
-    (seed,) = config.seeds
     play.check_inputs(config)
-    check_run_folder(config, seed)
-    claim_run_folder(config, seed)
-    play.play_seed(config, seed)
+    run_seeds(config, play.play_seed)

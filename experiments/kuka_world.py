@@ -21,7 +21,7 @@ from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.imitation import random_policy
 from experiments.jobs import Job
 from experiments.recordings import record_all
-from experiments.runs import check_run_folder, claim_run_folder
+from experiments.runs import check_run_folder, run_seeds
 from experiments.settings import NO_ENCODER, ImitateConfig, encoder_config
 from rewards import sources
 
@@ -185,7 +185,4 @@ def _fit(config: ImitateConfig) -> None:
 
 
 def _run(config: ImitateConfig) -> None:
-    (seed,) = config.seeds
-    check_run_folder(config, seed)
-    claim_run_folder(config, seed)
-    pipeline.run_seed(config, seed)
+    run_seeds(config, pipeline.run_seed)

@@ -43,7 +43,7 @@ from experiments.recordings import (
     record_all,
     record_demonstration,
 )
-from experiments.runs import Stopwatch, check_run_folder, claim_run_folder, console, run_stages
+from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.settings import NO_ENCODER, ImitateConfig, new_encoder
 from rewards.goal import Goal, Scales
 
@@ -61,11 +61,7 @@ def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
     check_inputs(config)
-    for seed in config.seeds:
-        check_run_folder(config, seed)
-    for seed in config.seeds:
-        claim_run_folder(config, seed)
-    results = [run_seed(config, seed) for seed in config.seeds]
+    results = run_seeds(config, run_seed)
     console.print(results_table(results))
     return results
 

@@ -22,7 +22,7 @@ from experiments import figures
 from experiments.mask_figures import film_mask, reconstruction_sheet
 from experiments.masks import frozen_mask, given_mask, new_attention, random_play
 from experiments.play_settings import PlayConfig
-from experiments.runs import Stopwatch, check_run_folder, claim_run_folder, console, run_stages
+from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.settings import NO_ENCODER
 
 CHECKPOINT_STEPS = 100_000
@@ -42,11 +42,7 @@ def play_all(config: PlayConfig) -> list[dict[str, Any]]:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
     check_inputs(config)
-    for seed in config.seeds:
-        check_run_folder(config, seed)
-    for seed in config.seeds:
-        claim_run_folder(config, seed)
-    results = [play_seed(config, seed) for seed in config.seeds]
+    results = run_seeds(config, play_seed)
     table = Table(title=f"{config.variant}: mean score of {len(results[0]['scores'])} games")
     for column in ("seed", "score", "random policy", "steps/s"):
         table.add_column(column, justify="right")

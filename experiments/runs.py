@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 
@@ -22,6 +22,10 @@ class RunConfig(Protocol):
     """What a run's folder needs to know of its configuration."""
 
     @property
+    def seeds(self) -> tuple[int, ...]:
+        """One run a seed."""
+
+    @property
     def resume(self) -> bool:
         """Whether a run that is there is gone on with."""
 
@@ -34,6 +38,9 @@ class RunConfig(Protocol):
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
+
+
+Config = TypeVar("Config", bound=RunConfig)
 
 
 class Stopwatch:
@@ -77,6 +84,23 @@ def claim_run_folder(config: RunConfig, seed: int) -> None:
     claim(folder, "config.json", config.identity(seed))
     if fresh:
         write_atomically(folder / "provenance.json", json.dumps(provenance(), indent=2).encode())
+
+
+def run_seeds(config: Config, run: Callable[[Config, int], dict[str, Any]]) -> list[dict[str, Any]]:
+    """Runs every seed, after the folders of all have been checked and then claimed.
+
+    Args:
+        config: The runs.
+        run: Runs one seed, and gives the content of its ``result.json``.
+
+    Raises:
+        ValueError: If a folder is taken or cannot be written, before any run; and as ``run``.
+    """
+    for seed in config.seeds:
+        check_run_folder(config, seed)
+    for seed in config.seeds:
+        claim_run_folder(config, seed)
+    return [run(config, seed) for seed in config.seeds]
 
 
 def run_stages(
