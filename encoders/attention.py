@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
 from encoders.losses import thresholded_reconstruction_loss
+from encoders.pairs import source_frames
 from encoders.registry import register
 
 KERNELS = (8, 4, 3)
@@ -52,7 +53,7 @@ class AttentionConfig(EncoderConfig):
     channels: int = 4
     latest: int = 0
     threshold: float = 1e-2
-    sparsity: float = 5e-3
+    sparsity: float = 3e-3
     policy_gradient: bool = True
 
     def __post_init__(self) -> None:
@@ -235,24 +236,6 @@ class Attention(Encoder):
             reconstruction + auto_encoding + self.config.sparsity * sparsity,
             {name: value.detach() for name, value in metrics.items()},
         )
-
-
-def source_frames(batch: FrameBatch) -> Tensor:
-    """For every frame of a batch the index of the next one of its video and view; the last one's is the first.
-
-    Returns:
-        (N,) int64.
-
-    Raises:
-        ValueError: If a frame has no other one of its video and view beside it.
-    """
-    source = torch.empty_like(batch.video)
-    for video, view in torch.unique(torch.stack([batch.video, batch.view]), dim=1).T:
-        members = torch.nonzero((batch.video == video) & (batch.view == view)).flatten()
-        if len(members) < 2:
-            raise ValueError(f"Video {int(video)} has a single frame in the batch; attention learns from pairs.")
-        source[members] = members.roll(-1)
-    return source
 
 
 def keypoints(mask: Tensor, count: int) -> Tensor:

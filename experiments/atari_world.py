@@ -29,7 +29,7 @@ REWARD = "game"
 STEP_SECONDS = {"plain": 1.4e-3, "frozen": 1.8e-3, "joint": 3.6e-3}
 """An agent step of a training, on one core of the reference machine."""
 
-MASK_SECONDS = 200.0
+MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
 
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from encoders.attention import CENTRE, STRIDE, Attention, keypoints, source_frames
+from encoders.attention import CENTRE, STRIDE, Attention, keypoints
 from encoders.base import Sampling
 from encoders.clips import Clips, sample_batch
 from encoders.video import write_video

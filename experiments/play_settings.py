@@ -36,7 +36,7 @@ class MaskConfig:
     """
 
     frames: int = 6_000
-    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=1_000, validate_every=250, patience=8))
+    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=1_200, validate_every=200, patience=6))
 
     def __post_init__(self) -> None:
         if self.frames < 1_000:
