@@ -14,6 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from encoders.attention import CENTRE, STRIDE, Attention, keypoints
 from encoders.base import Sampling
 from encoders.clips import Clips, sample_batch
+from encoders.pairs import source_frames
 from encoders.video import write_video
 from envs.atari import FRAME_SKIP, AtariConfig, AtariVecEnv
 from experiments.figures import save_figure
