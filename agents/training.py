@@ -8,16 +8,18 @@ import json
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from agents.frame_buffer import FrameReplayBuffer
 from encoders.files import write_atomically, write_csv
 
 WINDOW = 100
@@ -197,14 +199,36 @@ def _replay_bytes(agent: OffPolicyAlgorithm) -> bytes:
     """The filled part of a replay buffer."""
     replay = agent.replay_buffer
     assert replay is not None
+    buffer = io.BytesIO()
+    np.savez(buffer, **(replay.arrays() if isinstance(replay, FrameReplayBuffer) else _replay_arrays(replay)))
+    return buffer.getvalue()
+
+
+_OBSERVATIONS = ("observations", "next_observations")
+
+
+def _replay_arrays(replay: ReplayBuffer) -> dict[str, Any]:
+    """What one of Stable-Baselines3's replay buffers holds, by name."""
     size = replay.size()
     arrays: dict[str, Any] = {"pos": np.array(replay.pos), "full": np.array(replay.full)}
-    for name in ("observations", "next_observations"):
-        arrays |= {f"{name}.{key}": value[:size] for key, value in getattr(replay, name).items()}
-    arrays |= {name: getattr(replay, name)[:size] for name in ("actions", "rewards", "dones", "timeouts")}
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
+    for name in _OBSERVATIONS:
+        part = getattr(replay, name)
+        arrays |= (
+            {f"{name}.{key}": value[:size] for key, value in part.items()}
+            if isinstance(part, dict)
+            else {name: part[:size]}
+        )
+    return arrays | {name: getattr(replay, name)[:size] for name in ("actions", "rewards", "dones", "timeouts")}
+
+
+def _fill_replay(replay: ReplayBuffer, arrays: Mapping[str, Any]) -> None:
+    """Brings back what ``_replay_arrays`` gave."""
+    replay.pos, replay.full = int(arrays["pos"]), bool(arrays["full"])
+    for key in arrays:
+        if key not in ("pos", "full"):
+            name, _, part = key.partition(".")
+            kept = getattr(replay, name)
+            (kept[part] if part else kept)[: len(arrays[key])] = arrays[key]
 
 
 def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
@@ -232,14 +256,10 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
         replay = agent.replay_buffer
         assert replay is not None
         with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
-            replay.pos, replay.full = int(arrays["pos"]), bool(arrays["full"])
-            for key in arrays.files:
-                values = arrays[key]
-                if key.startswith(("observations.", "next_observations.")):
-                    part, name_of = key.split(".", 1)
-                    getattr(replay, part)[name_of][: len(values)] = values
-                elif key not in ("pos", "full"):
-                    getattr(replay, key)[: len(values)] = values
+            if isinstance(replay, FrameReplayBuffer):
+                replay.restore(arrays)
+            else:
+                _fill_replay(replay, arrays)
     # The generators come last: building an agent draws from them.
     torch.set_rng_state(saved["torch_rng"])
     numpy_state = state["numpy_rng"]

@@ -12,6 +12,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
 from agents.extractor import PIXELS, frame_space, view_frames
+from agents.frame_buffer import FrameReplayBuffer, StackedFrames
 from encoders.base import Encoder, FrameBatch, Sampling
 
 TRIES = 8
@@ -22,12 +23,12 @@ class Steps(NamedTuple):
     """What a buffer holds, in the order of time.
 
     Attributes:
-        pixels: (T, N, ...) uint8, frames by step and environment.
+        pixels: (T, N, ...) uint8, frames by step and environment; or what gives them for rows of an environment.
         ends: (T, N) bool, whether the trajectory ends after this step.
         first: Row of the oldest step; rows go around from there.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint8] | StackedFrames
     ends: NDArray[np.bool_]
     first: int
 
@@ -54,7 +55,10 @@ def stored_steps(agent: BaseAlgorithm) -> Steps:
     ends = replay.dones[:size] > 0
     # The newest step is followed by the oldest one, or by nothing.
     ends[replay.pos - 1] = True
-    return Steps(_pixels(replay.observations)[:size], ends, replay.pos if replay.full else 0)
+    first = replay.pos if replay.full else 0
+    if isinstance(replay, FrameReplayBuffer):
+        return Steps(replay.stacked, ends, first)
+    return Steps(_pixels(replay.observations)[:size], ends, first)
 
 
 def _pixels(observations: Any) -> NDArray[np.uint8]:

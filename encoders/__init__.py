@@ -1,6 +1,9 @@
 """What a frame means: encoders by name, trained without labels."""
 
 from encoders import attention as _attention  # noqa: F401 - registers itself
+from encoders import autoencoder as _autoencoder  # noqa: F401
+from encoders import autoencoder_imm as _autoencoder_imm  # noqa: F401
+from encoders import imm as _imm  # noqa: F401
 from encoders import pooled as _pooled  # noqa: F401
 from encoders import smak as _smak  # noqa: F401
 from encoders import tcn as _tcn  # noqa: F401

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from encoders.base import FrameBatch
 
@@ -39,3 +43,24 @@ def jitter_colours(batch: FrameBatch, strength: float, rng: np.random.Generator)
         pixels = (frames[chosen][:, order].float() - 127.5) * gain + 127.5 + shift
         frames[chosen] = pixels.round().clamp(0, 255).to(torch.uint8)
     return batch._replace(frames=frames)
+
+
+def random_shift(frames: torch.Tensor, pixels: int, draw: Callable[..., NDArray[Any]]) -> torch.Tensor:
+    """Shifts every frame by a random number of whole pixels; what comes in is the edge, repeated.
+
+    Kostrikov, Yarats and Fergus, Image Augmentation Is All You Need (DrQ), 2021: pad by repetition, crop at random.
+
+    Args:
+        frames: (B, C, H, W) uint8; all channels of a stack are shifted alike.
+        pixels: Shift at most, in both directions.
+        draw: Gives random integers, as ``numpy.random.Generator.integers``: (low, high, size).
+
+    Returns:
+        (B, C, H, W) uint8.
+    """
+    height, width = frames.shape[2:]
+    padded = np.pad(frames.numpy(force=True), ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)), mode="edge")
+    shifted = np.empty(tuple(frames.shape), np.uint8)
+    for index, (down, right) in enumerate(draw(0, 2 * pixels + 1, (len(frames), 2)).tolist()):
+        shifted[index] = padded[index, :, down : down + height, right : right + width]
+    return torch.from_numpy(shifted).to(frames.device)

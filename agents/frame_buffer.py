@@ -1,0 +1,211 @@
+"""A replay buffer of stacked frames that holds every frame once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import psutil
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.type_aliases import ReplayBufferSamples
+from stable_baselines3.common.vec_env import VecNormalize
+
+RGB = 3
+
+
+class StackedFrames:
+    """The observations of a buffer, put together when they are asked for.
+
+    Args:
+        buffer: Where the frames are.
+    """
+
+    def __init__(self, buffer: FrameReplayBuffer) -> None:
+        self._buffer = buffer
+
+    def __getitem__(self, index: tuple[NDArray[np.int64], int]) -> NDArray[np.uint8]:
+        """Stacks of some steps of one environment: (rows, environment) -> (B, C, S, S) uint8."""
+        rows, env = index
+        return self._buffer.stacks(np.asarray(rows), np.full(len(rows), env))
+
+
+class FrameReplayBuffer(ReplayBuffer):
+    """Transitions between stacks of frames, of which the newest frame of each is stored.
+
+    The usual buffer stores a stack of three frames twice a step, as observation and as next observation: six frames
+    where one is new. Here the older frames of a stack are those of the steps before, the first one repeated at the
+    start of an episode, as environments do; the last frame of an episode is kept beside.
+
+    Args:
+        buffer_size: Steps of all environments together.
+        observation_space: Stacks of RGB frames (3 stack, S, S) uint8, the newest last.
+        action_space: A box.
+        device: Where samples go.
+        n_envs: Number of environments.
+        optimize_memory_usage: Stable-Baselines3's own way to store frames once; this one's is always in use.
+        memory: Bytes that it may take; None for what is free.
+
+    Attributes:
+        stacked: The observations by row and environment, put together when they are asked for.
+
+    Raises:
+        ValueError: If the observations are no stacks of RGB frames, or the buffer would not fit in memory.
+    """
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: gym.Space[Any],
+        action_space: gym.Space[Any],
+        device: torch.device | str = "auto",
+        n_envs: int = 1,
+        optimize_memory_usage: bool = False,
+        memory: int | None = None,
+    ) -> None:
+        shape = observation_space.shape
+        if not isinstance(observation_space, spaces.Box) or observation_space.dtype != np.uint8:
+            raise ValueError(f"Frames are stored as uint8; the environment observes {observation_space}.")
+        if shape is None or len(shape) != 3 or shape[0] % RGB:
+            raise ValueError(f"Stacks of RGB frames have the shape (3 stack, S, S); the environment observes {shape}.")
+        steps = max(1, buffer_size // n_envs)
+        check_memory(steps * n_envs * RGB * shape[1] * shape[2], steps * n_envs, memory)
+        # The observations of the base class would take the memory that this one saves.
+        nothing = spaces.Box(0, 255, (0,), np.uint8)
+        super().__init__(buffer_size, nothing, action_space, device, n_envs)
+        self.observation_space = observation_space
+        self.obs_shape = shape
+        self.stack = shape[0] // RGB
+        self.frames = np.zeros((self.buffer_size, n_envs, RGB, *shape[1:]), np.uint8)
+        self.ages = np.zeros((self.buffer_size, n_envs), np.int64)
+        self._last: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._age = np.zeros(n_envs, np.int64)
+        self.stacked = StackedFrames(self)
+
+    def add(
+        self,
+        obs: NDArray[Any],
+        next_obs: NDArray[Any],
+        action: NDArray[Any],
+        reward: NDArray[Any],
+        done: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        """Stores a step of every environment."""
+        here = self.pos
+        before = (here - 1) % self.buffer_size
+        for env in range(self.n_envs):
+            # The frame after the step before is stored now, unless that step ended its episode.
+            if self._age[env] > 0:
+                self._last.pop((before, env), None)
+            self._last[here, env] = np.array(next_obs[env, -RGB:])
+        self.frames[here] = obs[:, -RGB:]
+        self.ages[here] = self._age
+        self._age = np.where(np.asarray(done) > 0, 0, self._age + 1)
+        empty = np.zeros((self.n_envs, 0), np.uint8)
+        super().add(empty, empty, action, reward, done, infos)
+
+    @property
+    def _first(self) -> int:
+        """Row of the oldest step."""
+        return self.pos if self.full else 0
+
+    def stacks(self, rows: NDArray[np.int64], envs: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The observations of some steps.
+
+        Args:
+            rows: (B,) rows of the buffer.
+            envs: (B,) environments.
+
+        Returns:
+            (B, 3 stack, S, S) uint8.
+        """
+        ages = np.minimum(self.ages[rows, envs], (rows - self._first) % self.buffer_size)
+        back = np.minimum(np.arange(self.stack - 1, -1, -1)[None], ages[:, None])
+        taken = self.frames[(rows[:, None] - back) % self.buffer_size, envs[:, None]]
+        return taken.reshape(len(rows), *self.obs_shape)
+
+    def next_stacks(self, rows: NDArray[np.int64], envs: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """The observations after some steps, the last of an episode included: as ``stacks``."""
+        stacks = np.empty((len(rows), *self.obs_shape), np.uint8)
+        stacks[:, :-RGB] = self.stacks(rows, envs)[:, RGB:]
+        stacks[:, -RGB:] = self.frames[(rows + 1) % self.buffer_size, envs]
+        for index, key in enumerate(zip(rows.tolist(), envs.tolist(), strict=True)):
+            if key in self._last:
+                stacks[index, -RGB:] = self._last[key]
+        return stacks
+
+    def sample(self, batch_size: int, env: VecNormalize | None = None) -> ReplayBufferSamples:
+        """Draws transitions whose stacks are whole.
+
+        The oldest steps of a full buffer are left out, whose older frames have been overwritten.
+        """
+        left_out = self.stack - 1 if self.full else 0
+        if self.size() - left_out < 1:
+            raise ValueError(f"The buffer holds {self.size()} step(s); sampling takes at least {left_out + 1}.")
+        drawn = np.random.randint(left_out, self.size(), size=batch_size)  # noqa: NPY002 - SB3's own generator
+        return self._get_samples((drawn + self._first) % self.buffer_size, env)
+
+    def _get_samples(self, batch_inds: NDArray[np.int64], env: VecNormalize | None = None) -> ReplayBufferSamples:
+        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002 - SB3's own generator
+        ended = self.dones[batch_inds, envs] * (1 - self.timeouts[batch_inds, envs])
+        data = (
+            self.stacks(batch_inds, envs),
+            self.actions[batch_inds, envs],
+            self.next_stacks(batch_inds, envs),
+            ended.reshape(-1, 1),
+            self._normalize_reward(self.rewards[batch_inds, envs].reshape(-1, 1), env),
+        )
+        return ReplayBufferSamples(*map(self.to_torch, data))
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All that the buffer holds, to be written to a file."""
+        size = self.size()
+        keys = sorted(self._last)
+        last = [self._last[key] for key in keys]
+        whole = {name: getattr(self, name)[:size] for name in ("frames", "ages", *_PLAIN)}
+        return whole | {
+            "pos": np.array(self.pos),
+            "full": np.array(self.full),
+            "age": self._age,
+            "last_keys": np.array(keys, np.int64).reshape(-1, 2),
+            "last": np.stack(last) if last else np.zeros((0, *self.frames.shape[2:]), np.uint8),
+        }
+
+    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
+        """Brings back what ``arrays`` gave, into a buffer of the same settings."""
+        self.pos, self.full = int(arrays["pos"]), bool(arrays["full"])
+        for name in ("frames", "ages", *_PLAIN):
+            getattr(self, name)[: len(arrays[name])] = arrays[name]
+        self._age = np.array(arrays["age"])
+        self._last = _pairs(arrays["last_keys"], arrays["last"])
+
+
+_PLAIN = ("actions", "rewards", "dones", "timeouts")
+
+
+def _pairs(keys: NDArray[np.int64], frames: Iterable[NDArray[np.uint8]]) -> dict[tuple[int, int], NDArray[np.uint8]]:
+    return {(int(row), int(env)): np.array(frame) for (row, env), frame in zip(keys, frames, strict=True)}
+
+
+def check_memory(needed: int, steps: int, memory: int | None = None) -> None:
+    """Refuses frames that would not fit in memory.
+
+    Args:
+        needed: Bytes that they take.
+        steps: Steps that they belong to, for the message.
+        memory: Bytes that there are; None for what is free.
+
+    Raises:
+        ValueError: If they need more.
+    """
+    free = psutil.virtual_memory().available if memory is None else memory
+    if needed > free:
+        raise ValueError(
+            f"A replay buffer of {steps:,} steps takes {needed / 1e9:.1f} GB for its frames and {free / 1e9:.1f} GB "
+            "are free; choose a smaller buffer_size or image_size."
+        )

@@ -1,0 +1,179 @@
+"""SAC agents on pixels, by name: what their encoder learns from beside the critic, and the controls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from stable_baselines3.common.vec_env import VecEnv
+
+from agents.extractor import EncoderExtractor
+from agents.frame_buffer import FrameReplayBuffer
+from agents.policies import SharedEncoderPolicy
+from agents.shared_sac import SharedEncoderSAC
+from encoders.base import Encoder
+from encoders.errors import check_choice
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What an agent sees with and learns from.
+
+    Attributes:
+        encoder: Registered name of the encoder; None for an agent that observes the true state.
+        weight: Of the encoder's own loss; 0 for none.
+        shift: Pixels that frames are shifted by at most in every batch.
+        settings: The encoder's settings.
+    """
+
+    encoder: str | None
+    weight: float = 0.0
+    shift: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+VARIANTS: dict[str, Variant] = {
+    "sac": Variant("autoencoder"),
+    "sac_shift": Variant("autoencoder", shift=4),
+    "sac_ae": Variant("autoencoder", weight=1.0),
+    "sac_imm": Variant("imm", weight=1.0),
+    "sac_ae_imm": Variant("autoencoder_imm", weight=1.0),
+    "sac_state": Variant(None),
+}
+"""``sac`` learns from the critic alone, ``sac_shift`` on shifted frames (the control of the auxiliary losses),
+``sac_state`` from the true state (the upper bound); the others have an encoder's own loss beside."""
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How large networks and batches are.
+
+    Attributes:
+        image_size: Pixels of a frame.
+        second_stride: Stride of the second of four convolutions.
+        batch_size: Transitions of an update.
+        hidden: Width of the two hidden layers of actor and critics.
+        auxiliary_videos: Stretches of trajectories in a batch of the encoder's own loss.
+    """
+
+    image_size: int
+    second_stride: int
+    batch_size: int
+    hidden: int
+    auxiliary_videos: int
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset(image_size=84, second_stride=1, batch_size=128, hidden=1024, auxiliary_videos=64),
+    "cpu": Preset(image_size=64, second_stride=2, batch_size=128, hidden=256, auxiliary_videos=16),
+}
+"""``paper``: SAC+AE's sizes, some 54 GFLOP an update; ``cpu``: about a tenth of that."""
+
+
+def default_preset() -> str:
+    """``paper`` where there is a graphics processor, else ``cpu``."""
+    return "paper" if torch.cuda.is_available() else "cpu"
+
+
+@dataclass(frozen=True)
+class LearningConfig:
+    """How an agent on pixels learns; the published settings of SAC+AE.
+
+    Attributes:
+        learning_rate: Of actor, critic and encoder.
+        entropy_learning_rate: Of the temperature.
+        entropy: The temperature at first.
+        gamma: Discount of a step of the agent.
+        tau: Share by which the target critic's heads follow.
+        encoder_tau: Share by which its encoder follows.
+        delay: Critic updates for one of the actor and the target.
+        buffer_size: Steps in the replay buffer.
+        learning_starts: Steps of random actions before the first update.
+    """
+
+    learning_rate: float = 1e-3
+    entropy_learning_rate: float = 1e-4
+    entropy: float = 0.1
+    gamma: float = 0.99
+    tau: float = 0.01
+    encoder_tau: float = 0.05
+    delay: int = 2
+    buffer_size: int = 100_000
+    learning_starts: int = 1_000
+
+    def __post_init__(self) -> None:
+        rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
+        if not all(0.0 < rate <= 1.0 for rate in rates):
+            raise ValueError(f"Rates, entropy, gamma and taus must be above 0 and at most 1; got {self}.")
+        if min(self.delay, self.buffer_size) < 1 or self.learning_starts < 0:
+            raise ValueError(f"delay and buffer_size must be at least 1, learning_starts at least 0; got {self}.")
+
+
+def make(
+    venv: VecEnv,
+    encoder: Encoder | None,
+    preset: Preset,
+    learning: LearningConfig,
+    kept_steps: int,
+    shift: int,
+    seed: int,
+    bfloat16: bool = False,
+    device: str = "cpu",
+) -> SharedEncoderSAC:
+    """Builds an untrained agent.
+
+    Args:
+        venv: Observes stacks of frames (3 stack, S, S) uint8 with an encoder; else a vector.
+        encoder: Copied, and trained by the critic; None for an agent on vectors.
+        preset: Sizes.
+        learning: Rates.
+        kept_steps: Steps in the replay buffer.
+        shift: Pixels that frames are shifted by at most in every batch.
+        seed: Seed of networks and exploration.
+        bfloat16: Whether the encoder calculates in bfloat16.
+        device: cpu or cuda.
+
+    Raises:
+        ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
+    """
+    policy: dict[str, Any] = {"net_arch": [preset.hidden] * 2}
+    buffer: dict[str, Any] = {}
+    if encoder is not None:
+        policy |= {
+            "features_extractor_class": EncoderExtractor,
+            "features_extractor_kwargs": {"encoder": encoder},
+            "normalize_images": False,
+        }
+        buffer = {"replay_buffer_class": FrameReplayBuffer}
+    return SharedEncoderSAC(
+        SharedEncoderPolicy,
+        venv,
+        learning_rate=learning.learning_rate,
+        buffer_size=kept_steps,
+        learning_starts=learning.learning_starts,
+        batch_size=preset.batch_size,
+        tau=learning.tau,
+        gamma=learning.gamma,
+        ent_coef=f"auto_{learning.entropy}",
+        policy_kwargs=policy,
+        seed=seed,
+        device=device,
+        encoder_tau=learning.encoder_tau,
+        delay=learning.delay,
+        entropy_learning_rate=learning.entropy_learning_rate,
+        shift=shift if encoder is not None else 0,
+        bfloat16=bfloat16,
+        **buffer,
+    )
+
+
+def variant(name: str) -> Variant:
+    """A variant by its name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    check_choice("variant", name, VARIANTS)
+    return VARIANTS[name]

@@ -1,0 +1,179 @@
+"""SAC on a shared encoder: one encoding of a batch serves the losses of critic and actor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from stable_baselines3 import SAC
+from stable_baselines3.common.policies import ContinuousCritic
+from stable_baselines3.common.utils import polyak_update
+from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
+from torch import Tensor
+
+from encoders.augmentation import random_shift
+
+
+def td_target(
+    rewards: Tensor, dones: Tensor, gamma: float, next_values: Tensor, entropy: Tensor, next_log_probs: Tensor
+) -> Tensor:
+    """What the critics are to say: r + gamma (1 - d) (min_i Q_i' - alpha log pi').
+
+    Haarnoja et al., Soft Actor-Critic Algorithms and Applications, 2018, equations 3 and 5.
+
+    Args:
+        rewards: (B, 1) float.
+        dones: (B, 1) float, 1 where an episode ended otherwise than by its horizon.
+        gamma: Discount.
+        next_values: (B, critics) float, of the target critics.
+        entropy: () float, alpha.
+        next_log_probs: (B,) float.
+
+    Returns:
+        (B, 1) float.
+
+    Raises:
+        ValueError: If the shapes do not go together.
+    """
+    if rewards.shape != dones.shape or rewards.shape != (len(next_values), 1) or next_log_probs.ndim != 1:
+        raise ValueError(
+            f"td_target takes (B, 1), (B, 1), (B, critics) and (B,); got {tuple(rewards.shape)}, "
+            f"{tuple(dones.shape)}, {tuple(next_values.shape)} and {tuple(next_log_probs.shape)}."
+        )
+    soft = next_values.min(dim=1, keepdim=True).values - entropy * next_log_probs[:, None]
+    return rewards + (1 - dones) * gamma * soft
+
+
+def critic_loss(values: Tensor, target: Tensor) -> Tensor:
+    """Half the mean squared error of every critic, summed: (B, critics), (B, 1) -> ()."""
+    return 0.5 * (values - target).square().mean(dim=0).sum()
+
+
+class SharedEncoderSAC(SAC):
+    """SAC with ``SharedEncoderPolicy``, as agents on pixels train it.
+
+    The step of ``SAC.train`` encodes a batch five times, two of them for the actor. Here the observations are encoded
+    once, with a gradient for the critic and without one for the actor and the temperature, which go by the features
+    from before the critic's step; the next observations once for the actor and once by the target.
+
+    Yarats et al., Improving Sample Efficiency in Model-Free Reinforcement Learning from Images, 2021: the target's
+    encoder follows faster than its heads, and actor, temperature and target are updated every other step.
+
+    Args:
+        *args: As of ``SAC``.
+        encoder_tau: Share by which the target's encoder follows.
+        delay: Critic updates for one of the actor, the temperature and the target.
+        entropy_learning_rate: Step size of the temperature.
+        shift: Pixels that frames are shifted by at most, at random, in every batch; 0 for none.
+        bfloat16: Whether the encoder calculates in bfloat16.
+        **kwargs: As of ``SAC``.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        encoder_tau: float = 0.05,
+        delay: int = 2,
+        entropy_learning_rate: float = 1e-4,
+        shift: int = 0,
+        bfloat16: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        self.encoder_tau = encoder_tau
+        self.delay = delay
+        self.entropy_learning_rate = entropy_learning_rate
+        self.shift = shift
+        self.bfloat16 = bfloat16
+        super().__init__(*args, **kwargs)
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        if self.ent_coef_optimizer is not None:
+            assert self.log_ent_coef is not None
+            self.ent_coef_optimizer = torch.optim.Adam(
+                [self.log_ent_coef], lr=self.entropy_learning_rate, betas=(0.5, 0.999)
+            )
+
+    def train(self, gradient_steps: int, batch_size: int = 64) -> None:
+        """Steps critic and encoder, and every ``delay`` steps actor, temperature and target."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
+        assert self.replay_buffer is not None
+        for _ in range(gradient_steps):
+            batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
+            now, following = self._shifted(batch.observations), self._shifted(batch.next_observations)
+            features = self._features(self.critic, now)
+            with torch.no_grad():
+                actions, log_probs = self._act(self._features(self.critic, following))
+                next_values = values_of(self.critic_target, self._features(self.critic_target, following), actions)
+                target = td_target(
+                    batch.rewards, batch.dones, self.gamma, next_values, self._entropy_coefficient, log_probs
+                )
+            loss = critic_loss(values_of(self.critic, features, batch.actions), target)
+            self.critic.optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            self.critic.optimizer.step()
+            self.logger.record_mean("train/critic_loss", float(loss.detach()))
+            self.logger.record_mean("train/q_target", float(target.mean()))
+            if self._n_updates % self.delay == 0:
+                self._step_actor(features.detach())
+                self._follow()
+            self._n_updates += 1
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    @property
+    def _entropy_coefficient(self) -> Tensor:
+        if self.log_ent_coef is None:
+            return self.ent_coef_tensor
+        return self.log_ent_coef.detach().exp()
+
+    def _shifted(self, observations: Any) -> Any:
+        # numpy's global state, as Stable-Baselines3 draws its minibatches from it.
+        if self.shift == 0:
+            return observations
+        return random_shift(observations, self.shift, np.random.randint)
+
+    def _features(self, critic: ContinuousCritic, observations: Any) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bfloat16):
+            features: Tensor = critic.features_extractor(observations)
+        return features.float()
+
+    def _act(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Sampled actions and their log-probabilities: (B, D) -> (B, A), (B,)."""
+        latent = self.actor.latent_pi(features)
+        log_std = torch.clamp(self.actor.log_std(latent), LOG_STD_MIN, LOG_STD_MAX)  # type: ignore[operator]
+        return self.actor.action_dist.log_prob_from_params(self.actor.mu(latent), log_std)  # type: ignore[call-arg]
+
+    def _step_actor(self, features: Tensor) -> None:
+        actions, log_probs = self._act(features)
+        entropy = self._entropy_coefficient
+        values = values_of(self.critic, features, actions)
+        loss = (entropy * log_probs - values.min(dim=1).values).mean()
+        self.actor.optimizer.zero_grad()
+        # Through the critics, but not into them.
+        loss.backward(inputs=list(self.actor.parameters()))  # type: ignore[no-untyped-call]
+        self.actor.optimizer.step()
+        self.logger.record_mean("train/actor_loss", float(loss.detach()))
+        self.logger.record_mean("train/ent_coef", float(entropy))
+        if self.ent_coef_optimizer is not None:
+            assert isinstance(self.target_entropy, float)
+            assert self.log_ent_coef is not None
+            difference = (-log_probs.detach() - self.target_entropy).mean()
+            self.ent_coef_optimizer.zero_grad()
+            (self.log_ent_coef.exp() * difference).sum().backward()  # type: ignore[no-untyped-call]
+            self.ent_coef_optimizer.step()
+
+    def _follow(self) -> None:
+        """Moves the target's encoder and heads, each by its own tau."""
+        shared, copied = self.critic.features_extractor, self.critic_target.features_extractor
+        polyak_update(shared.parameters(), copied.parameters(), self.encoder_tau)
+        polyak_update(shared.buffers(), copied.buffers(), 1.0)
+        for own, followed in zip(self.critic.q_networks, self.critic_target.q_networks, strict=True):
+            polyak_update(own.parameters(), followed.parameters(), self.tau)
+
+
+def values_of(critic: ContinuousCritic, features: Tensor, actions: Tensor) -> Tensor:
+    """What every critic says of actions: (B, D), (B, A) -> (B, critics)."""
+    both = torch.cat([features, actions], dim=1)
+    return torch.cat([network(both) for network in critic.q_networks], dim=1)

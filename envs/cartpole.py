@@ -1,0 +1,220 @@
+"""dm_control's cart and pole as a Gymnasium environment, through shimmy, with frames drawn fast."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from encoders.errors import check_choice
+from envs.mujoco_gl import choose_renderer
+
+TASKS = ("swingup", "swingup_sparse", "balance", "balance_sparse")
+CAMERAS = ("fixed", "lookatcart")
+RENDER_QUALITIES = ("fast", "reference")
+
+CONTROL_SECONDS = 0.01
+"""Time between two of the simulator's own control steps, seconds."""
+
+CONTROL_STEPS = 1000
+"""Control steps of an episode."""
+
+POLE_LENGTH = 1.0
+"""From the hinge on the cart to the pole's tip, metres."""
+
+_SPARED = ("shadow", "reflection", "skybox", "haze")
+"""What ``fast`` does not draw: none of it tells where the cart and the pole are."""
+
+
+class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
+    """A cart on a rail with a pole on it; a motor moves the cart.
+
+    Observation, a dictionary:
+        - ``pixels``: (size, size, 3 stack) uint8 RGB, the newest frame last; absent without ``pixels``.
+        - ``position``: (3,) float32, the cart's place in metres, cosine and sine of the pole's angle (upright is 0).
+        - ``velocity``: (2,) float32, metres and radians a second.
+
+    Action: (1,) float32 in [-1, 1], held for ``action_repeat`` control steps of 0.01 seconds.
+
+    Reward: the sum over those control steps of dm_control's reward, in [0, 1] each, so that a whole episode's return is
+    from 0 to 1000. An episode never terminates: after 1000 control steps it is truncated, since dm_control's discount
+    is still 1 there.
+
+    ``reset(options={"joints": (place, angle), "velocities": (2,)})`` sets the state, in metres and radians; without
+    options the task draws it.
+
+    Args:
+        task: ``swingup`` (the pole hangs down at first), ``balance``, and those with the reward for upright states
+            alone, ``swingup_sparse`` and ``balance_sparse``.
+        image_size: Width and height of a frame, pixels.
+        action_repeat: Control steps that an action is held for.
+        stack: Successive observations whose frames are stacked.
+        camera: ``fixed`` sees the whole rail; ``lookatcart`` follows the cart.
+        render_quality: ``fast``, without shadow, reflection, skybox, haze and multisampling, or ``reference``, as
+            dm_control draws by default.
+        pixels: Whether frames are observed; without, nothing is ever drawn.
+        render_mode: ``rgb_array``, or None.
+
+    Raises:
+        ValueError: If an argument is not among the allowed values; ``RendererError`` if nothing can be drawn here.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 12}  # noqa: RUF012 - Gymnasium's own declaration
+
+    def __init__(
+        self,
+        task: str = "swingup",
+        image_size: int = 64,
+        action_repeat: int = 8,
+        stack: int = 3,
+        camera: str = "fixed",
+        render_quality: str = "fast",
+        pixels: bool = True,
+        render_mode: str | None = None,
+    ) -> None:
+        check_choice("cartpole task", task, TASKS)
+        check_choice("camera", camera, CAMERAS)
+        check_choice("render_quality", render_quality, RENDER_QUALITIES)
+        if render_mode is not None:
+            check_choice("render_mode", render_mode, self.metadata["render_modes"])
+        if not 8 <= image_size <= 480:
+            raise ValueError(f"image_size is {image_size}; it must be from 8 to 480 pixels.")
+        if not 1 <= action_repeat <= CONTROL_STEPS or stack < 1:
+            raise ValueError(
+                f"action_repeat is {action_repeat} and stack {stack}; action_repeat must be from 1 to {CONTROL_STEPS}, "
+                "stack at least 1."
+            )
+        self.task = task
+        self.image_size = image_size
+        self.action_repeat = action_repeat
+        self.stack = stack
+        self.render_mode = render_mode
+        self._camera_name = camera
+        self._fast = render_quality == "fast"
+        self._seen = pixels
+        self._camera: Any = None
+        self._frames: deque[NDArray[np.uint8]] = deque(maxlen=stack)
+        self._env = _load(task, drawn=pixels or render_mode is not None)
+        # MuJoCo's buffers are made with the first frame, as large as the model says by then.
+        if self._fast:
+            quality, buffer = self.physics.model.vis.quality, self.physics.model.vis.global_
+            quality.shadowsize, quality.offsamples = 0, 0
+            buffer.offwidth = buffer.offheight = image_size
+        parts: dict[str, spaces.Space[Any]] = {
+            "position": spaces.Box(-np.inf, np.inf, (3,), np.float32),
+            "velocity": spaces.Box(-np.inf, np.inf, (2,), np.float32),
+        }
+        if pixels:
+            parts["pixels"] = spaces.Box(0, 255, (image_size, image_size, 3 * stack), np.uint8)
+        self.observation_space: spaces.Space[Any] = spaces.Dict(parts)
+        self.action_space = spaces.Box(-1.0, 1.0, (1,), np.float32)
+
+    @property
+    def physics(self) -> Any:
+        """dm_control's simulation."""
+        return self._env.unwrapped.physics
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode."""
+        return -(-CONTROL_STEPS // self.action_repeat)
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """Starts an episode.
+
+        Raises:
+            ValueError: If an option is unknown or has another shape.
+        """
+        super().reset(seed=seed)
+        observation, _ = self._env.reset(seed=seed)
+        if options:
+            self._place(options)
+            observation = self._env.unwrapped.task.get_observation(self.physics)
+        self._frames.clear()
+        return self._observe(observation), {}
+
+    def _place(self, options: dict[str, Any]) -> None:
+        for name in options:
+            check_choice("reset option", name, ("joints", "velocities"))
+        joints = np.asarray(options.get("joints", self.physics.data.qpos), np.float64)
+        velocities = np.asarray(options.get("velocities", np.zeros(2)), np.float64)
+        if joints.shape != (2,) or velocities.shape != (2,):
+            raise ValueError(f"joints and velocities must be (2,); got {joints.shape} and {velocities.shape}.")
+        with self.physics.reset_context():
+            self.physics.data.qpos[:] = joints
+            self.physics.data.qvel[:] = velocities
+
+    def step(self, action: NDArray[np.float32]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
+        """Holds an action for ``action_repeat`` control steps, or until the episode ends."""
+        total, terminated, truncated = 0.0, False, False
+        observation: Any = None
+        for _ in range(self.action_repeat):
+            observation, reward, terminated, truncated, _ = self._env.step(np.asarray(action, np.float64))
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return self._observe(observation), total, terminated, truncated, {}
+
+    def _observe(self, state: dict[str, Any]) -> dict[str, NDArray[Any]]:
+        observation: dict[str, NDArray[Any]] = {
+            key: np.asarray(state[key], np.float32) for key in ("position", "velocity")
+        }
+        if self._seen:
+            frame = self._draw()
+            self._frames.extend([frame] * (self.stack - len(self._frames)) or [frame])
+            observation["pixels"] = self.seen()
+        return observation
+
+    def seen(self) -> NDArray[np.uint8]:
+        """The newest observation's frames, (size, size, 3 stack) uint8."""
+        return np.concatenate(self._frames, axis=-1)
+
+    def render(self) -> NDArray[np.uint8] | None:
+        """The scene as it is now, (size, size, 3) uint8, or None without ``render_mode``."""
+        return None if self.render_mode is None else self._draw()
+
+    def _draw(self) -> NDArray[np.uint8]:
+        return np.array(self._view().render())
+
+    def _view(self) -> Any:
+        """The camera, made once: making one takes as long as drawing three frames."""
+        if self._camera is None:
+            from dm_control.mujoco.engine import Camera
+            from mujoco import mjtRndFlag
+
+            self._camera = Camera(self.physics, self.image_size, self.image_size, self._camera_name)
+            for name in _SPARED if self._fast else ():
+                self._camera.scene.flags[getattr(mjtRndFlag, f"mjRND_{name.upper()}")] = 0
+        return self._camera
+
+    def landmarks(self) -> NDArray[np.float64]:
+        """Where the cart and the pole's tip are in the frame now: (2, 2), (x, y) in pixels, pixel centres at wholes."""
+        place, angle = self.physics.data.qpos
+        tip = np.array([place + POLE_LENGTH * np.sin(angle), 0.0, 1.0 + POLE_LENGTH * np.cos(angle)])
+        points = np.array([[place, 0.0, 1.0, 1.0], [*tip, 1.0]])
+        projected = points @ self._view().matrix.T
+        return projected[:, :2] / projected[:, 2:]
+
+    def close(self) -> None:
+        """Frees the simulation and what it draws with."""
+        if self._env is None:
+            return
+        self._camera = None
+        self._env.close()
+        self._env = None
+
+
+def _load(task: str, drawn: bool) -> Any:
+    """The task as shimmy gives it to Gymnasium."""
+    choose_renderer(drawn)
+    # Importing dm_control settles what is drawn with, so it comes after the choice.
+    from dm_control import suite
+    from shimmy.dm_control_compatibility import DmControlCompatibilityV0
+
+    return DmControlCompatibilityV0(suite.load("cartpole", task, task_kwargs={"random": 0}))

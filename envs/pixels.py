@@ -1,0 +1,121 @@
+"""Observations of one kind alone: frames with channels first, or the state as one vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from encoders.base import Encoder
+
+Observation = dict[str, NDArray[Any]]
+
+
+def check_keys(space: gym.Space[Any], keys: tuple[str, ...]) -> spaces.Dict:
+    """The space, if it is a dictionary with these observations.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if not isinstance(space, spaces.Dict) or not set(keys) <= set(space.spaces):
+        raise ValueError(f"The environment must observe {', '.join(keys)}; it observes {space}.")
+    return space
+
+
+class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.float32], Observation]):
+    """Observes ``pixels`` alone, channels first: (H, W, C) uint8 -> (C, H, W) uint8.
+
+    Args:
+        env: An environment that observes ``pixels`` from one camera.
+
+    Raises:
+        ValueError: If it does not.
+    """
+
+    def __init__(self, env: gym.Env[Observation, NDArray[np.float32]]) -> None:
+        super().__init__(env)
+        height, width, channels = check_keys(env.observation_space, ("pixels",))["pixels"].shape or ()
+        self.observation_space = spaces.Box(0, 255, (channels, height, width), np.uint8)
+
+    def observation(self, observation: Observation) -> NDArray[np.uint8]:
+        """(C, H, W) uint8."""
+        return np.ascontiguousarray(observation["pixels"].transpose(2, 0, 1))
+
+
+class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], Observation]):
+    """Observes the true state alone, as one vector.
+
+    Args:
+        env: An environment that observes the keys.
+        keys: What the vector is made of, in order.
+
+    Raises:
+        ValueError: If an observation is missing.
+    """
+
+    def __init__(
+        self, env: gym.Env[Observation, NDArray[np.float32]], keys: tuple[str, ...] = ("position", "velocity")
+    ) -> None:
+        super().__init__(env)
+        space = check_keys(env.observation_space, keys)
+        self._keys = keys
+        width = sum(spaces.flatdim(space[key]) for key in keys)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (width,), np.float32)
+
+    def observation(self, observation: Observation) -> NDArray[np.float32]:
+        """(D,) float32."""
+        return np.concatenate([observation[key].astype(np.float32).ravel() for key in self._keys])
+
+
+class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
+    """Seeds every episode by its number, so that a training that was cut goes on with the same ones.
+
+    Args:
+        env: Any environment.
+        seed: Seed of all episodes.
+        first: Number of the episode that the next reset starts.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], seed: int, first: int = 0) -> None:
+        super().__init__(env)
+        self._seed = seed
+        self.episode = first
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Starts the next episode; a seed that is given starts another series."""
+        if seed is not None:
+            self._seed = seed
+        drawn = int(np.random.default_rng([self._seed, self.episode]).integers(2**31))
+        self.episode += 1
+        return self.env.reset(seed=drawn, options=options)
+
+    def start_with(self, episode: int) -> None:
+        """Sets the number of the episode that the next reset starts."""
+        self.episode = episode
+
+
+class FrozenEmbedding(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]):
+    """Observes the embedding of frames in their place.
+
+    Args:
+        env: An environment that observes frames alone, channels first.
+        encoder: Frozen.
+
+    Raises:
+        ValueError: If the frames do not fit the encoder.
+    """
+
+    def __init__(self, env: gym.Env[NDArray[np.uint8], NDArray[np.float32]], encoder: Encoder) -> None:
+        super().__init__(env)
+        assert env.observation_space.shape is not None
+        encoder.check_frames(env.observation_space.shape)
+        self._encoder = encoder
+        self.observation_space = spaces.Box(-np.inf, np.inf, (encoder.embedding_dim,), np.float32)
+
+    def observation(self, observation: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """(D,) float32."""
+        return self._encoder.embed(torch.from_numpy(observation[None]))[0].numpy()

@@ -1,0 +1,275 @@
+"""A run on the cartpole, stage by stage: the encoder, the training, the evaluation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from rich.table import Table
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+import encoders
+from agents import factory, pixel_sac
+from agents.auxiliary import AuxiliaryLossCallback
+from agents.extractor import own_encoder
+from agents.shared_sac import SharedEncoderSAC
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from encoders.base import Encoder
+from encoders.fit import fit
+from envs.cartpole import CONTROL_SECONDS, Cartpole
+from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
+from experiments import figures
+from experiments.keypoint_figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
+from experiments.runs import Stopwatch, console, run_seeds, run_stages
+from experiments.swing_recordings import Recording, load_or_record
+from experiments.swing_settings import SwingConfig, new_encoder
+
+EVALUATION_SEED = 1_000_000
+"""Episodes of the evaluation are of another series than those of the training."""
+
+CHECKPOINT_ROWS = 4
+"""Rows of the curve between two checkpoints."""
+
+
+def swing_all(config: SwingConfig) -> list[dict[str, Any]]:
+    """Runs every seed and prints the table.
+
+    Returns:
+        The content of every ``result.json``.
+
+    Raises:
+        ValueError: If an input is wrong; everything that can be is checked before any long work.
+    """
+    check_inputs(config)
+    results = run_seeds(config, swing_seed)
+    table = Table(title=f"{config.name}: mean return of {config.episodes} episodes")
+    for column in ("seed", "return", "deviation", "updates/s"):
+        table.add_column(column, justify="right")
+    for result in results:
+        table.add_row(
+            str(result["seed"]),
+            f"{result['true_return']:.0f}",
+            f"{np.std(result['returns']):.0f}",
+            f"{result['updates_per_second']:.1f}",
+        )
+    console.print(table)
+    return results
+
+
+def check_inputs(config: SwingConfig) -> None:
+    """Refuses what would fail later.
+
+    Raises:
+        ValueError: If ``encoder_folder`` holds no encoder that fits, or nothing can be drawn here.
+    """
+    if config.encoder_folder is not None:
+        given_encoder(config, config.encoder_folder)
+    make_env(config, None, 0).close()
+
+
+def given_encoder(config: SwingConfig, folder: Path) -> Encoder:
+    """The encoder in a folder that the user names.
+
+    Raises:
+        ValueError: If it is damaged, of another name, or made for other frames.
+    """
+    encoder = encoders.load(folder)
+    if encoder.name != config.encoder_name:
+        raise ValueError(
+            f"{folder} holds the encoder {encoder.name!r}, not {config.encoder_name!r}; add --encoder {encoder.name}."
+        )
+    size = config.sizes.image_size
+    encoder.check_frames((config.encoder_config.channels, size, size))
+    return encoder
+
+
+def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
+    """All stages of one run; returns the content of its ``result.json``."""
+    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+
+
+def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    with watch.stage("encoder"):
+        encoder = first_encoder(config, seed)
+    with watch.stage("train"):
+        agent = train(config, seed, folder, encoder)
+    with watch.stage("evaluate"):
+        returns = evaluate(config, agent, encoder, seed)
+        trained = own_encoder(agent) if config.encoder_mode == "joint" else encoder
+        if trained is not None:
+            trained.save(folder / "encoder")
+        film(config, agent, encoder, trained, seed, folder / "swingup.mp4")
+        network = keypoint_network(trained)
+        if network is not None:
+            keypoint_sheet(network, recorded(config, seed).frames[0], folder / "keypoints.png")
+    curve = read_curve(folder / CURVE_FILE)
+    return {
+        "status": "completed",
+        "variant": config.variant,
+        "preset": config.preset_name,
+        "task": config.task,
+        "encoder": config.encoder_name if config.seen else None,
+        "encoder_settings": list(config.encoder_settings),
+        "encoder_start": config.encoder_start,
+        "encoder_mode": config.encoder_mode if config.seen else None,
+        "seed": seed,
+        "agent_steps": agent.num_timesteps,
+        "frames": agent.num_timesteps * config.action_repeat,
+        "true_return": float(np.mean(returns)),
+        "returns": returns,
+        "precision": "bfloat16" if config.bfloat16 else "float32",
+        "updates_per_second": agent.num_timesteps / curve[-1]["seconds"],
+        "wall_seconds": watch.seconds,
+    }
+
+
+def first_encoder(config: SwingConfig, seed: int) -> Encoder | None:
+    """The encoder that training starts with: none, new, given, or trained on recorded random actions."""
+    if not config.seen:
+        return None
+    if config.encoder_folder is not None:
+        return given_encoder(config, config.encoder_folder)
+    torch.manual_seed(seed)
+    encoder = new_encoder(config)
+    if config.encoder_mode == "joint" and config.encoder_start == "scratch":
+        return encoder
+    folder = config.shared_encoder(seed)
+    if (folder / "config.json").exists():
+        return encoders.load(folder)
+    training, validation = recorded(config, seed).clips
+    return fit(encoder, training, validation, config.pretraining.fit, seed, folder)
+
+
+def recorded(config: SwingConfig, seed: int) -> Recording:
+    """Recorded random actions as a run sees them, shared by all runs of a seed."""
+    return load_or_record(
+        config.recordings_folder,
+        config.pretraining.episodes,
+        seed,
+        config.sizes.image_size,
+        config.action_repeat,
+        config.stack,
+        config.camera,
+        config.render_quality,
+    )
+
+
+def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
+    """The world as the agent observes it.
+
+    Args:
+        config: The run.
+        encoder: Frozen, whose embeddings the agent observes; None for frames, or the state.
+        seed: Seed of the episodes.
+        first: Number of the first episode.
+    """
+    env: gym.Env[Any, Any] = Cartpole(
+        config.task,
+        config.sizes.image_size,
+        config.action_repeat,
+        config.stack,
+        config.camera,
+        config.render_quality,
+        pixels=config.seen,
+    )
+    env = SeededEpisodes(env, seed, first)
+    if not config.seen:
+        return Monitor(StateObservation(env))
+    env = PixelObservation(env)
+    return Monitor(env if encoder is None else FrozenEmbedding(env, encoder))
+
+
+def frozen_part(config: SwingConfig, encoder: Encoder | None) -> Encoder | None:
+    """The encoder that stands in the environment: none where the agent trains it."""
+    return None if encoder is None or config.encoder_mode == "joint" else encoder.frozen()
+
+
+def train(config: SwingConfig, seed: int, folder: Path, encoder: Encoder | None) -> SharedEncoderSAC:
+    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    frozen = frozen_part(config, encoder)
+    venv = DummyVecEnv([lambda: make_env(config, frozen, seed)])
+    agent = pixel_sac.make(
+        venv,
+        encoder if config.encoder_mode == "joint" else None,
+        config.sizes,
+        config.learning,
+        config.kept_steps,
+        config.shift,
+        seed,
+        config.bfloat16,
+        config.device_name,
+    )
+    restore_checkpoint(agent, folder / "checkpoint")
+    venv.envs[0].get_wrapper_attr("start_with")(agent.num_timesteps // config.horizon)
+    end = -(-config.steps // config.row_steps) * config.row_steps
+    if agent.num_timesteps < end:
+        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+        curve = CurveAndCheckpoint(
+            folder,
+            episode_steps=config.row_steps,
+            every=CHECKPOINT_ROWS * config.row_steps,
+            report=lambda row: console.print(
+                f"  {row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}", highlight=False
+            ),
+        )
+        callbacks: list[BaseCallback] = [curve]
+        if config.seen and config.encoder_mode == "joint":
+            callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
+        agent.learn(end - agent.num_timesteps, callback=callbacks, log_interval=100, reset_num_timesteps=False)
+    factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def evaluate(config: SwingConfig, agent: SharedEncoderSAC, encoder: Encoder | None, seed: int) -> list[float]:
+    """Returns of whole episodes with the mean action."""
+    env = make_env(config, frozen_part(config, encoder), EVALUATION_SEED + seed)
+    returns = []
+    for _ in range(config.episodes):
+        observation, _ = env.reset()
+        total, truncated = 0.0, False
+        while not truncated:
+            action = agent.predict(observation, deterministic=True)[0]
+            observation, reward, _, truncated, _ = env.step(action)
+            total += float(reward)
+        returns.append(total)
+    env.close()
+    return returns
+
+
+def fps(config: SwingConfig) -> float:
+    """Frames a second of a film in the world's own time."""
+    return 1 / (config.action_repeat * CONTROL_SECONDS)
+
+
+def film(
+    config: SwingConfig,
+    agent: SharedEncoderSAC,
+    encoder: Encoder | None,
+    trained: Encoder | None,
+    seed: int,
+    path: Path,
+) -> None:
+    """Films an episode with the mean action, drawn large, with the agent's keypoints in it."""
+    env = make_env(config, frozen_part(config, encoder), EVALUATION_SEED + seed)
+    world = env.unwrapped
+    assert isinstance(world, Cartpole)
+    large = Cartpole(config.task, FILM_SIZE, camera=config.camera, stack=1)
+    pictures, stacks, truncated = [], [], False
+    observation, _ = env.reset()
+    while not truncated:
+        shown, _ = large.reset(options={"joints": world.physics.data.qpos})
+        pictures.append(shown["pixels"])
+        if config.seen:
+            stacks.append(world.seen())
+        observation, _, _, truncated, _ = env.step(agent.predict(observation, deterministic=True)[0])
+    env.close()
+    large.close()
+    film_keypoints(np.stack(pictures), np.stack(stacks) if stacks else None, trained, fps(config), path)

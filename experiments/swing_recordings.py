@@ -1,0 +1,131 @@
+"""Random play on the cartpole: frames that an encoder is trained on, and where things are in them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.clips import Clips
+from encoders.files import write_atomically
+from envs.cartpole import Cartpole
+
+TASKS = ("swingup", "balance")
+"""Whose beginnings are recorded: a pole that hangs, and one that falls."""
+
+VALIDATION_SHARE = 0.2
+
+LONGEST_HELD = 5
+"""Steps of the agent that an action is held for at most."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """Episodes of random actions.
+
+    Attributes:
+        frames: (N, T, S, S, 3 stack) uint8.
+        landmarks: (N, T, 2, 2) float64, the cart and the pole's tip, (x, y) in pixels; for judging alone.
+    """
+
+    frames: NDArray[np.uint8]
+    landmarks: NDArray[np.float64]
+
+    @property
+    def clips(self) -> tuple[Clips, Clips]:
+        """Training and validation episodes."""
+        videos = [episode[None] for episode in self.frames]
+        names = tuple(f"episode {index}" for index in range(len(videos)))
+        # Both tasks are in both parts, since episodes alternate between them.
+        cut = len(videos) - max(2, round(VALIDATION_SHARE * len(videos)))
+        clips = Clips(videos, names)
+        return clips.subset(range(cut)), clips.subset(range(cut, len(videos)))
+
+
+def back_and_forth(steps: int, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Random actions that bring a cart back to where it was: held, then reversed for twice as long, then held again.
+
+    Independent actions let the cart drift: it is out of sight or at the end of its rail most of an episode.
+
+    Args:
+        steps: Number of actions.
+        rng: Source of strengths, signs and durations.
+
+    Returns:
+        (steps, 1) in [-1, 1].
+    """
+    actions: list[float] = []
+    while len(actions) < steps:
+        held, strength = int(rng.integers(1, LONGEST_HELD + 1)), float(rng.uniform(-1, 1))
+        actions += [strength] * held + [-strength] * 2 * held + [strength] * held
+    return np.array(actions[:steps], np.float32)[:, None]
+
+
+def record(
+    episodes: int, seed: int, image_size: int, action_repeat: int, stack: int, camera: str, render_quality: str
+) -> Recording:
+    """Records episodes of random actions, in turn from the beginnings of both tasks."""
+    rng = np.random.default_rng(seed)
+    envs = [Cartpole(task, image_size, action_repeat, stack, camera, render_quality) for task in TASKS]
+    frames, landmarks = [], []
+    for episode in range(episodes):
+        env = envs[episode % len(envs)]
+        observation, _ = env.reset(seed=int(rng.integers(2**31)))
+        seen, places = [], []
+        for action in back_and_forth(env.horizon, rng):
+            seen.append(observation["pixels"])
+            places.append(env.landmarks())
+            observation, *_ = env.step(action)
+        frames.append(np.stack(seen))
+        landmarks.append(np.stack(places))
+    for env in envs:
+        env.close()
+    return Recording(np.stack(frames), np.stack(landmarks))
+
+
+def load_or_record(
+    folder: Path,
+    episodes: int,
+    seed: int,
+    image_size: int,
+    action_repeat: int,
+    stack: int,
+    camera: str,
+    render_quality: str,
+) -> Recording:
+    """The recording in a folder; made there if it is not.
+
+    Raises:
+        ValueError: If the folder's recording is damaged, or was made at another size.
+    """
+    path = folder / f"seed_{seed}.npz"
+    if path.exists():
+        return read_recording(path, image_size, 3 * stack)
+    made = record(episodes, seed, image_size, action_repeat, stack, camera, render_quality)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, frames=made.frames, landmarks=made.landmarks)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())
+    return made
+
+
+def read_recording(path: Path, image_size: int, channels: int) -> Recording:
+    """Reads a recording.
+
+    Raises:
+        ValueError: If it is missing or damaged, or holds frames of another size.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            found = Recording(arrays["frames"], arrays["landmarks"])
+    except (OSError, ValueError, KeyError) as error:
+        raise ValueError(f"{path} is missing or damaged ({error}); delete it, to have it recorded again.") from error
+    wanted = (image_size, image_size, channels)
+    if found.frames.shape[2:] != wanted:
+        raise ValueError(
+            f"{path} holds frames of shape {found.frames.shape[2:]}, and {wanted} is asked for; record it at this size."
+        )
+    return found

@@ -1,0 +1,265 @@
+"""What a run on the cartpole is configured with, and where it lives on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import encoders
+from agents import pixel_sac
+from agents.auxiliary import AuxiliaryConfig
+from agents.frame_buffer import RGB, check_memory
+from agents.pixel_sac import LearningConfig
+from encoders.base import Encoder, EncoderConfig
+from encoders.errors import check_choice
+from encoders.fit import FitConfig
+from encoders.precision import PRECISIONS, native_bfloat16
+from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, TASKS
+from experiments.settings import key_of
+
+AUTO = "auto"
+
+STARTS = ("scratch", "recorded")
+
+MODES = ("joint", "frozen")
+
+
+@dataclass(frozen=True)
+class PretrainingConfig:
+    """How an encoder is trained before the agent is.
+
+    Attributes:
+        episodes: Episodes of random actions that are recorded, of the swing-up and of the balance together.
+        fit: How the encoder is trained on them.
+    """
+
+    episodes: int = 80
+    fit: FitConfig = field(
+        default_factory=lambda: FitConfig(steps=2_000, learning_rate=3e-3, validate_every=250, patience=8)
+    )
+
+    def __post_init__(self) -> None:
+        if self.episodes < 4:
+            raise ValueError(f"episodes is {self.episodes}; an encoder needs at least 4, to train and to validate on.")
+
+
+@dataclass(frozen=True)
+class SwingConfig:
+    """An agent swings up a pole that it sees.
+
+    Attributes:
+        variant: What the agent sees with and learns from: sac, sac_shift, sac_ae, sac_imm, sac_ae_imm, or sac_state,
+            which sees the true state.
+        preset: paper (84 pixels, for a graphics processor), cpu (64 pixels, a tenth of the work), or auto.
+        task: swingup, swingup_sparse, balance or balance_sparse.
+        encoder: Registered name of another encoder than the variant's; empty for the variant's own.
+        encoder_settings: The encoder's own settings as NAME=VALUE, such as keypoints=4.
+        encoder_start: scratch, or recorded: the encoder is first trained on recorded random actions.
+        encoder_mode: joint, or frozen: then the encoder is trained on recorded random actions and stays as it is.
+        encoder_folder: Folder of a trained encoder to start from, or to use as it is when frozen.
+        seeds: One run a seed.
+        steps: Steps of the agent, of ``action_repeat`` frames each; 12,500 of 8 are 100,000 frames.
+        episodes: Episodes of the evaluation.
+        out: Folder of all runs.
+        resume: Go on with a run that was cut, or show one that is complete.
+        row_episodes: Episodes between two rows of the learning curve.
+        action_repeat: Control steps of 0.01 seconds that an action is held for.
+        stack: Frames in an observation.
+        camera: fixed, or lookatcart.
+        render_quality: fast, or reference.
+        precision: In what the encoder calculates: float32, bfloat16, or auto: bfloat16 where it is faster.
+        device: cpu, cuda, or auto.
+        learning: How the agent learns.
+        auxiliary: How the encoder's own loss is added; its weight is multiplied by the variant's.
+        pretraining: How an encoder is trained before the agent is.
+    """
+
+    variant: str = "sac_ae_imm"
+    preset: str = AUTO
+    task: str = "swingup"
+    encoder: str = ""
+    encoder_settings: tuple[str, ...] = ()
+    encoder_start: str = "scratch"
+    encoder_mode: str = "joint"
+    encoder_folder: Path | None = None
+    seeds: tuple[int, ...] = (0,)
+    steps: int = 12_500
+    episodes: int = 10
+    out: Path = Path("runs/swingup_cartpole")
+    resume: bool = False
+    row_episodes: int = 5
+    action_repeat: int = 8
+    stack: int = 3
+    camera: str = "fixed"
+    render_quality: str = "fast"
+    precision: str = AUTO
+    device: str = AUTO
+    learning: LearningConfig = field(default_factory=LearningConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
+
+    def __post_init__(self) -> None:
+        pixel_sac.variant(self.variant)
+        check_choice("preset", self.preset, [*pixel_sac.PRESETS, AUTO])
+        check_choice("cartpole task", self.task, TASKS)
+        check_choice("camera", self.camera, CAMERAS)
+        check_choice("render_quality", self.render_quality, RENDER_QUALITIES)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("device", self.device, ("cpu", "cuda", AUTO))
+        check_choice("start of the encoder", self.encoder_start, STARTS)
+        check_choice("encoder mode", self.encoder_mode, MODES)
+        if not 1 <= self.action_repeat <= CONTROL_STEPS or self.stack < 1:
+            raise ValueError(f"action_repeat is {self.action_repeat} and stack {self.stack}; both must be at least 1.")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        if min(self.episodes, self.row_episodes) < 1 or self.steps < self.row_steps:
+            raise ValueError(
+                f"steps is {self.steps}, episodes {self.episodes}, row_episodes {self.row_episodes}; a row takes "
+                f"{self.row_steps} steps, and there must be at least one row and one episode of the evaluation."
+            )
+        self._check_encoder()
+
+    def _check_encoder(self) -> None:
+        if not self.seen:
+            if self.encoder or self.encoder_settings or self.encoder_folder is not None or self.encoder_mode != "joint":
+                raise ValueError(
+                    f"variant {self.variant!r} sees the true state and has no encoder; leave the encoder's flags out."
+                )
+            return
+        self.encoder_config  # noqa: B018 - refuses wrong settings now
+        if self.encoder_folder is not None and (self.encoder_settings or self.encoder_start != "scratch"):
+            raise ValueError(
+                "encoder_folder holds a trained encoder with settings of its own; leave --encoder-settings and "
+                "--encoder-start out."
+            )
+        if self.encoder_mode == "frozen" and self.shift:
+            raise ValueError(
+                f"variant {self.variant!r} shifts what its encoder sees in training; a frozen one has none."
+            )
+        if self.encoder_mode == "joint":
+            size = self.sizes.image_size
+            check_memory(self.kept_steps * RGB * size * size, self.kept_steps)
+
+    @property
+    def seen(self) -> bool:
+        """Whether the agent sees frames."""
+        return pixel_sac.VARIANTS[self.variant].encoder is not None
+
+    @property
+    def shift(self) -> int:
+        """Pixels that frames are shifted by at most."""
+        return pixel_sac.VARIANTS[self.variant].shift
+
+    @property
+    def preset_name(self) -> str:
+        """The preset that ``auto`` stands for here."""
+        return pixel_sac.default_preset() if self.preset == AUTO else self.preset
+
+    @property
+    def sizes(self) -> pixel_sac.Preset:
+        """Sizes of networks and batches."""
+        return pixel_sac.PRESETS[self.preset_name]
+
+    @property
+    def device_name(self) -> str:
+        """The device that ``auto`` stands for here."""
+        if self.device != AUTO:
+            return self.device
+        return "cuda" if pixel_sac.default_preset() == "paper" else "cpu"
+
+    @property
+    def bfloat16(self) -> bool:
+        """Whether the encoder calculates in bfloat16 on this machine."""
+        if self.precision != AUTO:
+            return self.precision == "bfloat16"
+        return self.device_name == "cuda" or native_bfloat16()
+
+    @property
+    def kept_steps(self) -> int:
+        """Steps in the replay buffer: never more than there will be."""
+        return min(self.learning.buffer_size, self.steps)
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode."""
+        return -(-CONTROL_STEPS // self.action_repeat)
+
+    @property
+    def row_steps(self) -> int:
+        """Steps between two rows of the learning curve."""
+        return self.row_episodes * self.horizon
+
+    @property
+    def encoder_name(self) -> str:
+        """Registered name of the encoder."""
+        return self.encoder or str(pixel_sac.VARIANTS[self.variant].encoder)
+
+    @property
+    def encoder_config(self) -> EncoderConfig:
+        """The checked settings of the encoder for the preset's frames."""
+        given = encoders.settings_of(self.encoder_name, self.encoder_settings)
+        shape = {"image_size": self.sizes.image_size, "channels": RGB * self.stack}
+        twice = sorted(set(shape) & set(given))
+        if twice:
+            raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of --encoder-settings.")
+        own: dict[str, Any] = {} if self.encoder else dict(pixel_sac.VARIANTS[self.variant].settings)
+        known = asdict(encoders.configure(self.encoder_name, **shape))
+        if "second_stride" in known:
+            own.setdefault("second_stride", self.sizes.second_stride)
+        return encoders.configure(self.encoder_name, **{**own, **given, **shape})
+
+    @property
+    def own_loss(self) -> AuxiliaryConfig:
+        """The encoder's own loss in this variant."""
+        weight = self.auxiliary.weight * pixel_sac.VARIANTS[self.variant].weight
+        return replace(self.auxiliary, weight=weight, videos=self.auxiliary.videos or self.sizes.auxiliary_videos)
+
+    @property
+    def name(self) -> str:
+        """Folder name of everything but the seed."""
+        parts = [self.task, self.variant]
+        if self.seen:
+            parts += [self.encoder] * bool(self.encoder)
+            parts += [text.replace("/", "_") for text in self.encoder_settings]
+            parts += [self.encoder_start] * (self.encoder_start != "scratch")
+            parts += ["given"] * (self.encoder_folder is not None)
+            parts += ["frozen"] * (self.encoder_mode == "frozen")
+        return "-".join([*parts, self.preset_name])
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+        return self.out / self.name / f"seed_{seed}"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        left_out = {"seeds", "out", "resume"}
+        if not self.seen:
+            left_out |= {"encoder_start", "auxiliary", "pretraining", "render_quality", "camera", "precision", "stack"}
+        elif self.encoder_mode == "joint" and self.encoder_start == "scratch":
+            left_out |= {"pretraining"}
+        content = {key: value for key, value in asdict(self).items() if key not in left_out}
+        return content | {"seed": seed, "preset": self.preset_name}
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Where recorded random actions are shared by all runs."""
+        content = {
+            "episodes": self.pretraining.episodes,
+            "view": [self.sizes.image_size, self.action_repeat, self.stack, self.camera, self.render_quality],
+        }
+        return self.out / "recordings" / key_of(content)
+
+    def shared_encoder(self, seed: int) -> Path:
+        """Where encoders trained on recorded actions are shared by all runs of a seed."""
+        content = {
+            "recordings": self.recordings_folder.name,
+            "fit": asdict(self.pretraining.fit),
+            "settings": asdict(self.encoder_config),
+        }
+        return self.out / "encoders" / f"{self.encoder_name}-{key_of(content)}" / f"seed_{seed}"
+
+
+def new_encoder(config: SwingConfig) -> Encoder:
+    """An untrained encoder for a run's frames."""
+    return encoders.make(config.encoder_name, **asdict(config.encoder_config))

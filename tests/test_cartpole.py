@@ -1,0 +1,213 @@
+"""The cartpole: dm_control's own physics and reward, drawn fast, with a clean exit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from envs import mujoco_gl
+from envs.cartpole import CONTROL_STEPS, TASKS, Cartpole
+from envs.mujoco_gl import RendererError, choose_renderer
+from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
+
+
+def run_python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Runs code in a fresh interpreter."""
+    kept = {key: value for key, value in os.environ.items() if key != "MUJOCO_GL"}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**kept, **variables},
+        cwd=Path(__file__).parent.parent,
+        check=False,
+    )
+
+
+def test_follows_gymnasium() -> None:
+    env = Cartpole(image_size=32, render_mode="rgb_array")
+    check_env(env, skip_render_check=True)
+    env.close()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_rewards_are_those_of_dm_control(task: str) -> None:
+    from dm_control import suite
+
+    env = Cartpole(task, action_repeat=4, pixels=False)
+    own = suite.load("cartpole", task, task_kwargs={"random": np.random.RandomState(5)})
+    env.reset(seed=5)
+    own.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        action = rng.uniform(-1, 1, 1).astype(np.float32)
+        observation, reward, *_ = env.step(action)
+        steps = [own.step(action.astype(np.float64)) for _ in range(4)]
+        assert reward == pytest.approx(sum(step.reward for step in steps))
+        np.testing.assert_allclose(observation["position"], steps[-1].observation["position"], rtol=1e-6)
+        np.testing.assert_allclose(observation["velocity"], steps[-1].observation["velocity"], rtol=1e-6)
+    env.close()
+
+
+@pytest.mark.parametrize("repeat", [8, 300])
+def test_the_horizon_truncates_and_never_terminates(repeat: int) -> None:
+    env = Cartpole(action_repeat=repeat, pixels=False)
+    env.reset(seed=0)
+    ends = [env.step(np.zeros(1, np.float32))[2:4] for _ in range(env.horizon)]
+    assert ends[:-1] == [(False, False)] * (env.horizon - 1)
+    assert ends[-1] == (False, True)
+    assert env.physics.data.time == pytest.approx(CONTROL_STEPS * 0.01)
+    env.close()
+
+
+def test_a_stack_holds_successive_frames_the_newest_last() -> None:
+    env = Cartpole(image_size=32, stack=3)
+    first, _ = env.reset(seed=0)
+    assert first["pixels"].shape == (32, 32, 9)
+    np.testing.assert_array_equal(first["pixels"][..., :3], first["pixels"][..., 6:])
+    second = env.step(np.ones(1, np.float32))[0]
+    third = env.step(np.ones(1, np.float32))[0]
+    np.testing.assert_array_equal(second["pixels"][..., 3:], third["pixels"][..., :6])
+    assert not np.array_equal(third["pixels"][..., 3:6], third["pixels"][..., 6:])
+    env.close()
+
+
+@pytest.mark.parametrize("camera", ["fixed", "lookatcart"])
+def test_landmarks_are_where_cart_and_pole_are_drawn(camera: str) -> None:
+    env = Cartpole(image_size=64, stack=1, camera=camera)
+    for place, angle in ((0.0, 2.5), (0.6, 0.7), (-0.5, -1.2)):
+        seen = env.reset(options={"joints": (place, angle)})[0]["pixels"].astype(float)
+        for x, y in env.landmarks():
+            column, row = round(x), round(y)
+            near = seen[row - 2 : row + 3, column - 2 : column + 3]
+            # Cart and pole are sand-coloured, everything else is blue or black.
+            assert (near[..., 0] - near[..., 2]).max() > 40
+    env.close()
+
+
+def test_a_seed_settles_the_episode_and_options_the_state() -> None:
+    env = Cartpole(pixels=False)
+    starts = [env.reset(seed=seed)[0]["position"] for seed in (3, 3, 4)]
+    np.testing.assert_array_equal(starts[0], starts[1])
+    assert not np.array_equal(starts[0], starts[2])
+    placed = env.reset(options={"joints": (0.3, 0.1), "velocities": (1.0, 2.0)})[0]
+    np.testing.assert_allclose(placed["position"], [0.3, np.cos(0.1), np.sin(0.1)], rtol=1e-6)
+    np.testing.assert_allclose(placed["velocity"], [1.0, 2.0])
+    env.close()
+
+
+def test_fast_frames_show_what_the_reference_shows() -> None:
+    fast, reference = (Cartpole(image_size=84, stack=1, render_quality=name) for name in ("fast", "reference"))
+    state = {"joints": (0.4, 0.6)}
+    seen = [env.reset(options=state)[0]["pixels"].astype(float) for env in (fast, reference)]
+    sandy = [picture[..., 0] - picture[..., 2] > 40 for picture in seen]
+    assert (sandy[0] & sandy[1]).sum() / (sandy[0] | sandy[1]).sum() > 0.7
+    for env in (fast, reference):
+        env.close()
+
+
+def test_memory_does_not_grow_with_episodes() -> None:
+    env = Cartpole(image_size=32, stack=1)
+
+    def play(episodes: int) -> int:
+        for _ in range(episodes):
+            env.reset(seed=0)
+            env.step(np.zeros(1, np.float32))
+        return psutil.Process().memory_info().rss
+
+    before = play(200)
+    assert play(800) - before < 4e6
+    env.close()
+
+
+@pytest.mark.parametrize("closing", ["env.close()", ""])
+def test_leaves_without_a_message(closing: str) -> None:
+    done = run_python(f"from envs.cartpole import Cartpole\nenv = Cartpole(image_size=32)\nenv.reset()\n{closing}")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_a_machine_that_cannot_draw_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
+    monkeypatch.setattr(mujoco_gl.ctypes.util, "find_library", lambda name: None)
+    with pytest.raises(RendererError, match="apt install libegl1"):
+        choose_renderer()
+
+
+def test_osmesa_is_the_choice_without_egl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "")
+    monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
+    monkeypatch.setattr(mujoco_gl.ctypes.util, "find_library", lambda name: "found" if name == "OSMesa" else None)
+    assert choose_renderer() == "osmesa"
+
+
+def test_an_unknown_renderer_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MUJOCO_GL", "elg")
+    with pytest.raises(RendererError, match="Did you mean 'egl'"):
+        choose_renderer()
+
+
+def test_the_state_is_observed_where_nothing_can_be_drawn() -> None:
+    code = (
+        "from envs import mujoco_gl\nmujoco_gl.egl_works = lambda: False\n"
+        "mujoco_gl.ctypes.util.find_library = lambda name: None\nfrom envs.cartpole import Cartpole\n"
+        "print(Cartpole(pixels=False).reset()[0]['position'].shape)\nCartpole()"
+    )
+    done = run_python(code)
+    assert done.stdout == "(3,)\n"
+    assert "RendererError: MuJoCo cannot draw" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"task": "swing_up"}, "Did you mean 'swingup'"),
+        ({"camera": "fix"}, "Did you mean 'fixed'"),
+        ({"render_quality": "quick"}, "Allowed: fast, reference"),
+        ({"image_size": 4}, "from 8 to 480"),
+        ({"action_repeat": 0}, "from 1 to 1000"),
+        ({"stack": 0}, "stack at least 1"),
+        ({"render_mode": "human"}, "Allowed: rgb_array"),
+    ],
+)
+def test_wrong_arguments_are_refused(wrong: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Cartpole(**wrong)  # type: ignore[arg-type]
+
+
+def test_wrong_options_are_refused() -> None:
+    env = Cartpole(pixels=False)
+    with pytest.raises(ValueError, match="Did you mean 'joints'"):
+        env.reset(options={"joint": (0, 0)})
+    with pytest.raises(ValueError, match=r"must be \(2,\)"):
+        env.reset(options={"joints": (0, 0, 0)})
+    env.close()
+
+
+def test_observations_of_one_kind() -> None:
+    env = Cartpole(image_size=16, stack=2)
+    pixels, state = PixelObservation(env), StateObservation(env)
+    both, _ = env.reset(seed=1)
+    assert pixels.observation_space.shape == (6, 16, 16)
+    np.testing.assert_array_equal(pixels.reset(seed=1)[0], both["pixels"].transpose(2, 0, 1))
+    np.testing.assert_array_equal(state.reset(seed=1)[0], np.concatenate([both["position"], both["velocity"]]))
+    with pytest.raises(ValueError, match="must observe pixels"):
+        PixelObservation(Cartpole(pixels=False))
+    env.close()
+
+
+def test_episodes_are_seeded_by_their_number() -> None:
+    def starts(first: int, count: int, seed: int = 0) -> list[list[float]]:
+        env = SeededEpisodes(Cartpole(pixels=False), seed, first)
+        return [env.reset()[0]["position"].tolist() for _ in range(count)]
+
+    assert starts(0, 4)[2:] == starts(2, 2)
+    assert starts(0, 2) != starts(0, 2, seed=1)
+    assert len({str(start) for start in starts(0, 4)}) == 4

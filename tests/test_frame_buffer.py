@@ -1,0 +1,152 @@
+"""The buffer that stores frames once gives what the usual buffer gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from gymnasium import spaces
+from stable_baselines3.common.buffers import ReplayBuffer
+
+from agents.frame_buffer import FrameReplayBuffer
+from agents.trajectories import stored_steps
+
+STACK, SIZE, ENVS = 3, 4, 2
+SPACE = spaces.Box(0, 255, (3 * STACK, SIZE, SIZE), np.uint8)
+ACTIONS = spaces.Box(-1, 1, (1,), np.float32)
+
+
+def fill(buffers: list[Any], steps: int, lengths: tuple[int, ...] = (5, 7), timeout: bool = True) -> None:
+    """Plays environments whose frames are their numbers: environment, episode and step."""
+    rng = np.random.default_rng(0)
+    stacks: list[list[np.ndarray[Any, Any]]] = []
+    episodes, times = [0] * ENVS, [0] * ENVS
+
+    def frame(env: int) -> np.ndarray[Any, Any]:
+        picture = np.zeros((3, SIZE, SIZE), np.uint8)
+        picture[:, 0, 0] = env
+        picture[:, 0, 1] = episodes[env]
+        picture[:, 0, 2] = times[env]
+        return picture
+
+    stacks = [[frame(env)] * STACK for env in range(ENVS)]
+    for _ in range(steps):
+        before = np.stack([np.concatenate(stack) for stack in stacks])
+        dones = np.zeros(ENVS, bool)
+        infos: list[dict[str, Any]] = [{} for _ in range(ENVS)]
+        for env in range(ENVS):
+            times[env] += 1
+            stacks[env] = [*stacks[env][1:], frame(env)]
+            dones[env] = times[env] == lengths[env]
+        after = np.stack([np.concatenate(stack) for stack in stacks])
+        for env in np.flatnonzero(dones):
+            infos[env]["TimeLimit.truncated"] = timeout
+            episodes[env] += 1
+            times[env] = 0
+            stacks[env] = [frame(env)] * STACK
+        actions, rewards = rng.uniform(-1, 1, (ENVS, 1)), rng.uniform(size=ENVS)
+        for buffer in buffers:
+            buffer.add(before, after, actions, rewards, dones, infos)
+
+
+def both(size: int) -> tuple[FrameReplayBuffer, ReplayBuffer]:
+    return (
+        FrameReplayBuffer(size, SPACE, ACTIONS, "cpu", ENVS),
+        ReplayBuffer(size, SPACE, ACTIONS, "cpu", ENVS),
+    )
+
+
+@pytest.mark.parametrize("steps", [1, 4, 13, 20, 33, 47])
+def test_every_stack_is_that_of_the_usual_buffer(steps: int) -> None:
+    own, usual = both(20 * ENVS)
+    fill([own, usual], steps)
+    left_out = STACK - 1 if own.full else 0
+    rows = (np.arange(left_out, own.size()) + (own.pos if own.full else 0)) % own.buffer_size
+    for env in range(ENVS):
+        envs = np.full(len(rows), env)
+        np.testing.assert_array_equal(own.stacks(rows, envs), usual.observations[rows, env])
+        np.testing.assert_array_equal(own.next_stacks(rows, envs), usual.next_observations[rows, env])
+
+
+@pytest.mark.parametrize("timeout", [True, False])
+def test_samples_hold_the_transition_and_bootstrap_at_the_horizon_alone(timeout: bool) -> None:
+    own, _ = both(40 * ENVS)
+    fill([own], 30, timeout=timeout)
+    np.random.seed(0)  # noqa: NPY002 - what SB3's buffers draw from
+    batch = own.sample(256)
+    now, following = batch.observations.numpy(), batch.next_observations.numpy()
+    assert batch.observations.shape == (256, *SPACE.shape)
+    assert (now[:, -1, 0, 0] == following[:, -1, 0, 0]).all()
+    assert (now[:, -1, 0, 1] == following[:, -1, 0, 1]).all()
+    assert (now[:, -1, 0, 2] + 1 == following[:, -1, 0, 2]).all()
+    ended = following[:, -1, 0, 2] == np.array((5, 7))[now[:, -1, 0, 0]]
+    assert ended.any()
+    np.testing.assert_array_equal(batch.dones.numpy().ravel() > 0, ended & (not timeout))
+
+
+def test_it_takes_a_sixth_of_the_memory() -> None:
+    space = spaces.Box(0, 255, (9, 64, 64), np.uint8)
+    own, usual = FrameReplayBuffer(500, space, ACTIONS), ReplayBuffer(500, space, ACTIONS)
+    assert own.frames.nbytes * 6 == usual.observations.nbytes + usual.next_observations.nbytes
+    assert own.observations.nbytes == own.next_observations.nbytes == 0
+
+
+@pytest.mark.parametrize("steps", [12, 47])
+def test_a_restored_buffer_goes_on_alike(steps: int) -> None:
+    own, restored = both(20 * ENVS)[0], both(20 * ENVS)[0]
+    fill([own], steps)
+    restored.restore(own.arrays())
+    draws = []
+    for buffer in (own, restored):
+        np.random.seed(1)  # noqa: NPY002 - what SB3's buffers draw from
+        fill([buffer], 6)
+        draws.append(buffer.sample(64))
+    for first, second in zip(*draws, strict=True):
+        if first is not None:
+            np.testing.assert_array_equal(first.numpy(), second.numpy())
+
+
+def test_stacks_can_be_asked_for_by_row_and_environment() -> None:
+    own, usual = both(40 * ENVS)
+    fill([own, usual], 10)
+    rows = np.array([1, 2, 3])
+    np.testing.assert_array_equal(own.stacked[rows, 1], usual.observations[rows, 1])
+
+
+def test_a_buffer_that_does_not_fit_in_memory_is_refused_with_the_figure() -> None:
+    space = spaces.Box(0, 255, (9, 84, 84), np.uint8)
+    with pytest.raises(ValueError, match=r"2\.1 GB for its frames and 1\.0 GB are free"):
+        FrameReplayBuffer(100_000, space, ACTIONS, memory=10**9)
+
+
+@pytest.mark.parametrize(
+    "space", [spaces.Box(0, 1, (9, 4, 4), np.float32), spaces.Box(0, 255, (4, 4, 4), np.uint8), spaces.Discrete(3)]
+)
+def test_other_observations_are_refused(space: spaces.Space[Any]) -> None:
+    with pytest.raises(ValueError, match="environment observes"):
+        FrameReplayBuffer(10, space, ACTIONS)
+
+
+def test_an_empty_buffer_says_so() -> None:
+    with pytest.raises(ValueError, match="holds 0 step"):
+        both(10)[0].sample(1)
+
+
+def test_the_auxiliary_loss_finds_its_trajectories() -> None:
+    from stable_baselines3.common.vec_env import DummyVecEnv
+
+    from agents import pixel_sac
+    from encoders import make
+    from envs.cartpole import Cartpole
+    from envs.pixels import PixelObservation
+
+    venv = DummyVecEnv([lambda: PixelObservation(Cartpole(image_size=16, action_repeat=100))])
+    learning = pixel_sac.LearningConfig(learning_starts=100)
+    preset = pixel_sac.Preset(16, 2, 8, 16, 4)
+    agent = pixel_sac.make(venv, make("autoencoder", image_size=16), preset, learning, 50, 0, 0)
+    agent.learn(25)
+    steps = stored_steps(agent)
+    assert steps.ends.shape == (25, 1)
+    assert np.flatnonzero(steps.ends).tolist() == [9, 19, 24]
+    assert steps.pixels[np.arange(3), 0].shape == (3, 9, 16, 16)

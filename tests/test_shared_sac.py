@@ -1,0 +1,213 @@
+"""SAC on a shared encoder: whose loss reaches it, how the target follows, and one step against its formula."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from stable_baselines3.common.vec_env import DummyVecEnv
+from torch import Tensor
+
+import encoders
+from agents import pixel_sac
+from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
+from agents.pixel_sac import VARIANTS, LearningConfig, Preset
+from agents.shared_sac import SharedEncoderSAC, critic_loss, td_target
+from encoders.augmentation import random_shift
+from envs.cartpole import Cartpole
+from envs.pixels import PixelObservation, StateObservation
+
+PRESET = Preset(image_size=16, second_stride=2, batch_size=8, hidden=16, auxiliary_videos=4)
+LEARNING = LearningConfig(learning_starts=10)
+
+
+def agent(variant: str = "sac_ae", shift: int = 0, **learning: Any) -> SharedEncoderSAC:
+    """An agent with a few random steps in its buffer, just before its first update."""
+    name = VARIANTS[variant].encoder
+    seen = name is not None
+    world = Cartpole(image_size=16, action_repeat=100, pixels=seen)
+    venv = DummyVecEnv([lambda: PixelObservation(world) if seen else StateObservation(world)])
+    torch.manual_seed(0)
+    encoder = (
+        None if name is None else encoders.make(name, image_size=16, **({"keypoints": 3} if "imm" in name else {}))
+    )
+    made = pixel_sac.make(
+        venv, encoder, PRESET, LearningConfig(**{"learning_starts": 10, **learning}), 200, shift, seed=0
+    )
+    made.learn(9)
+    return made
+
+
+def parameters(module: torch.nn.Module) -> dict[str, Tensor]:
+    return {name: part.detach().clone() for name, part in module.named_parameters()}
+
+
+def moved(before: dict[str, Tensor], module: torch.nn.Module) -> set[str]:
+    return {name for name, part in module.named_parameters() if not torch.equal(before[name], part)}
+
+
+def step(made: SharedEncoderSAC, seed: int = 3) -> None:
+    """One update on a batch that the seed settles."""
+    np.random.seed(seed)  # noqa: NPY002 - what SB3 draws its minibatches from
+    torch.manual_seed(seed)
+    made.train(1, PRESET.batch_size)
+
+
+def test_the_actor_has_no_encoder_of_its_own() -> None:
+    made = agent()
+    assert not any("encoder" in name for name, _ in made.actor.named_parameters())
+    stepped = {id(part) for group in made.critic.optimizer.param_groups for part in group["params"]}
+    assert all(id(part) in stepped for part in made.critic.features_extractor.parameters())
+    observation = made.get_env().reset()  # type: ignore[union-attr]
+    features = made.critic.features_extractor(torch.from_numpy(observation))
+    torch.testing.assert_close(made.actor.features_extractor(torch.from_numpy(observation)), features.detach())
+
+
+def test_the_critics_loss_reaches_the_encoder() -> None:
+    made = agent("sac", delay=1_000_000)
+    made._n_updates = 1
+    before = parameters(made.critic.features_extractor)
+    step(made)
+    changed = moved(before, made.critic.features_extractor)
+    assert {name for name in changed if "convolutions" in name or "latent" in name} == {
+        name for name in before if "convolutions" in name or "latent" in name
+    }
+    assert not any("decoder" in name for name in changed)
+
+
+def test_the_actors_loss_does_not_reach_the_encoder() -> None:
+    made = agent()
+    features = made._features(made.critic, torch.randint(0, 255, (8, 9, 16, 16), dtype=torch.uint8))
+    made.critic.optimizer.zero_grad()
+    before, head = parameters(made.critic), parameters(made.actor)
+    made._step_actor(features)
+    assert moved(head, made.actor)
+    assert not moved(before, made.critic)
+    assert all(part.grad is None for part in made.critic.parameters())
+
+
+def test_the_target_moves_by_its_taus_alone() -> None:
+    made = agent(tau=0.01, encoder_tau=0.05)
+    with torch.no_grad():
+        for part in made.critic.parameters():
+            part.add_(1.0)
+    before, own = parameters(made.critic_target), parameters(made.critic)
+    made._follow()
+    for name, part in made.critic_target.named_parameters():
+        tau = 0.05 if name.startswith("features_extractor") else 0.01
+        torch.testing.assert_close(part.detach(), (1 - tau) * before[name] + tau * own[name])
+
+
+def test_actor_and_target_are_stepped_every_other_time() -> None:
+    made = agent(delay=2)
+    stepped = []
+    for _ in range(4):
+        actor, target = parameters(made.actor), parameters(made.critic_target)
+        step(made)
+        stepped.append((bool(moved(actor, made.actor)), bool(moved(target, made.critic_target))))
+    assert stepped == [(True, True), (False, False)] * 2
+
+
+def test_one_update_is_that_of_the_formulas() -> None:
+    made = agent("sac", delay=1)
+    reference = copy.deepcopy(made.policy)
+    log_alpha = made.log_ent_coef.detach().clone().requires_grad_()  # type: ignore[union-attr]
+    np.random.seed(3)  # noqa: NPY002 - what SB3 draws its minibatches from
+    batch = made.replay_buffer.sample(PRESET.batch_size)  # type: ignore[union-attr]
+    torch.manual_seed(3)
+    critic, target, actor = reference.critic, reference.critic_target, reference.actor
+
+    def act(features: Tensor) -> tuple[Tensor, Tensor]:
+        hidden = actor.latent_pi(features)
+        mean, log_std = actor.mu(hidden), actor.log_std(hidden).clamp(-20, 2)
+        noise = torch.distributions.Normal(mean, log_std.exp()).rsample()
+        normal = torch.distributions.Normal(mean, log_std.exp()).log_prob(noise).sum(1)
+        actions = torch.tanh(noise)
+        return actions, normal - torch.log(1 - actions**2 + 1e-6).sum(1)
+
+    def values(network: Any, features: Tensor, actions: Tensor) -> list[Tensor]:
+        return [head(torch.cat([features, actions], 1)) for head in network.q_networks]
+
+    alpha = float(log_alpha.detach().exp())
+    features = critic.features_extractor(batch.observations)
+    with torch.no_grad():
+        next_actions, next_log_probs = act(critic.features_extractor(batch.next_observations))
+        lowest = torch.min(*values(target, target.features_extractor(batch.next_observations), next_actions))
+        wanted = batch.rewards + (1 - batch.dones) * 0.99 * (lowest - alpha * next_log_probs[:, None])
+    loss = sum(0.5 * (value - wanted).pow(2).mean() for value in values(critic, features, batch.actions))
+    critic_adam = torch.optim.Adam(critic.parameters(), 1e-3)
+    loss.backward()  # type: ignore[union-attr]
+    critic_adam.step()
+    actions, log_probs = act(features.detach())
+    actor_loss = (alpha * log_probs - torch.min(*values(critic, features.detach(), actions))[:, 0]).mean()
+    actor_adam = torch.optim.Adam(actor.parameters(), 1e-3)
+    actor_loss.backward(inputs=list(actor.parameters()))
+    actor_adam.step()
+    alpha_adam = torch.optim.Adam([log_alpha], 1e-4, betas=(0.5, 0.999))
+    (log_alpha.exp() * (-log_probs.detach() + 1).mean()).sum().backward()
+    alpha_adam.step()
+    with torch.no_grad():
+        for (name, part), own in zip(target.named_parameters(), critic.parameters(), strict=True):
+            tau = 0.05 if name.startswith("features_extractor") else 0.01
+            part.mul_(1 - tau).add_(tau * own)
+
+    step(made)
+    for name, part in made.policy.named_parameters():
+        torch.testing.assert_close(part, reference.get_parameter(name), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(made.log_ent_coef, log_alpha, rtol=0, atol=1e-6)
+
+
+def test_td_target_by_hand() -> None:
+    target = td_target(
+        torch.tensor([[1.0], [2.0]]),
+        torch.tensor([[0.0], [1.0]]),
+        0.5,
+        torch.tensor([[4.0, 3.0], [9.0, 9.0]]),
+        torch.tensor(0.1),
+        torch.tensor([-2.0, 0.0]),
+    )
+    assert target.flatten().tolist() == pytest.approx([1 + 0.5 * (3 + 0.2), 2.0])
+    with pytest.raises(ValueError, match=r"\(B, critics\)"):
+        td_target(torch.zeros(2), torch.zeros(2), 0.5, torch.zeros(2, 2), torch.tensor(0.1), torch.zeros(2))
+
+
+def test_critic_loss_by_hand_and_its_gradient() -> None:
+    values = torch.tensor([[1.0, 2.0], [0.0, 4.0]], requires_grad=True)
+    loss = critic_loss(values, torch.tensor([[0.0], [2.0]]))
+    assert float(loss.detach()) == pytest.approx(0.5 * ((1 + 4) / 2 + (4 + 4) / 2))
+    loss.backward()  # type: ignore[no-untyped-call]
+    torch.testing.assert_close(values.grad, torch.tensor([[0.5, 1.0], [-1.0, 1.0]]))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_learns_by_its_name(variant: str) -> None:
+    made = agent(variant, shift=VARIANTS[variant].shift)
+    before = parameters(made.critic)
+    callback = AuxiliaryLossCallback(AuxiliaryConfig(weight=VARIANTS[variant].weight, videos=4))
+    made.learn(12, callback=callback if VARIANTS[variant].encoder else None, reset_num_timesteps=False)
+    assert moved(before, made.critic)
+    assert all(torch.isfinite(part).all() for part in made.policy.parameters())
+
+
+def test_shifts_move_frames_by_whole_pixels_and_repeat_the_edge() -> None:
+    frames = torch.arange(2 * 1 * 4 * 4, dtype=torch.uint8).reshape(2, 1, 4, 4)
+    shifted = random_shift(frames, 1, lambda low, high, size: np.array([[0, 1], [2, 1]]))
+    torch.testing.assert_close(shifted[0, 0, 1:], frames[0, 0, :3])
+    torch.testing.assert_close(shifted[0, 0, 0], frames[0, 0, 0])
+    torch.testing.assert_close(shifted[1, 0, :3], frames[1, 0, 1:])
+    drawn = random_shift(frames.repeat(50, 1, 1, 1), 1, np.random.default_rng(0).integers)
+    assert len({tuple(picture.flatten().tolist()) for picture in drawn[::2]}) == 9
+
+
+def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
+    with pytest.raises(ValueError, match="Did you mean 'sac_imm'"):
+        pixel_sac.variant("sac_inm")
+
+
+@pytest.mark.parametrize("wrong", [{"gamma": 0.0}, {"tau": 2.0}, {"delay": 0}, {"learning_starts": -1}])
+def test_wrong_rates_are_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="must be"):
+        LearningConfig(**wrong)  # type: ignore[arg-type]
