@@ -168,9 +168,11 @@ class SharedEncoderSAC(SAC):
         """Moves the target's encoder and heads, each by its own tau."""
         shared, copied = self.critic.features_extractor, self.critic_target.features_extractor
         polyak_update(shared.parameters(), copied.parameters(), self.encoder_tau)
-        polyak_update(shared.buffers(), copied.buffers(), 1.0)
-        for own, followed in zip(self.critic.q_networks, self.critic_target.q_networks, strict=True):
-            polyak_update(own.parameters(), followed.parameters(), self.tau)
+        # Statistics of batch norms; some of them are counts.
+        for statistic, followed in zip(shared.buffers(), copied.buffers(), strict=True):
+            followed.copy_(statistic)
+        for own, target in zip(self.critic.q_networks, self.critic_target.q_networks, strict=True):
+            polyak_update(own.parameters(), target.parameters(), self.tau)
 
 
 def values_of(critic: ContinuousCritic, features: Tensor, actions: Tensor) -> Tensor:

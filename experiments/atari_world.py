@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -12,13 +11,12 @@ import numpy as np
 
 from agents import players
 from encoders.errors import check_choice
-from encoders.files import write_atomically
 from experiments import play
 from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.jobs import Job
 from experiments.masks import frozen_mask
 from experiments.play_settings import PlayConfig
-from experiments.runs import check_run_folder, run_seeds
+from experiments.run_world import RunWorld, write_reference
 from experiments.settings import NO_ENCODER
 
 GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
@@ -33,7 +31,7 @@ MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
 
 
-class AtariWorld:
+class AtariWorld(RunWorld[PlayConfig]):
     """``play_atari.py``, one process a run.
 
     Settings of an encoder that begin with ``encoder_mode=`` or ``mask=`` are those of the run; all others are the
@@ -49,9 +47,6 @@ class AtariWorld:
     )
     yardstick = Yardstick("plain", "the plain agent's runs")
     learned = False
-
-    def __init__(self, base: PlayConfig) -> None:
-        self._base = base
 
     @property
     def steps(self) -> int:
@@ -94,15 +89,19 @@ class AtariWorld:
             resume=True,
         )
 
-    def folder(self, cell: Cell, out: Path) -> Path:
-        """The run's folder."""
-        return self.config(cell, out).run_folder(cell.seed)
-
-    def check(self, cell: Cell, out: Path) -> None:
-        """Refuses a changed configuration, and inputs that would fail later."""
-        config = self.config(cell, out)
+    @staticmethod
+    def check_inputs(config: PlayConfig) -> None:
+        """Refuses a mask that would fail later."""
         play.check_inputs(config)
-        check_run_folder(config, cell.seed)
+
+    @staticmethod
+    def run_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
+        """Trains and evaluates a player."""
+        return play.play_seed(config, seed)
+
+    def task_name(self, task: int) -> str:
+        """The game."""
+        return GAMES[task]
 
     def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
         """Masks that runs share, and the random policy on every game."""
@@ -111,7 +110,11 @@ class AtariWorld:
         return [
             [
                 *(
-                    Job(f"random-{task}", partial(_reference, task, configs[0], out), logs / f"random-{task}.log")
+                    Job(
+                        f"random-{task}",
+                        partial(_reference, task, configs[0], self.reference_file(task, out)),
+                        logs / f"random-{task}.log",
+                    )
                     for task in sorted({cell.task for cell in cells})
                 ),
                 *(
@@ -124,18 +127,6 @@ class AtariWorld:
                 ),
             ]
         ]
-
-    def job(self, cell: Cell, out: Path) -> Job:
-        """The run."""
-        return Job(cell.name, partial(_run, self.config(cell, out)), self.folder(cell, out) / "log.txt")
-
-    def reference(self, task: int, out: Path) -> dict[str, float]:
-        """The random policy's mean score."""
-        path = _reference_file(task, out)
-        if not path.exists():
-            raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs'} says why.")
-        reference: dict[str, float] = json.loads(path.read_text())
-        return reference
 
     def score(self, result: dict[str, Any]) -> float:
         """The mean score of a game."""
@@ -166,20 +157,7 @@ def _masks(configs: list[PlayConfig]) -> dict[Path, PlayConfig]:
     }
 
 
-def _reference_file(task: int, out: Path) -> Path:
-    return out / "references" / f"{GAMES[task]}.json"
-
-
-def _reference(task: int, config: PlayConfig, out: Path) -> None:
-    path = _reference_file(task, out)
-    if path.exists():
-        return
-    scores = play.evaluate(None, GAMES[task], config.atari, config.episodes, seed=0)
-    score = float(np.mean(scores))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"score": score, "true_return": score}).encode())
-
-
-def _run(config: PlayConfig) -> None:
-    play.check_inputs(config)
-    run_seeds(config, play.play_seed)
+def _reference(task: int, config: PlayConfig, path: Path) -> None:
+    if not path.exists():
+        score = float(np.mean(play.evaluate(None, GAMES[task], config.atari, config.episodes, seed=0)))
+        write_reference(path, score, score)

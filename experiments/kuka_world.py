@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,14 +13,13 @@ import encoders
 from agents import factory
 from encoders.backbones import BackboneConfig
 from encoders.errors import check_choice
-from encoders.files import write_atomically
 from experiments import pipeline
 from experiments.demonstrations import make_goal, read_demonstration
 from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.imitation import random_policy
 from experiments.jobs import Job
 from experiments.recordings import record_all
-from experiments.runs import check_run_folder, run_seeds
+from experiments.run_world import RunWorld, write_reference
 from experiments.settings import NO_ENCODER, ImitateConfig, encoder_config
 from rewards import sources
 
@@ -38,7 +36,7 @@ OTHER_SECONDS = 20.0
 """Start, audit, evaluation and figures of a run."""
 
 
-class KukaWorld:
+class KukaWorld(RunWorld[ImitateConfig]):
     """``imitate_kuka.py``, one process a run.
 
     Args:
@@ -52,9 +50,6 @@ class KukaWorld:
     )
     yardstick = Yardstick("oracle", "the true reward's runs")
     learned = True
-
-    def __init__(self, base: ImitateConfig) -> None:
-        self._base = base
 
     @property
     def steps(self) -> int:
@@ -101,15 +96,19 @@ class KukaWorld:
         # What a frozen stem makes of the recordings is the same at every step: extract it once.
         return replace(config, fit=replace(config.fit, feature_copies=1)) if frozen else config
 
-    def folder(self, cell: Cell, out: Path) -> Path:
-        """The run's folder."""
-        return self.config(cell, out).run_folder(cell.seed)
-
-    def check(self, cell: Cell, out: Path) -> None:
-        """Refuses a changed configuration, and inputs that would fail later."""
-        config = self.config(cell, out)
+    @staticmethod
+    def check_inputs(config: ImitateConfig) -> None:
+        """Refuses files that would fail later."""
         pipeline.check_inputs(config)
-        check_run_folder(config, cell.seed)
+
+    @staticmethod
+    def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
+        """Fits an encoder, trains an agent and evaluates it."""
+        return pipeline.run_seed(config, seed)
+
+    def task_name(self, task: int) -> str:
+        """The demonstration."""
+        return f"demo{task}"
 
     def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
         """Recordings first, then encoders, one a seed, and the random policy on every demonstration."""
@@ -119,7 +118,14 @@ class KukaWorld:
         fits = {config.shared_encoder(config.seeds[0]): config for config in configs if config.encoder != NO_ENCODER}
         return [
             [Job("record", partial(_record, configs[0]), logs / "record.log")],
-            [Job(f"demonstration-{task}", partial(_reference, tasks[task]), logs / "record.log") for task in tasks],
+            [
+                Job(
+                    f"demonstration-{task}",
+                    partial(_reference, config, self.reference_file(task, out)),
+                    logs / "record.log",
+                )
+                for task, config in tasks.items()
+            ],
             [
                 Job(
                     f"fit-{folder.parent.name}-{folder.name}", partial(_fit, config), logs / f"{folder.parent.name}.log"
@@ -127,18 +133,6 @@ class KukaWorld:
                 for folder, config in fits.items()
             ],
         ]
-
-    def job(self, cell: Cell, out: Path) -> Job:
-        """The run."""
-        return Job(cell.name, partial(_run, self.config(cell, out)), self.folder(cell, out) / "log.txt")
-
-    def reference(self, task: int, out: Path) -> dict[str, float]:
-        """The random policy's link error, negative, and true return."""
-        path = out / "references" / f"demo{task}.json"
-        if not path.exists():
-            raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs' / 'record.log'} says why.")
-        reference: dict[str, float] = json.loads(path.read_text())
-        return reference
 
     def score(self, result: dict[str, Any]) -> float:
         """Minus the mean distance from the demonstration, metres."""
@@ -167,22 +161,16 @@ def _record(config: ImitateConfig) -> None:
     record_all(config.record, config.recordings_folder, workers=1)
 
 
-def _reference(config: ImitateConfig) -> None:
+def _reference(config: ImitateConfig, path: Path) -> None:
     """Records a demonstration and lets a random policy try it."""
     videos = pipeline.recorded_demonstration(config)
-    path = config.out / "references" / f"demo{config.demo_seed}.json"
     if path.exists():
         return
     demonstration = read_demonstration(tuple(videos), config.scene, None, np.random.default_rng(0))
     goal = make_goal(demonstration, None, config.horizon)
     link_error, true_return = random_policy(config.scene, goal, config.huber, seed=0)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, json.dumps({"score": -link_error, "true_return": true_return}).encode())
+    write_reference(path, -link_error, true_return)
 
 
 def _fit(config: ImitateConfig) -> None:
     pipeline.fitted_encoder(config, config.seeds[0])
-
-
-def _run(config: ImitateConfig) -> None:
-    run_seeds(config, pipeline.run_seed)

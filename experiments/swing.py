@@ -138,7 +138,7 @@ def first_encoder(config: SwingConfig, seed: int) -> Encoder | None:
         return given_encoder(config, config.encoder_folder)
     torch.manual_seed(seed)
     encoder = new_encoder(config)
-    if config.encoder_mode == "joint" and config.encoder_start == "scratch":
+    if not config.pretrained:
         return encoder
     folder = config.shared_encoder(seed)
     if (folder / "config.json").exists():
@@ -240,6 +240,18 @@ def evaluate(config: SwingConfig, agent: SharedEncoderSAC, encoder: Encoder | No
             observation, reward, _, truncated, _ = env.step(action)
             total += float(reward)
         returns.append(total)
+    env.close()
+    return returns
+
+
+def random_returns(config: SwingConfig, episodes: int) -> list[float]:
+    """Returns of whole episodes with uniformly random actions."""
+    rng = np.random.default_rng(0)
+    env = SeededEpisodes(Cartpole(config.task, action_repeat=config.action_repeat, pixels=False), EVALUATION_SEED)
+    returns = []
+    for _ in range(episodes):
+        env.reset()
+        returns.append(sum(float(env.step(action)[1]) for action in rng.uniform(-1, 1, (config.horizon, 1))))
     env.close()
     return returns
 

@@ -58,6 +58,7 @@ class SwingConfig:
         encoder_start: scratch, or recorded: the encoder is first trained on recorded random actions.
         encoder_mode: joint, or frozen: then the encoder is trained on recorded random actions and stays as it is.
         encoder_folder: Folder of a trained encoder to start from, or to use as it is when frozen.
+        label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
         steps: Steps of the agent, of ``action_repeat`` frames each; 12,500 of 8 are 100,000 frames.
         episodes: Episodes of the evaluation.
@@ -83,6 +84,7 @@ class SwingConfig:
     encoder_start: str = "scratch"
     encoder_mode: str = "joint"
     encoder_folder: Path | None = None
+    label: str = ""
     seeds: tuple[int, ...] = (0,)
     steps: int = 12_500
     episodes: int = 10
@@ -210,6 +212,13 @@ class SwingConfig:
         return encoders.configure(self.encoder_name, **{**own, **given, **shape})
 
     @property
+    def pretrained(self) -> bool:
+        """Whether the encoder is trained on recorded random actions before the agent is."""
+        if not self.seen or self.encoder_folder is not None:
+            return False
+        return self.encoder_mode == "frozen" or self.encoder_start == "recorded"
+
+    @property
     def own_loss(self) -> AuxiliaryConfig:
         """The encoder's own loss in this variant."""
         weight = self.auxiliary.weight * pixel_sac.VARIANTS[self.variant].weight
@@ -218,6 +227,8 @@ class SwingConfig:
     @property
     def name(self) -> str:
         """Folder name of everything but the seed."""
+        if self.label:
+            return f"{self.task}-{self.label}-{self.preset_name}"
         parts = [self.task, self.variant]
         if self.seen:
             parts += [self.encoder] * bool(self.encoder)
@@ -233,10 +244,10 @@ class SwingConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume"}
+        left_out = {"seeds", "out", "resume", "label"}
         if not self.seen:
             left_out |= {"encoder_start", "auxiliary", "pretraining", "render_quality", "camera", "precision", "stack"}
-        elif self.encoder_mode == "joint" and self.encoder_start == "scratch":
+        elif not self.pretrained:
             left_out |= {"pretraining"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}
         return content | {"seed": seed, "preset": self.preset_name}

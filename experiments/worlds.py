@@ -7,11 +7,13 @@ from typing import Any, Protocol
 
 from encoders.errors import check_choice
 from experiments.atari_world import AtariWorld
+from experiments.cartpole_world import CartpoleWorld
 from experiments.grid import Cell, Measure, Method, Yardstick
 from experiments.jobs import Job
 from experiments.kuka_world import KukaWorld
 from experiments.play_settings import PlayConfig
 from experiments.settings import ImitateConfig
+from experiments.swing_settings import SwingConfig
 
 
 class World(Protocol):
@@ -61,7 +63,11 @@ class World(Protocol):
         """Videos and figures of a run that tell how well it went."""
 
 
-WORLDS: dict[str, World] = {"kuka_reach": KukaWorld(ImitateConfig()), "atari": AtariWorld(PlayConfig())}
+WORLDS: dict[str, World] = {
+    "kuka_reach": KukaWorld(ImitateConfig()),
+    "atari": AtariWorld(PlayConfig()),
+    "cartpole": CartpoleWorld(SwingConfig()),
+}
 """Every environment by its name."""
 
 

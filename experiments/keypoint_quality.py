@@ -1,0 +1,132 @@
+"""Whether keypoints are where the cart and the pole tip are: a linear map to them, on held-out frames."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+
+from encoders.base import Encoder
+from encoders.files import write_csv
+from encoders.fit import fit
+from experiments import command_line
+from experiments.keypoint_figures import keypoint_network, keypoint_sheet, newest_points
+from experiments.swing import recorded
+from experiments.swing_recordings import Recording
+from experiments.swing_settings import SwingConfig, new_encoder
+
+JUDGED_SEED = 1_000
+"""Recordings that keypoints are judged on are of another series than those they are trained on."""
+
+
+@dataclass(frozen=True)
+class KeypointQualityConfig:
+    """What is trained and judged.
+
+    Attributes:
+        seeds: One network a seed.
+        episodes: Recorded episodes that it is judged on: half of them fit the linear map, the others test it.
+        out: The table, CSV; figures go beside it.
+        world: The run whose encoder is trained on recorded random actions, as for ``encoder_start=recorded``.
+    """
+
+    seeds: tuple[int, ...] = (0, 1, 2)
+    episodes: int = 24
+    out: Path = Path("runs/keypoint_quality/keypoint_quality.csv")
+    world: SwingConfig = field(
+        default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded")
+    )
+
+    def __post_init__(self) -> None:
+        if self.episodes < 4 or not self.seeds:
+            raise ValueError(f"episodes is {self.episodes} and seeds {self.seeds}; at least 4 and 1 are needed.")
+        if self.world.encoder_name not in ("imm", "autoencoder_imm"):
+            raise ValueError(f"Encoder {self.world.encoder_name!r} has no keypoints; use sac_imm or sac_ae_imm.")
+
+
+def linear_error(points: NDArray[np.float64], landmarks: NDArray[np.float64], size: int) -> NDArray[np.float64]:
+    """How far landmarks are from where a linear map puts them, fitted on the first half and tested on the second.
+
+    Args:
+        points: (N, T, D), N episodes.
+        landmarks: (N, T, L, 2), (x, y) in pixels; frames in which one of them is out of sight are left out.
+        size: Width and height of a frame, pixels.
+
+    Returns:
+        (L,) mean distance, as a share of the frame's width.
+    """
+    half = len(points) // 2
+    inputs, targets = [], []
+    for part in (slice(None, half), slice(half, None)):
+        places = landmarks[part].reshape(-1, *landmarks.shape[2:])
+        shown = ((places >= 0) & (places <= size - 1)).all(axis=(1, 2))
+        flat = points[part].reshape(len(places), -1)[shown]
+        inputs.append(np.c_[flat, np.ones(len(flat))])
+        targets.append(places[shown].reshape(len(flat), -1))
+    fitted = np.linalg.lstsq(inputs[0], targets[0], rcond=None)[0]
+    error = (inputs[1] @ fitted - targets[1]).reshape(len(targets[1]), -1, 2)
+    return np.linalg.norm(error, axis=-1).mean(axis=0) / size
+
+
+def judge(config: KeypointQualityConfig) -> list[dict[str, str]]:
+    """Trains a network a seed, judges it beside an untrained one and random points, and writes the table."""
+    torch.set_num_threads(1)
+    config.out.parent.mkdir(parents=True, exist_ok=True)
+    console = Console(stderr=True)
+    rows: list[dict[str, str]] = []
+    world = config.world
+    judged = recorded(replace(world, pretraining=replace(world.pretraining, episodes=config.episodes)), JUDGED_SEED)
+    for seed in config.seeds:
+        torch.manual_seed(seed)
+        encoder = new_encoder(world)
+        network = keypoint_network(encoder)
+        assert network is not None
+        count = network.config.keypoints
+        points = {"untrained": _points(encoder, judged)}
+        rng = np.random.default_rng(seed)
+        points["random points"] = rng.uniform(size=(*judged.landmarks.shape[:2], 2 * count))
+        folder = world.shared_encoder(seed)
+        training, validation = recorded(world, seed).clips
+        fit(encoder, training, validation, world.pretraining.fit, seed, folder)
+        points["trained"] = _points(encoder, judged)
+        for name in ("trained", "untrained", "random points"):
+            cart, tip = linear_error(points[name], judged.landmarks, judged.frames.shape[2])
+            rows.append(
+                {
+                    "keypoints": name,
+                    "seed": str(seed),
+                    "count": str(count),
+                    "cart_error": f"{cart:.5f}",
+                    "tip_error": f"{tip:.5f}",
+                    "mean_error": f"{(cart + tip) / 2:.5f}",
+                }
+            )
+            console.print(rows[-1], highlight=False)
+        keypoint_sheet(network.eval(), judged.frames[0], config.out.parent / f"keypoints_seed{seed}.png")
+    write_csv(config.out, rows, list(rows[0]))
+    return rows
+
+
+def _points(encoder: Encoder, judged: Recording) -> NDArray[np.float64]:
+    """Keypoints of every frame: (N, T, 2 K)."""
+    network = keypoint_network(encoder)
+    assert network is not None
+    training = network.training
+    network.eval()
+    places = np.stack([newest_points(network, episode) for episode in judged.frames])
+    network.train(training)
+    return places.reshape(*judged.landmarks.shape[:2], -1)
+
+
+def main() -> int:
+    """Judges; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(KeypointQualityConfig, judge, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,246 @@
+"""Runs on the cartpole, small: every kind of variant, cut and resumed, and what is refused before any work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import encoders
+from agents import pixel_sac
+from agents.auxiliary import AuxiliaryConfig
+from agents.pixel_sac import LearningConfig, Preset
+from agents.training import read_curve
+from encoders.fit import FitConfig
+from encoders.video import read_video
+from experiments import keypoint_quality, render_speed, swing
+from experiments.cartpole_world import CartpoleWorld
+from experiments.grid import Cell, preset_names, read_preset
+from experiments.keypoint_figures import draw_points
+from experiments.keypoint_quality import KeypointQualityConfig, linear_error
+from experiments.render_speed import RenderConfig
+from experiments.swing import swing_all
+from experiments.swing_recordings import back_and_forth, read_recording, record
+from experiments.swing_settings import PretrainingConfig, SwingConfig
+
+TINY = SwingConfig(
+    variant="sac_imm",
+    preset="cpu",
+    action_repeat=125,
+    steps=48,
+    row_episodes=1,
+    episodes=2,
+    precision="float32",
+    device="cpu",
+    encoder_settings=("keypoints=2",),
+    learning=LearningConfig(learning_starts=12),
+    auxiliary=AuxiliaryConfig(videos=2),
+    pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Frames of 16 pixels, episodes of 8 steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(pixel_sac.PRESETS, "cpu", Preset(16, 2, 8, 16, 4))
+        patch.setattr("experiments.keypoint_figures.MOMENTS", (2, 6))
+        patch.setattr("experiments.keypoint_figures.FILM_SIZE", 32)
+        patch.setattr(swing, "FILM_SIZE", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[SwingConfig, dict[str, Any]]:
+    config = replace(TINY, out=tmp_path_factory.mktemp("joint"))
+    (result,) = swing_all(config)
+    return config, result
+
+
+def test_a_run_leaves_everything_that_a_run_leaves(joint: tuple[SwingConfig, dict[str, Any]]) -> None:
+    config, result = joint
+    folder = config.run_folder(0)
+    assert result["status"] == "completed"
+    assert (result["agent_steps"], result["frames"]) == (48, 6_000)
+    assert len(result["returns"]) == 2
+    assert result["true_return"] == pytest.approx(np.mean(result["returns"]))
+    assert json.loads((folder / "result.json").read_text()) == result
+    assert {"config.json", "provenance.json", "curves.png", "keypoints.png"} <= {path.name for path in folder.iterdir()}
+    assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24, 32, 40, 48]
+    assert len(read_video(folder / "swingup.mp4")) == 8
+    assert encoders.load(folder / "encoder").name == "imm"
+
+
+def test_a_cut_run_ends_in_the_same_weights(
+    joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = joint
+    cut = replace(TINY, out=tmp_path)
+    train = swing.SharedEncoderSAC.train
+
+    def until(agent: Any, **given: int) -> None:
+        if agent.num_timesteps == 44:
+            raise KeyboardInterrupt
+        train(agent, **given)
+
+    monkeypatch.setattr(swing.SharedEncoderSAC, "train", until)
+    with pytest.raises(KeyboardInterrupt):
+        swing_all(cut)
+    monkeypatch.setattr(swing.SharedEncoderSAC, "train", train)
+    (result,) = swing_all(replace(cut, resume=True))
+    assert result["agent_steps"] == 48
+    ours, theirs = (load_file(config.run_folder(0) / "agent" / "policy.safetensors") for config in (cut, whole))
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"variant": "sac_state", "encoder_settings": ()},
+        {"encoder_mode": "frozen"},
+        {"encoder_start": "recorded"},
+        {"variant": "sac_shift", "encoder_settings": ()},
+        {"variant": "sac_imm", "encoder": "tcn", "encoder_settings": ("videos=2", "negative_range=4"), "steps": 16},
+    ],
+)
+def test_other_kinds_of_runs(changes: dict[str, Any], tmp_path: Path) -> None:
+    config = replace(TINY, out=tmp_path, **changes)
+    (result,) = swing_all(config)
+    assert result["status"] == "completed"
+    assert (config.run_folder(0) / "swingup.mp4").exists()
+    if config.pretrained:
+        fitted, own = config.shared_encoder(0), config.run_folder(0) / "encoder"
+        same = (fitted / "weights.safetensors").read_bytes() == (own / "weights.safetensors").read_bytes()
+        assert same == (config.encoder_mode == "frozen")
+
+
+def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path) -> None:
+    folder = joint[0].run_folder(0) / "encoder"
+    config = replace(TINY, out=tmp_path, encoder_settings=(), encoder_folder=folder, encoder_mode="frozen", steps=16)
+    swing_all(config)
+    given, kept = (path / "weights.safetensors" for path in (folder, config.run_folder(0) / "encoder"))
+    assert given.read_bytes() == kept.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variant": "sac_inm"}, "Did you mean 'sac_imm'"),
+        ({"task": "swing-up"}, "Did you mean 'swingup'"),
+        ({"preset": "papers"}, "Did you mean 'paper'"),
+        ({"encoder_settings": ("keypoint=3",)}, "Did you mean 'keypoints'"),
+        ({"encoder_settings": ("keypoints=17",)}, "16 positions"),
+        ({"encoder_settings": ("channels=3",)}, "leave them out"),
+        ({"variant": "sac_state"}, "sees the true state"),
+        ({"steps": 4}, "a row takes 8 steps"),
+        ({"seeds": (1, 1)}, "each once"),
+        ({"action_repeat": 0}, "at least 1"),
+        ({"variant": "sac_shift", "encoder_settings": (), "encoder_mode": "frozen"}, "frozen one has none"),
+        ({"encoder_folder": Path("x")}, "leave --encoder-settings"),
+    ],
+)
+def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **changes)
+
+
+def test_a_buffer_that_does_not_fit_is_refused_with_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pixel_sac.PRESETS, "cpu", Preset(480, 2, 8, 16, 4))
+    with pytest.raises(ValueError, match=r"takes 6912\.0 GB for its frames"):
+        replace(TINY, steps=10**7, learning=LearningConfig(buffer_size=10**7))
+
+
+def test_an_encoder_for_other_frames_is_refused_before_any_work(tmp_path: Path) -> None:
+    encoders.make("imm", image_size=24, channels=9).save(tmp_path / "other")
+    config = replace(TINY, out=tmp_path / "run", encoder_settings=(), encoder_folder=tmp_path / "other")
+    with pytest.raises(ValueError, match=r"made for frames of shape \(B, 9, 24, 24\)"):
+        swing_all(config)
+    assert not (tmp_path / "run").exists()
+
+
+def test_recorded_actions_bring_the_cart_back_and_both_tasks_in() -> None:
+    actions = back_and_forth(125, np.random.default_rng(0))
+    assert actions.shape == (125, 1)
+    assert np.abs(actions).max() <= 1
+    made = record(4, 0, 16, 8, 1, "fixed", "fast")
+    assert made.frames.shape == (4, 125, 16, 16, 3)
+    inside = (made.landmarks[:, :, 0, 0] > 0) & (made.landmarks[:, :, 0, 0] < 15)
+    assert inside.mean() > 0.9
+    # Image rows count downwards: a hanging pole's tip is below the cart.
+    first = made.landmarks[:, 0, 1, 1] > made.landmarks[:, 0, 0, 1]
+    assert first.tolist() == [True, False, True, False]
+    training, validation = made.clips
+    assert (len(training), len(validation)) == (2, 2)
+
+
+def test_a_recording_of_another_size_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "seed_0.npz", frames=np.zeros((2, 3, 8, 8, 3), np.uint8), landmarks=np.zeros((2, 3, 2, 2)))
+    with pytest.raises(ValueError, match=r"frames of shape \(8, 8, 3\), and \(16, 16, 9\) is asked for"):
+        read_recording(tmp_path / "seed_0.npz", 16, 9)
+    (tmp_path / "seed_1.npz").write_bytes(b"nothing")
+    with pytest.raises(ValueError, match="missing or damaged"):
+        read_recording(tmp_path / "seed_1.npz", 16, 9)
+
+
+def test_the_linear_map_is_fitted_on_one_half_and_judged_on_what_is_in_sight() -> None:
+    rng = np.random.default_rng(0)
+    points = rng.uniform(size=(4, 50, 6))
+    landmarks = (points[..., :4] * 20 + 3).reshape(4, 50, 2, 2)
+    assert linear_error(points, landmarks, 32).max() < 1e-9
+    landmarks[3, 7] = 1e3
+    assert linear_error(points, landmarks, 32).max() < 1e-9
+    random = linear_error(rng.uniform(size=(4, 50, 6)), landmarks, 32)
+    assert random.min() > 0.1
+
+
+def test_keypoints_are_judged_beside_their_controls(tmp_path: Path) -> None:
+    world = replace(TINY, stack=1, encoder_start="recorded", out=tmp_path)
+    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, tmp_path / "q.csv", world))
+    assert [row["keypoints"] for row in rows] == ["trained", "untrained", "random points"]
+    assert (tmp_path / "q.csv").exists()
+    assert (tmp_path / "keypoints_seed0.png").exists()
+
+
+def test_keypoints_are_drawn_where_they_are() -> None:
+    drawn = draw_points(np.zeros((64, 64, 3), np.uint8), np.array([[0.25, 0.75]]))
+    rows, columns = np.nonzero(drawn.any(axis=2))
+    assert rows.mean() == pytest.approx(47.5)
+    assert columns.mean() == pytest.approx(15.5)
+
+
+def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
+    result = render_speed.measure(RenderConfig(32, 0.05, 1, tmp_path / "r.json", tmp_path / "r.png"))
+    assert result["ratio_to_dm_control"]["dm_control"] == 1
+    assert result["ratio_to_dm_control"]["fast"] > 2
+    assert (tmp_path / "r.png").exists()
+
+
+def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
+    world = CartpoleWorld(SwingConfig())
+    settings = ("encoder_mode=frozen", "learning_rate=2e-4", "weight=0.5", "keypoints=4")
+    cell = Cell("cartpole", world.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
+    config = world.config(cell, Path("here"))
+    assert (config.encoder_mode, config.task, config.seeds) == ("frozen", "balance", (5,))
+    assert config.learning.learning_rate == 2e-4
+    assert config.auxiliary.weight == 0.5
+    assert config.encoder_settings == ("keypoints=4",)
+    assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
+    with pytest.raises(ValueError, match="Unknown variant"):
+        world.method("tcn", "sac", "task", ())
+
+
+@pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("cartpole")])
+def test_presets_of_the_cartpole_are_whole(preset: str) -> None:
+    grid = read_preset(preset)
+    world = CartpoleWorld(SwingConfig())
+    for encoder in grid.encoders:
+        world.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
