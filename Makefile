@@ -19,7 +19,8 @@ imitate: setup
 	$(BIN)/python experiments/imitate_kuka.py --resume
 
 test: setup
-	$(BIN)/pytest
+	# Two processes, a file at a time in each: networks of tests have one thread.
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: setup
 	$(BIN)/pytest -m slow

@@ -60,18 +60,20 @@ class IMMConfig(ConvolutionsConfig):
             )
         if not 0.0 < self.sigma < 2.0:
             raise ValueError(f"sigma is {self.sigma}; it must be above 0 and below 2, the width of a frame.")
-        if (self.single_frames or self.perceptual) and self.channels % RGB:
+        if self.perceptual and self.channels % RGB:
             raise ValueError(
-                f"channels is {self.channels}; RGB frames have a multiple of 3: set single_frames to false, and leave "
-                "perceptual out, for others."
+                f"channels is {self.channels} and perceptual {self.perceptual!r}; the backbone takes RGB frames, a "
+                "multiple of 3: leave perceptual out for others."
             )
         if self.perceptual:
             BackboneConfig(image_size=self.image_size, channels=RGB, backbone=self.perceptual)
 
     @property
     def frames(self) -> int:
-        """Frames that are looked at one by one."""
-        return self.channels // RGB if self.single_frames else 1
+        """Frames that are looked at one by one: of three channels each, or of one where that does not come out."""
+        if not self.single_frames:
+            return 1
+        return self.channels if self.channels % RGB else self.channels // RGB
 
     @property
     def frame_channels(self) -> int:

@@ -75,6 +75,12 @@ def test_frames_of_a_stack_one_by_one_or_as_one_picture(single: bool, features: 
     assert made.embedding_dim == dim
 
 
+def test_a_stack_of_grey_frames_is_looked_at_one_by_one_too() -> None:
+    made = imm(channels=4)
+    assert (made.config.frames, made.config.frame_channels) == (4, 1)
+    assert made.embed(torch.randint(0, 256, (2, 4, 32, 32), dtype=torch.uint8)).shape == (2, 4 * 3 * 2)
+
+
 def test_the_newest_frame_comes_first_in_the_embedding() -> None:
     made = imm(channels=9).eval()
     frames = torch.randint(0, 256, (2, 9, 32, 32), dtype=torch.uint8)
@@ -162,7 +168,7 @@ def test_keypoints_follow_what_moves() -> None:
         ({"keypoints": 0}, "from 1 to"),
         ({"sigma": 0.0}, "sigma is 0.0"),
         ({"features": "points"}, "Allowed: coordinates, heat_maps"),
-        ({"channels": 4}, "multiple of 3"),
+        ({"channels": 4, "perceptual": "efficientnet_lite0", "image_size": 64}, "multiple of 3"),
         ({"image_size": 6}, "8 pixels or more"),
         ({"second_stride": 3}, "must be 1 or 2"),
         ({"perceptual": "vgg"}, "Unknown backbone"),
