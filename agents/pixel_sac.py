@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from gymnasium import spaces
+from stable_baselines3.common.torch_layers import CombinedExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
 from agents.extractor import EncoderExtractor
@@ -125,7 +127,7 @@ def make(
     """Builds an untrained agent.
 
     Args:
-        venv: Observes stacks of frames (3 stack, S, S) uint8 with an encoder; else a vector.
+        venv: Observes stacks of frames (3 stack, S, S) uint8 with an encoder; else a vector, or several by name.
         encoder: Copied, and trained by the critic; None for an agent on vectors.
         preset: Sizes.
         learning: Rates.
@@ -139,6 +141,8 @@ def make(
         ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
     """
     policy: dict[str, Any] = {"net_arch": [preset.hidden] * 2}
+    if isinstance(venv.observation_space, spaces.Dict):
+        policy["features_extractor_class"] = CombinedExtractor
     buffer: dict[str, Any] = {}
     if encoder is not None:
         policy |= {

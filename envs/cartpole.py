@@ -35,8 +35,9 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     Observation, a dictionary:
         - ``pixels``: (size, size, 3 stack) uint8 RGB, the newest frame last; absent without ``pixels``.
-        - ``position``: (3,) float32, the cart's place in metres, cosine and sine of the pole's angle (upright is 0).
-        - ``velocity``: (2,) float32, metres and radians a second.
+        - ``joint_positions``: (3,) float32, the cart's place in metres, cosine and sine of the pole's angle;
+          upright it is 0.
+        - ``joint_velocities``: (2,) float32, metres and radians a second.
 
     Action: (1,) float32 in [-1, 1], held for ``action_repeat`` control steps of 0.01 seconds.
 
@@ -105,8 +106,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             quality.shadowsize, quality.offsamples = 0, 0
             buffer.offwidth = buffer.offheight = image_size
         parts: dict[str, spaces.Space[Any]] = {
-            "position": spaces.Box(-np.inf, np.inf, (3,), np.float32),
-            "velocity": spaces.Box(-np.inf, np.inf, (2,), np.float32),
+            "joint_positions": spaces.Box(-np.inf, np.inf, (3,), np.float32),
+            "joint_velocities": spaces.Box(-np.inf, np.inf, (2,), np.float32),
         }
         if pixels:
             parts["pixels"] = spaces.Box(0, 255, (image_size, image_size, 3 * stack), np.uint8)
@@ -163,7 +164,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     def _observe(self, state: dict[str, Any]) -> dict[str, NDArray[Any]]:
         observation: dict[str, NDArray[Any]] = {
-            key: np.asarray(state[key], np.float32) for key in ("position", "velocity")
+            "joint_positions": np.asarray(state["position"], np.float32),
+            "joint_velocities": np.asarray(state["velocity"], np.float32),
         }
         if self._seen:
             frame = self._draw()

@@ -58,7 +58,9 @@ class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.fl
     """
 
     def __init__(
-        self, env: gym.Env[Observation, NDArray[np.float32]], keys: tuple[str, ...] = ("position", "velocity")
+        self,
+        env: gym.Env[Observation, NDArray[np.float32]],
+        keys: tuple[str, ...] = ("joint_positions", "joint_velocities"),
     ) -> None:
         super().__init__(env)
         space = check_keys(env.observation_space, keys)

@@ -227,7 +227,7 @@ def test_a_preparation_that_failed_is_told_with_its_log(
     out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")
     (out / "references").write_text("no folder")
     with pytest.raises(
-        ValueError, match=r"references/demo0\.json is missing, so its preparation failed; .*record\.log"
+        ValueError, match=r"references/demo0\.json is missing, so its preparation failed; .*logs says why"
     ):
         benchmark(tiny_benchmark(out, encoders=("none",), rewards=("oracle",), seeds=(0,)))
     assert "references" in (out / "logs" / "record.log").read_text()

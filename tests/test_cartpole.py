@@ -51,8 +51,8 @@ def test_rewards_are_those_of_dm_control(task: str) -> None:
         observation, reward, *_ = env.step(action)
         steps = [own.step(action.astype(np.float64)) for _ in range(4)]
         assert reward == pytest.approx(sum(step.reward for step in steps))
-        np.testing.assert_allclose(observation["position"], steps[-1].observation["position"], rtol=1e-6)
-        np.testing.assert_allclose(observation["velocity"], steps[-1].observation["velocity"], rtol=1e-6)
+        np.testing.assert_allclose(observation["joint_positions"], steps[-1].observation["position"], rtol=1e-6)
+        np.testing.assert_allclose(observation["joint_velocities"], steps[-1].observation["velocity"], rtol=1e-6)
     env.close()
 
 
@@ -94,12 +94,12 @@ def test_landmarks_are_where_cart_and_pole_are_drawn(camera: str) -> None:
 
 def test_a_seed_settles_the_episode_and_options_the_state() -> None:
     env = Cartpole(pixels=False)
-    starts = [env.reset(seed=seed)[0]["position"] for seed in (3, 3, 4)]
+    starts = [env.reset(seed=seed)[0]["joint_positions"] for seed in (3, 3, 4)]
     np.testing.assert_array_equal(starts[0], starts[1])
     assert not np.array_equal(starts[0], starts[2])
     placed = env.reset(options={"joints": (0.3, 0.1), "velocities": (1.0, 2.0)})[0]
-    np.testing.assert_allclose(placed["position"], [0.3, np.cos(0.1), np.sin(0.1)], rtol=1e-6)
-    np.testing.assert_allclose(placed["velocity"], [1.0, 2.0])
+    np.testing.assert_allclose(placed["joint_positions"], [0.3, np.cos(0.1), np.sin(0.1)], rtol=1e-6)
+    np.testing.assert_allclose(placed["joint_velocities"], [1.0, 2.0])
     env.close()
 
 
@@ -158,7 +158,7 @@ def test_the_state_is_observed_where_nothing_can_be_drawn() -> None:
     code = (
         "from envs import mujoco_gl\nmujoco_gl.egl_works = lambda: False\n"
         "mujoco_gl.ctypes.util.find_library = lambda name: None\nfrom envs.cartpole import Cartpole\n"
-        "print(Cartpole(pixels=False).reset()[0]['position'].shape)\nCartpole()"
+        "print(Cartpole(pixels=False).reset()[0]['joint_positions'].shape)\nCartpole()"
     )
     done = run_python(code)
     assert done.stdout == "(3,)\n"
@@ -197,7 +197,9 @@ def test_observations_of_one_kind() -> None:
     both, _ = env.reset(seed=1)
     assert pixels.observation_space.shape == (6, 16, 16)
     np.testing.assert_array_equal(pixels.reset(seed=1)[0], both["pixels"].transpose(2, 0, 1))
-    np.testing.assert_array_equal(state.reset(seed=1)[0], np.concatenate([both["position"], both["velocity"]]))
+    np.testing.assert_array_equal(
+        state.reset(seed=1)[0], np.concatenate([both["joint_positions"], both["joint_velocities"]])
+    )
     with pytest.raises(ValueError, match="must observe pixels"):
         PixelObservation(Cartpole(pixels=False))
     env.close()
@@ -206,7 +208,7 @@ def test_observations_of_one_kind() -> None:
 def test_episodes_are_seeded_by_their_number() -> None:
     def starts(first: int, count: int, seed: int = 0) -> list[list[float]]:
         env = SeededEpisodes(Cartpole(pixels=False), seed, first)
-        return [env.reset()[0]["position"].tolist() for _ in range(count)]
+        return [env.reset()[0]["joint_positions"].tolist() for _ in range(count)]
 
     assert starts(0, 4)[2:] == starts(2, 2)
     assert starts(0, 2) != starts(0, 2, seed=1)

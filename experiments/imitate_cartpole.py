@@ -1,0 +1,18 @@
+"""An agent imitates a video of a swing-up on the cartpole, by the distance of embeddings alone."""
+
+from __future__ import annotations
+
+import sys
+
+from experiments import command_line
+from experiments.watch import watch_all
+from experiments.watch_settings import WatchConfig
+
+
+def main() -> int:
+    """Runs the experiment; 0 if every seed completed, 2 if the user has something to mend."""
+    return command_line.run(WatchConfig, watch_all, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,303 @@
+"""An imitation on the cartpole, stage by stage: the video, the encoder, the training, the evaluation."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.table import Table
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from agents import factory, pixel_sac
+from agents.shared_sac import SharedEncoderSAC
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from encoders.base import Encoder
+from encoders.files import write_atomically
+from encoders.fit import calibrate
+from encoders.video import write_video
+from envs.cartpole import Cartpole
+from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_pixels
+from envs.pixels import SeededEpisodes
+from experiments import figures, swing
+from experiments.demonstrations import ORACLE_SCALE
+from experiments.keypoint_figures import FILM_SIZE
+from experiments.runs import Stopwatch, console, run_seeds, run_stages
+from experiments.swing import CHECKPOINT_ROWS, EVALUATION_SEED, recorded
+from experiments.swing_settings import SwingConfig, new_encoder
+from experiments.watch_settings import WatchConfig
+from rewards.goal import Goal, Scales
+from rewards.sources import tracked
+from rewards.wrappers import VecTrackingReward
+
+STATE = ("joint_positions", "joint_velocities")
+"""Observations of the true state; a learner that watches is not shown them."""
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """A swing-up as it was filmed.
+
+    Attributes:
+        pixels: (T, S, S, 3 stack) uint8, as the learner sees the world.
+        large: (T, FILM_SIZE, FILM_SIZE, 3) uint8.
+        joints: (T, 3) place, cosine and sine; for the oracle and for judging alone.
+        true_return: What the teacher got.
+    """
+
+    pixels: NDArray[np.uint8]
+    large: NDArray[np.uint8]
+    joints: NDArray[np.float64]
+    true_return: float
+
+
+def watch_all(config: WatchConfig) -> list[dict[str, Any]]:
+    """Runs every seed and prints the table.
+
+    Returns:
+        The content of every ``result.json``.
+
+    Raises:
+        ValueError: If an input is wrong; everything that can be is checked before any long work.
+    """
+    check_inputs(config)
+    results = run_seeds(config, watch_seed)
+    table = Table(title=f"{config.variant}: {results[0]['episodes']} episodes")
+    for column in ("seed", "true return", "learned return", "the video's true return"):
+        table.add_column(column, justify="right")
+    for result in results:
+        table.add_row(
+            str(result["seed"]),
+            f"{result['true_return']:.0f}",
+            f"{result['learned_return']:.0f}",
+            f"{result['demonstration_return']:.0f}",
+        )
+    console.print(table)
+    return results
+
+
+def check_inputs(config: WatchConfig) -> None:
+    """Refuses what would fail later.
+
+    Raises:
+        ValueError: If the teacher's folder holds no complete run, or nothing can be drawn here.
+    """
+    if config.teacher is not None and not (config.teacher / "result.json").exists():
+        raise ValueError(f"{config.teacher} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
+    swing.make_env(config.swing, None, 0).close()
+
+
+def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
+    """All stages of one run; returns the content of its ``result.json``."""
+    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+
+
+def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    with watch.stage("demonstration"):
+        demonstration = filmed(config)
+    with watch.stage("encoder"):
+        encoder = fitted_encoder(config, seed)
+        encoder.save(folder / "encoder")
+        goal, scales = make_goal(demonstration, encoder)
+        figures.plot_distance_matrix(goal.embeddings, folder / "distance_matrix.png")  # type: ignore[arg-type]
+    with watch.stage("train"):
+        agent = train(config, seed, folder, encoder, goal, scales)
+    with watch.stage("evaluate"):
+        figures_of = evaluate(config, agent, encoder, goal, scales, seed)
+        distances = np.linalg.norm(figures_of.pop("embeddings") - goal.embeddings[1:], axis=1)  # type: ignore[index]
+        pictures = figures_of.pop("pictures")
+        figures.side_by_side(
+            demonstration.large[1:], pictures, distances, swing.fps(config.swing), folder / "side_by_side.mp4"
+        )
+        figures.storyboard(demonstration.large[1:], pictures, folder / "storyboard.png")
+    return {
+        "status": "completed",
+        "encoder": config.encoder,
+        "encoder_settings": list(config.encoder_settings),
+        "reward": config.reward,
+        "seed": seed,
+        "agent_steps": agent.num_timesteps,
+        "episodes": config.episodes,
+        "demonstration_return": demonstration.true_return,
+        **figures_of,
+        "wall_seconds": watch.seconds,
+    }
+
+
+def filmed(config: WatchConfig) -> Demonstration:
+    """The video of the teacher's swing-up; made once for all runs.
+
+    Raises:
+        ValueError: If the teacher sees anything but the true state, or its agent is damaged.
+    """
+    path = config.out / "demonstrations" / f"{config.world.task}.npz"
+    if not path.exists():
+        teaching, folder = config.teaching, config.teacher
+        if folder is None:
+            swing.swing_all(teaching)
+            folder = teaching.run_folder(0)
+        _film(teaching, folder, config.swing, path)
+    with np.load(path, allow_pickle=False) as arrays:
+        return Demonstration(arrays["pixels"], arrays["large"], arrays["joints"], float(arrays["true_return"]))
+
+
+def _film(teaching: SwingConfig, folder: Path, seen: SwingConfig, path: Path) -> None:
+    variant = json.loads((folder / "result.json").read_text())["variant"]
+    if variant != teaching.variant:
+        raise ValueError(f"The teacher in {folder} is {variant!r}; only one that sees the true state can be filmed.")
+    agent = pixel_sac.make(
+        DummyVecEnv([lambda: swing.make_env(teaching, None, 0)]), None, teaching.sizes, teaching.learning, 1, 0, 0
+    )
+    factory.load_policy(agent, folder / "agent")
+    world = make_world(seen)
+    large = Cartpole(seen.task, FILM_SIZE, stack=1, camera=seen.camera)
+    observation, _ = world.reset(seed=EVALUATION_SEED)
+    pixels, pictures, joints, total, truncated = [], [], [], 0.0, False
+    while True:
+        pixels.append(observation["pixels"])
+        joints.append(observation["joint_positions"])
+        pictures.append(large.reset(options={"joints": world.physics.data.qpos})[0]["pixels"])
+        if truncated:
+            break
+        state = np.concatenate([observation[key] for key in STATE])
+        action = agent.predict(state, deterministic=True)[0]
+        observation, reward, _, truncated, _ = world.step(action)
+        total += reward
+    world.close()
+    large.close()
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        pixels=np.stack(pixels),
+        large=np.stack(pictures),
+        joints=np.stack(joints).astype(np.float64),
+        true_return=np.array(total),
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_video(path.with_suffix(".mp4"), np.stack(pictures), swing.fps(seen))
+    write_atomically(path, buffer.getvalue())
+
+
+def make_world(config: SwingConfig) -> Cartpole:
+    """The cartpole as the learner sees it."""
+    return Cartpole(
+        config.task,
+        config.sizes.image_size,
+        config.action_repeat,
+        config.stack,
+        config.camera,
+        config.render_quality,
+    )
+
+
+def fitted_encoder(config: WatchConfig, seed: int) -> Encoder:
+    """The encoder of a seed: trained on recorded random actions, or for the control only calibrated on them."""
+    if config.source.trained:
+        encoder = swing.first_encoder(config.swing, seed)
+        assert encoder is not None
+        return encoder
+    torch.manual_seed(seed)
+    validation = recorded(config.swing, seed).clips[1]
+    return calibrate(new_encoder(config.swing), validation, config.run_folder(seed) / "encoder")
+
+
+def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Scales]:
+    """What is compared at every step, and the distances that count as 1."""
+    goal = Goal(
+        pixels=demonstration.pixels.astype(np.float64),
+        embeddings=embed_pixels(encoder, demonstration.pixels),
+        joints=demonstration.joints,
+        links=None,
+        start=demonstration.joints[0],
+    )
+    return goal, Scales(embedding=float(encoder.distance_scale), pixels=float("nan"), joints=ORACLE_SCALE)
+
+
+def make_learner(
+    config: WatchConfig, encoder: Encoder, goal: Goal, scales: Scales, seed: int, first: int = 0
+) -> VecEnv:
+    """The world as the learner sees it: its own embedding, the video's at the next step, and the distance as reward."""
+    assert goal.embeddings is not None
+
+    def world() -> gym.Env[Any, Any]:
+        return Monitor(SeededEpisodes(make_world(config.swing), seed, first))
+
+    key, path, scale = tracked(config.reward, goal, scales)
+    venv: VecEnv = VecEmbeddingObservation(DummyVecEnv([world]), encoder.frozen(), goal.embeddings)
+    venv = VecTrackingReward(venv, key, path, config.huber, scale)
+    for name in STATE:
+        venv = VecDropObservation(venv, name)
+    return venv
+
+
+def train(
+    config: WatchConfig, seed: int, folder: Path, encoder: Encoder, goal: Goal, scales: Scales
+) -> SharedEncoderSAC:
+    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    run = config.swing
+    make = partial(make_learner, config, encoder, goal, scales, seed)
+    agent = pixel_sac.make(make(), None, run.sizes, run.learning, run.kept_steps, 0, seed, device=run.device_name)
+    restore_checkpoint(agent, folder / "checkpoint")
+    agent.set_env(make(agent.num_timesteps // run.horizon))
+    end = -(-run.steps // run.row_steps) * run.row_steps
+    if agent.num_timesteps < end:
+        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+        curve = CurveAndCheckpoint(
+            folder,
+            episode_steps=run.row_steps,
+            every=CHECKPOINT_ROWS * run.row_steps,
+            report=lambda row: console.print(
+                f"  {row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}",
+                highlight=False,
+            ),
+        )
+        agent.learn(end - agent.num_timesteps, callback=curve, log_interval=100, reset_num_timesteps=False)
+    factory.save_policy(agent, {"encoder": config.encoder, "reward": config.reward}, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def evaluate(
+    config: WatchConfig, agent: SharedEncoderSAC, encoder: Encoder, goal: Goal, scales: Scales, seed: int
+) -> dict[str, Any]:
+    """Whole episodes with the mean action: returns, and the pictures and embeddings of the first one."""
+    venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed)
+    large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.camera)
+    physics = venv.get_attr("physics")[0]
+    observation: Any = venv.reset()
+    true: list[float] = []
+    learned: list[float] = []
+    pictures, embeddings = [], []
+    while len(true) < config.episodes:
+        action = agent.predict(observation, deterministic=True)[0]
+        observation, _, dones, infos = venv.step(action)
+        if not true:
+            last = infos[0]["terminal_observation"] if dones[0] else {key: observation[key][0] for key in observation}
+            embeddings.append(last["embedding"])
+            if not dones[0]:
+                pictures.append(large.reset(options={"joints": physics.data.qpos})[0]["pixels"])
+        if dones[0]:
+            true.append(float(infos[0]["episode"]["r"]))
+            learned.append(float(infos[0]["learned_return"]))
+    venv.close()
+    large.close()
+    # The world has been reset by the time the last step can be drawn.
+    pictures.append(pictures[-1])
+    return {
+        "true_return": float(np.mean(true)),
+        "learned_return": float(np.mean(learned)),
+        "true_returns": true,
+        "learned_returns": learned,
+        "pictures": np.stack(pictures),
+        "embeddings": np.stack(embeddings),
+    }

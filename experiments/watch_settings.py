@@ -1,0 +1,118 @@
+"""What an imitation on the cartpole is configured with, and where it lives on disk."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import encoders
+from encoders.errors import check_choice
+from experiments.swing_settings import PretrainingConfig, SwingConfig
+from rewards import sources
+from rewards.huber import HuberConfig
+
+REWARDS = ("tcn_huber", "oracle", "random")
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """An agent imitates a video of a swing-up on the cartpole, by the distance of embeddings alone.
+
+    Attributes:
+        encoder: Registered name of the encoder, trained on recorded random actions.
+        encoder_settings: The encoder's own settings as NAME=VALUE.
+        reward: tcn_huber, or a control: oracle (true distance of the joints), random (untrained encoder).
+        teacher: Folder of a complete run of swingup_cartpole.py whose agent is filmed; without one, an agent that sees
+            the true state is trained first.
+        seeds: One run a seed.
+        steps: Steps of the agent.
+        episodes: Episodes of the evaluation.
+        out: Folder of all runs.
+        resume: Go on with a run that was cut, or show one that is complete.
+        gamma: Discount; the reward tells at every step what the next one should be, so it need not look far.
+        huber: Coefficients of the reward.
+        world: How the cartpole is seen and the agent learns; its variant and encoder are not used.
+    """
+
+    encoder: str = "imm"
+    encoder_settings: tuple[str, ...] = ()
+    reward: str = "tcn_huber"
+    teacher: Path | None = None
+    seeds: tuple[int, ...] = (0,)
+    steps: int = 25_000
+    episodes: int = 10
+    out: Path = Path("runs/imitate_cartpole")
+    resume: bool = False
+    gamma: float = 0.95
+    huber: HuberConfig = field(default_factory=HuberConfig)
+    world: SwingConfig = field(default_factory=SwingConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("encoder", self.encoder, encoders.names())
+        check_choice("reward", self.reward, REWARDS)
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
+            raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
+        self.swing  # noqa: B018 - refuses wrong settings now
+
+    @property
+    def swing(self) -> SwingConfig:
+        """The cartpole, and the encoder on it, as the swing-up experiment has them."""
+        learning = replace(self.world.learning, gamma=self.gamma)
+        return replace(
+            self.world,
+            variant="sac_imm",
+            encoder="" if self.encoder == "imm" else self.encoder,
+            encoder_settings=self.encoder_settings,
+            encoder_mode="frozen",
+            steps=self.steps,
+            episodes=self.episodes,
+            seeds=self.seeds,
+            out=self.out,
+            learning=learning,
+        )
+
+    @property
+    def teaching(self) -> SwingConfig:
+        """The agent that is filmed where no other is named."""
+        return SwingConfig(
+            variant="sac_state",
+            task=self.world.task,
+            action_repeat=self.world.action_repeat,
+            preset=self.world.preset,
+            device=self.world.device,
+            steps=self.world.steps,
+            row_episodes=self.world.row_episodes,
+            learning=self.world.learning,
+            out=self.out / "teacher",
+            resume=True,
+        )
+
+    @property
+    def pretraining(self) -> PretrainingConfig:
+        """How the encoder is trained."""
+        return self.world.pretraining
+
+    @property
+    def source(self) -> sources.Source:
+        """What the reward compares."""
+        return sources.SOURCES[self.reward]
+
+    @property
+    def variant(self) -> str:
+        """Folder name of everything but the seed."""
+        encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
+        return f"{self.world.task}-{encoder}-{self.reward}"
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+        return self.out / self.variant / f"seed_{seed}"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        content = {key: value for key, value in asdict(self).items() if key not in {"seeds", "out", "resume"}}
+        for name in ("seeds", "out", "resume", "variant", "encoder", "label"):
+            content["world"].pop(name)
+        return content | {"seed": seed, "preset": self.swing.preset_name}

@@ -1,0 +1,119 @@
+"""Imitation on the cartpole, small: the teacher, the video, every reward, cut and resumed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents import pixel_sac
+from agents.pixel_sac import LearningConfig, Preset
+from agents.training import read_curve
+from encoders.fit import FitConfig
+from encoders.video import read_video
+from experiments import watch
+from experiments.swing_settings import PretrainingConfig, SwingConfig
+from experiments.watch import filmed, watch_all
+from experiments.watch_settings import WatchConfig
+
+TINY = WatchConfig(
+    encoder_settings=("keypoints=2",),
+    steps=24,
+    episodes=2,
+    world=SwingConfig(
+        preset="cpu",
+        action_repeat=125,
+        steps=16,
+        row_episodes=1,
+        device="cpu",
+        learning=LearningConfig(learning_starts=10),
+        pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+    ),
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    """Frames of 16 pixels, episodes of 8 steps."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(pixel_sac.PRESETS, "cpu", Preset(16, 2, 8, 16, 4))
+        for module in ("watch", "swing", "keypoint_figures"):
+            patch.setattr(f"experiments.{module}.FILM_SIZE", 32)
+        yield
+
+
+@pytest.fixture(scope="module")
+def learned(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[WatchConfig, dict[str, Any]]:
+    config = replace(TINY, out=tmp_path_factory.mktemp("watch"))
+    (result,) = watch_all(config)
+    return config, result
+
+
+def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    config, result = learned
+    folder = config.run_folder(0)
+    assert result["status"] == "completed"
+    assert len(result["true_returns"]) == len(result["learned_returns"]) == 2
+    assert result["learned_return"] < 0 <= result["true_return"]
+    assert len(read_video(config.out / "demonstrations" / "swingup.mp4")) == 9
+    assert len(read_video(folder / "side_by_side.mp4")) == 8
+    demonstration = filmed(config)
+    assert demonstration.pixels.shape == (9, 16, 16, 9)
+    assert demonstration.joints.shape == (9, 3)
+    assert result["demonstration_return"] == demonstration.true_return
+    assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24]
+
+
+def test_the_learner_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    config, _ = learned
+    encoder = watch.fitted_encoder(config, 0)
+    goal, scales = watch.make_goal(filmed(config), encoder)
+    venv = watch.make_learner(config, encoder, goal, scales, 0)
+    assert set(venv.observation_space.spaces) == {"embedding", "demonstration"}  # type: ignore[attr-defined]
+    observation = venv.reset()
+    assert isinstance(observation, dict)
+    assert goal.embeddings is not None
+    np.testing.assert_array_equal(observation["demonstration"][0], goal.embeddings[1])
+    venv.close()
+
+
+@pytest.mark.parametrize("reward", ["oracle", "random"])
+def test_controls_use_the_same_video(reward: str, learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path) -> None:
+    config = replace(TINY, out=learned[0].out, reward=reward)
+    (result,) = watch_all(config)
+    assert result["reward"] == reward
+    assert result["demonstration_return"] == learned[1]["demonstration_return"]
+
+
+def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    config, result = learned
+    with pytest.raises(ValueError, match="add --resume"):
+        watch_all(config)
+    assert watch_all(replace(config, resume=True)) == [result]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"encoder": "im"}, "Did you mean 'imm'"),
+        ({"reward": "tcn_hubber"}, "Did you mean 'tcn_huber'"),
+        ({"reward": "pixels"}, "Allowed: tcn_huber, oracle, random"),
+        ({"gamma": 1.0}, "gamma is 1.0"),
+        ({"seeds": ()}, "at least one"),
+        ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
+    ],
+)
+def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        replace(TINY, **changes)
+
+
+def test_a_teacher_that_is_not_there_is_refused_before_any_work(tmp_path: Path) -> None:
+    config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "none")
+    with pytest.raises(ValueError, match="no complete run"):
+        watch_all(config)
+    assert not (tmp_path / "out").exists()
