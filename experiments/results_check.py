@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -57,6 +58,61 @@ def _throughput() -> str:
     return "\n".join(lines)
 
 
+def _masks() -> str:
+    """A line a game and mask: what moves, and keypoints beside random points; means over the masks' seeds."""
+    found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    for row in read_rows(RESULTS / "mask_quality.csv"):
+        path = Path(row["mask"])
+        found[row["game"], path.parent.name.rsplit("-", 1)[0] or row["mask"]].append(row)
+    lines = [
+        "| game | mask trained on | seeds | mask where something moves / elsewhere | recall of objects |",
+        "|---|---|---|---|---|",
+    ]
+    for (game, mask), rows in found.items():
+        ratios = [_mean(rows, "moving_ratio", 1)] if rows[0]["moving_ratio"] else [""]
+        lines.append(f"| {game} | {mask} | {len(rows)} | {ratios[0]} | {_mean(rows, 'recall', 2)} |")
+    return "\n".join(lines)
+
+
+def _mean(rows: list[dict[str, str]], column: str, digits: int) -> str:
+    """Mean over rows, with the least and the most where there are several."""
+    values = [float(row[column]) for row in rows]
+    mean = f"{sum(values) / len(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _keypoints() -> str:
+    lines = ["| keypoints | seeds | cart | pole tip | mean |", "|---|---|---|---|---|"]
+    rows = read_rows(RESULTS / "keypoint_quality.csv")
+    for name in dict.fromkeys(row["keypoints"] for row in rows):
+        mine = [
+            {key: str(100 * float(row[key])) for key in ("cart_error", "tip_error", "mean_error")}
+            for row in rows
+            if row["keypoints"] == name
+        ]
+        cells = [_mean(mine, key, 2) for key in ("cart_error", "tip_error", "mean_error")]
+        lines.append(f"| {name} | {len(mine)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _play_throughput() -> str:
+    figures = json.loads((RESULTS / "play_throughput.json").read_text())
+    parts = list(figures["loops"]["plain"]["share"])
+    lines = [f"| A2C | steps a second | time a step, plain is 1 | {' / '.join(parts)} |", "|---|---|---|---|"]
+    for variant, loop in figures["loops"].items():
+        shares = " / ".join(f"{loop['share'][part]:.0%}" for part in parts)
+        lines.append(f"| {variant} | {loop['steps_per_second']:,.0f} | {loop['times_plain']:.2f} | {shares} |")
+    return "\n".join(lines)
+
+
+def _render_speed() -> str:
+    figures = json.loads((RESULTS / "render_speed.json").read_text())
+    lines = ["| drawn by | frames a second | times dm_control's |", "|---|---|---|"]
+    for name, rate in figures["frames_per_second"].items():
+        lines.append(f"| {name} | {rate:,.0f} | {figures['ratio_to_dm_control'][name]:.1f} |")
+    return "\n".join(lines)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
     "compare_encoders": partial(_encoders, "compare_encoders"),
@@ -68,6 +124,10 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
     "throughput": _throughput,
+    "mask_quality": _masks,
+    "keypoint_quality": _keypoints,
+    "play_throughput": _play_throughput,
+    "render_speed": _render_speed,
 }
 """What makes each table; in the README it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
 
