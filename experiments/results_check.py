@@ -59,18 +59,19 @@ def _throughput() -> str:
 
 
 def _masks() -> str:
-    """A line a game and mask: what moves, and keypoints beside random points; means over the masks' seeds."""
-    found: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    """A line a mask, a column a game: what moves over what does not, and the recall of objects; over masks' seeds."""
+    found: dict[str, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
     for row in read_rows(RESULTS / "mask_quality.csv"):
         path = Path(row["mask"])
-        found[row["game"], path.parent.name.rsplit("-", 1)[0] or row["mask"]].append(row)
-    lines = [
-        "| game | mask trained on | seeds | mask where something moves / elsewhere | recall of objects |",
-        "|---|---|---|---|---|",
-    ]
-    for (game, mask), rows in found.items():
-        ratios = [_mean(rows, "moving_ratio", 1)] if rows[0]["moving_ratio"] else [""]
-        lines.append(f"| {game} | {mask} | {len(rows)} | {ratios[0]} | {_mean(rows, 'recall', 2)} |")
+        found[path.parent.name.rsplit("-", 1)[0] or row["mask"]][row["game"]].append(row)
+    games = list(next(iter(found.values())))
+    lines = [f"| mask trained on | masks | {' | '.join(games)} |", "|---" * (len(games) + 2) + "|"]
+    for mask, by_game in found.items():
+        cells = []
+        for rows in by_game.values():
+            ratio = f"{_mean(rows, 'moving_ratio', 1)}; " if rows[0]["moving_ratio"] else ""
+            cells.append(f"{ratio}recall {_mean(rows, 'recall', 2)}")
+        lines.append(f"| {mask} | {len(by_game[games[0]])} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
