@@ -94,16 +94,21 @@ def make_world(name: str) -> VecEnv:
     if name == "atari":
         return AtariVecEnv("assault", COPIES, AtariConfig(image_size=IMAGE_SIZE))
     if name == "kuka":
-        return DummyVecEnv([lambda: KukaReach(camera="front", image_size=IMAGE_SIZE)] * COPIES)
+        return DummyVecEnv([lambda: KukaReach(camera=("front", "side"), image_size=IMAGE_SIZE)] * COPIES)
     return DummyVecEnv([lambda: PixelObservation(Cartpole(image_size=IMAGE_SIZE))] * COPIES)
 
 
 def make_encoder(name: str, venv: VecEnv) -> Encoder:
     """An untrained encoder for a world's frames, by its name and their shape alone."""
-    shape = frame_space(venv.observation_space).shape
-    channels = min(shape)
-    frame = view_frames(torch.zeros((1, *shape), dtype=torch.uint8), channels).shape
+    frame = observed_frames(venv).shape
     return encoders.make(name, image_size=frame[-1], channels=frame[1])
+
+
+def observed_frames(venv: VecEnv) -> torch.Tensor:
+    """One observation's frames as encoders take them: (V, C, S, S) uint8."""
+    shape = frame_space(venv.observation_space).shape
+    # Frames have the channels last where there are several views, first where SB3 would put them, and few of them.
+    return view_frames(torch.zeros((1, *shape), dtype=torch.uint8), min(shape[-3], shape[-1]))
 
 
 def make_agent(name: str, venv: VecEnv, encoder: Encoder, steps: int) -> BaseAlgorithm:
@@ -143,10 +148,16 @@ def attempt(fit: Fit, steps: int) -> str:
     venv = make_world(fit.world)
     try:
         torch.manual_seed(0)
-        encoder = make_encoder(fit.encoder, venv)
+        try:
+            encoder = make_encoder(fit.encoder, venv)
+        except ValueError as error:
+            # What is behind the last semicolon is what would do.
+            return str(error).rsplit("; ", 1)[-1].rstrip(".")
         encoder.requires_grad_(fit.mode == "joint" and any(part.requires_grad for part in encoder.parameters()))
         if fit.mode == "joint" and not any(part.requires_grad for part in encoder.parameters()):
             return "nothing to train"
+        if fit.mode == "joint" and encoder.sampling.views > len(observed_frames(venv)):
+            return f"learns from {encoder.sampling.views} views"
         agent = make_agent(fit.agent, venv, encoder, steps)
         callback = AuxiliaryLossCallback(AuxiliaryConfig(videos=2)) if fit.mode == "joint" else None
         before = _weights(agent)
@@ -166,11 +177,7 @@ def _weights(agent: BaseAlgorithm) -> list[torch.Tensor]:
 
 
 def try_all(config: CardConfig) -> list[dict[str, str]]:
-    """Tries every combination and writes the table.
-
-    Raises:
-        ValueError: As the first combination that does not run although its names fit.
-    """
+    """Tries every combination and writes the table."""
     torch.set_num_threads(1)
     rows = []
     for fit in track(list(combinations(config.encoders or tuple(encoders.names()), config.worlds))):

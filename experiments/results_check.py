@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.files import write_atomically
-from experiments import command_line, compare_encoders, imitation_table
+from experiments import card, command_line, compare_encoders, imitation_table
 from experiments.scores import improvements, markdown, read_rows, summary
 
 RESULTS = Path(__file__).parent / "results"
@@ -125,6 +125,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
     "throughput": _throughput,
+    "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
     "mask_quality": _masks,
     "keypoint_quality": _keypoints,
     "play_throughput": _play_throughput,
