@@ -50,7 +50,7 @@ def test_a_combination_does_what_the_card_says(fit: Fit) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fit", combinations(tuple(encoders.names())), ids=" ".join)
+@pytest.mark.parametrize("fit", list(combinations(tuple(encoders.names()))), ids=" ".join)
 def test_every_combination_does_what_the_card_says(fit: Fit) -> None:
     assert attempt(fit, 300) == expected(fit)
 
