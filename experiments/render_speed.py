@@ -19,7 +19,6 @@ from encoders.files import write_atomically
 from envs.cartpole import Cartpole
 from experiments import command_line
 from experiments.figures import save_figure
-from experiments.provenance import provenance
 
 STATE = (0.4, 0.6)
 """Place of the cart and angle of the pole in the figure, metres and radians."""
@@ -91,7 +90,6 @@ def measure(config: RenderConfig) -> dict[str, Any]:
         "frames_per_second": speeds,
         "ratio_to_dm_control": ratios,
         "turns": rates,
-        "provenance": provenance(),
     }
     config.out.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(config.out, json.dumps(result, indent=2).encode())
