@@ -110,6 +110,15 @@ class EncoderExtractor(_WithEncoder):
         return torch.cat([embeddings.reshape(len(pixels), -1) * self._scale, *rest], dim=1)
 
 
+def policy_arguments(encoder: Encoder) -> dict[str, Any]:
+    """What a policy is made with to see through an encoder, a copy of it; encoders take frames as they are."""
+    return {
+        "features_extractor_class": EncoderExtractor,
+        "features_extractor_kwargs": {"encoder": encoder},
+        "normalize_images": False,
+    }
+
+
 class MaskedConvolutions(_WithEncoder):
     """The convolutions of the attention paper's agent; with an attention module their map is multiplied by its mask.
 

@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecEnv
 from torch import nn
 
 import encoders
-from agents.extractor import EncoderExtractor, own_encoder
+from agents.extractor import own_encoder, policy_arguments
 from encoders.base import Encoder
 from encoders.errors import check_choice
 from encoders.files import write_atomically
@@ -112,12 +112,7 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
         settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
     policy = preset.policy
     if encoder is not None:
-        policy = {
-            **policy,
-            "features_extractor_class": EncoderExtractor,
-            "features_extractor_kwargs": {"encoder": encoder},
-            "normalize_images": False,
-        }
+        policy = policy | policy_arguments(encoder)
         if "buffer_size" in settings:
             settings["buffer_size"] = min(settings["buffer_size"], FRAMES_KEPT)
     return preset.algorithm(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import CombinedExtractor
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.extractor import EncoderExtractor
+from agents.extractor import policy_arguments
 from agents.frame_buffer import FrameReplayBuffer
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
@@ -27,13 +26,11 @@ class Variant:
         encoder: Registered name of the encoder; None for an agent that observes the true state.
         weight: Of the encoder's own loss; 0 for none.
         shift: Pixels that frames are shifted by at most in every batch.
-        settings: The encoder's settings.
     """
 
     encoder: str | None
     weight: float = 0.0
     shift: int = 0
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 VARIANTS: dict[str, Variant] = {
@@ -145,11 +142,7 @@ def make(
         policy["features_extractor_class"] = CombinedExtractor
     buffer: dict[str, Any] = {}
     if encoder is not None:
-        policy |= {
-            "features_extractor_class": EncoderExtractor,
-            "features_extractor_kwargs": {"encoder": encoder},
-            "normalize_images": False,
-        }
+        policy |= policy_arguments(encoder)
         buffer = {"replay_buffer_class": FrameReplayBuffer}
     return SharedEncoderSAC(
         SharedEncoderPolicy,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
 from encoders.base import EncoderConfig
@@ -127,8 +126,3 @@ def quantised(frames: Tensor, bits: int = 5) -> Tensor:
     """
     levels = 2**bits
     return (torch.floor(frames.to(torch.float32) * (levels / 256)) + 0.5) / levels - 0.5
-
-
-def mean_squared_error(output: Tensor, target: Tensor) -> Tensor:
-    """Mean over everything of the squared difference."""
-    return F.mse_loss(output.float(), target)

@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 import encoders
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
-from agents.extractor import EncoderExtractor, frame_space, own_encoder, view_frames
+from agents.extractor import frame_space, own_encoder, policy_arguments, view_frames
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
@@ -115,12 +115,7 @@ def make_agent(name: str, venv: VecEnv, encoder: Encoder, steps: int) -> BaseAlg
     """An agent that sees through an encoder."""
     least = max(16, encoder.sampling.least)
     common: dict[str, Any] = {"seed": 0, "device": "cpu"}
-    policy = {
-        "features_extractor_class": EncoderExtractor,
-        "features_extractor_kwargs": {"encoder": encoder},
-        "normalize_images": False,
-        "net_arch": [32],
-    }
+    policy = {**policy_arguments(encoder), "net_arch": [32]}
     if name == "sac":
         return SharedEncoderSAC(
             SharedEncoderPolicy,

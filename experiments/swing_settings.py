@@ -205,10 +205,10 @@ class SwingConfig:
         twice = sorted(set(shape) & set(given))
         if twice:
             raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of --encoder-settings.")
-        own: dict[str, Any] = {} if self.encoder else dict(pixel_sac.VARIANTS[self.variant].settings)
+        own: dict[str, Any] = {}
         known = asdict(encoders.configure(self.encoder_name, **shape))
         if "second_stride" in known:
-            own.setdefault("second_stride", self.sizes.second_stride)
+            own["second_stride"] = self.sizes.second_stride
         return encoders.configure(self.encoder_name, **{**own, **given, **shape})
 
     @property

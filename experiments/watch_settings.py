@@ -8,7 +8,7 @@ from typing import Any
 
 import encoders
 from encoders.errors import check_choice
-from experiments.swing_settings import PretrainingConfig, SwingConfig
+from experiments.swing_settings import SwingConfig
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -89,11 +89,6 @@ class WatchConfig:
             out=self.out / "teacher",
             resume=True,
         )
-
-    @property
-    def pretraining(self) -> PretrainingConfig:
-        """How the encoder is trained."""
-        return self.world.pretraining
 
     @property
     def source(self) -> sources.Source:
