@@ -53,7 +53,7 @@ def frame_convolutions(channels: int, config: ConvolutionsConfig) -> nn.Sequenti
     layers = [
         part
         for size, stride in zip(inputs, strides, strict=True)
-        for part in (nn.Conv2d(size, config.width, 3, stride, 1), nn.ReLU())
+        for part in (nn.Conv2d(size, config.width, 3, stride, 1), nn.ReLU(inplace=True))
     ]
     return nn.Sequential(*layers)
 
@@ -78,11 +78,11 @@ class FrameDecoder(nn.Module):
 
         self.layers = nn.Sequential(
             nn.Conv2d(inputs, width, 3, 1, 1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(width, width, 3, 1, 1),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             up(width, config.second_stride, second, first),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             up(channels, 2, first, frame),
         )
 

@@ -183,7 +183,9 @@ class KeypointHead(nn.Module):
     def __init__(self, config: IMMConfig) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Conv2d(config.width, config.width, 3, 1, 1), nn.ReLU(), nn.Conv2d(config.width, config.keypoints, 1)
+            nn.Conv2d(config.width, config.width, 3, 1, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(config.width, config.keypoints, 1),
         )
         positions = config.keypoints * config.sides[-1] ** 2
         self.norm = nn.BatchNorm1d(positions, eps=1e-3, affine=False) if config.normalised else None

@@ -26,6 +26,9 @@ CONTROL_STEPS = 1000
 POLE_LENGTH = 1.0
 """From the hinge on the cart to the pole's tip, metres."""
 
+SUPERSAMPLING = 2
+"""Drawn pixels for one of a frame, along each side, with ``fast``."""
+
 _SPARED = ("shadow", "reflection", "skybox", "haze")
 """What ``fast`` does not draw: none of it tells where the cart and the pole are."""
 
@@ -54,9 +57,10 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         image_size: Width and height of a frame, pixels.
         action_repeat: Control steps that an action is held for.
         stack: Successive observations whose frames are stacked.
-        camera: ``fixed`` sees the whole rail; ``lookatcart`` follows the cart.
-        render_quality: ``fast``, without shadow, reflection, skybox, haze and multisampling, or ``reference``, as
-            dm_control draws by default.
+        camera: ``fixed``, from which the cart at the rail's last 0.2 metres on either side is out of sight, and a
+            pole that leans outwards sooner; ``lookatcart`` follows the cart.
+        render_quality: ``fast``, without shadow, reflection, skybox and haze, every pixel the mean of four that are
+            drawn; or ``reference``, as dm_control draws by default.
         pixels: Whether frames are observed; without, nothing is ever drawn.
         render_mode: ``rgb_array``, or None.
 
@@ -104,7 +108,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         if self._fast:
             quality, buffer = self.physics.model.vis.quality, self.physics.model.vis.global_
             quality.shadowsize, quality.offsamples = 0, 0
-            buffer.offwidth = buffer.offheight = image_size
+            buffer.offwidth = buffer.offheight = self._drawn_size
         parts: dict[str, spaces.Space[Any]] = {
             "joint_positions": spaces.Box(-np.inf, np.inf, (3,), np.float32),
             "joint_velocities": spaces.Box(-np.inf, np.inf, (2,), np.float32),
@@ -118,6 +122,11 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     def physics(self) -> Any:
         """dm_control's simulation."""
         return self._env.unwrapped.physics
+
+    @property
+    def _drawn_size(self) -> int:
+        """Pixels along a side of what is drawn, of which a frame is made."""
+        return self.image_size * (SUPERSAMPLING if self._fast else 1)
 
     @property
     def horizon(self) -> int:
@@ -182,7 +191,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return None if self.render_mode is None else self._draw()
 
     def _draw(self) -> NDArray[np.uint8]:
-        return np.array(self._view().render())
+        drawn = np.array(self._view().render())
+        return block_means(drawn, SUPERSAMPLING) if self._fast else drawn
 
     def _view(self) -> Any:
         """The camera, made once: making one takes as long as drawing three frames."""
@@ -190,7 +200,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             from dm_control.mujoco.engine import Camera
             from mujoco import mjtRndFlag
 
-            self._camera = Camera(self.physics, self.image_size, self.image_size, self._camera_name)
+            self._camera = Camera(self.physics, self._drawn_size, self._drawn_size, self._camera_name)
             for name in _SPARED if self._fast else ():
                 self._camera.scene.flags[getattr(mjtRndFlag, f"mjRND_{name.upper()}")] = 0
         return self._camera
@@ -201,7 +211,9 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         tip = np.array([place + POLE_LENGTH * np.sin(angle), 0.0, 1.0 + POLE_LENGTH * np.cos(angle)])
         points = np.array([[place, 0.0, 1.0, 1.0], [*tip, 1.0]])
         projected = points @ self._view().matrix.T
-        return projected[:, :2] / projected[:, 2:]
+        drawn = projected[:, :2] / projected[:, 2:]
+        # Pixels are counted from the middle of the first one, which is the middle of a block of drawn ones.
+        return (drawn + 0.5) * (self.image_size / self._drawn_size) - 0.5
 
     def close(self) -> None:
         """Frees the simulation and what it draws with."""
@@ -210,6 +222,15 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self._camera = None
         self._env.close()
         self._env = None
+
+
+def block_means(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Averages square blocks of pixels, rounded: (S side, S side, 3) -> (S, S, 3)."""
+    sums = np.zeros((len(picture) // side, picture.shape[1] // side, picture.shape[2]), np.uint16)
+    for down in range(side):
+        for right in range(side):
+            sums += picture[down::side, right::side]
+    return ((sums + side * side // 2) // (side * side)).astype(np.uint8)
 
 
 def _load(task: str, drawn: bool) -> Any:

@@ -13,6 +13,8 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from experiments.allocator import keep_freed_memory
+
 Config = TypeVar("Config")
 
 
@@ -27,6 +29,7 @@ def run(config: type[Config], work: Callable[[Config], object], description: str
     Returns:
         0 if the work was done, 2 if the user has something to mend, which one line on stderr tells.
     """
+    keep_freed_memory()
     try:
         work(_parse(config, description))
     except ValueError as error:

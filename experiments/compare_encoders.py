@@ -23,6 +23,7 @@ from encoders.clips import open_folder, read_labels
 from encoders.files import write_atomically, write_csv
 from encoders.fit import FitConfig
 from experiments import command_line
+from experiments.allocator import keep_freed_memory
 from experiments.comparison import VARIANTS, Split, run_cell, split_clips, variant_of
 from experiments.figures import save_figure
 from experiments.intervals import bootstrap_interval
@@ -160,7 +161,7 @@ def compare(config: CompareConfig) -> None:
     write_atomically(config.out / "provenance.json", json.dumps(provenance(), indent=2).encode())
     jobs = [(name, seed) for name in config.encoders for seed in config.seeds]
     results = []
-    with mp.get_context("spawn").Pool(config.workers, maxtasksperchild=1) as pool:
+    with mp.get_context("spawn").Pool(config.workers, keep_freed_memory, maxtasksperchild=1) as pool:
         work = pool.imap_unordered(partial(_work, config=config), jobs)
         for result in track(work, description="Encoders", total=len(jobs), transient=True, console=console):
             results.append(result)

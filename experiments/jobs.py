@@ -17,6 +17,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
+from experiments.allocator import keep_freed_memory
+
 LAUNCHERS = ("local", "ray")
 
 RETRIES = 3
@@ -102,6 +104,7 @@ def _work(job: Job) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    keep_freed_memory()
     job.call()
 
 

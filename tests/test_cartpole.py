@@ -13,7 +13,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 
 from envs import mujoco_gl
-from envs.cartpole import CONTROL_STEPS, TASKS, Cartpole
+from envs.cartpole import CONTROL_STEPS, TASKS, Cartpole, block_means
 from envs.mujoco_gl import RendererError, choose_renderer
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 
@@ -111,6 +111,29 @@ def test_fast_frames_show_what_the_reference_shows() -> None:
     assert (sandy[0] & sandy[1]).sum() / (sandy[0] | sandy[1]).sum() > 0.7
     for env in (fast, reference):
         env.close()
+
+
+def test_fast_frames_tell_movements_of_less_than_a_pixel() -> None:
+    env = Cartpole(stack=1)
+    # A frame of 64 pixels is 3.3 metres wide; a cart whose edge passes no pixel centre would look as before.
+    seen = [env.reset(options={"joints": (place, 0.0)})[0]["pixels"] for place in np.arange(0.0, 0.05, 0.0125)]
+    assert len({picture.tobytes() for picture in seen}) >= 3
+    env.close()
+
+
+def test_landmarks_do_not_depend_on_the_quality() -> None:
+    envs = [Cartpole(stack=1, render_quality=name) for name in ("fast", "reference")]
+    places = []
+    for env in envs:
+        env.reset(options={"joints": (0.4, 0.6)})
+        places.append(env.landmarks())
+        env.close()
+    np.testing.assert_allclose(places[0], places[1], atol=1e-6)
+
+
+def test_blocks_of_pixels_are_averaged() -> None:
+    picture = np.array([[[0, 10, 255], [4, 10, 255]], [[8, 11, 255], [12, 11, 254]]], np.uint8)
+    np.testing.assert_array_equal(block_means(picture, 2), [[[6, 11, 255]]])
 
 
 def test_memory_does_not_grow_with_episodes() -> None:

@@ -1,0 +1,161 @@
+"""How many updates a second agents on pixels make, and what each of the means to make them faster brings."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+import sys
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+from stable_baselines3 import SAC
+from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from agents import pixel_sac
+from agents.auxiliary import AuxiliaryLossCallback
+from agents.frame_buffer import FrameReplayBuffer
+from agents.shared_sac import SharedEncoderSAC
+from encoders.errors import check_choice
+from encoders.files import write_atomically
+from experiments import command_line
+from experiments.allocator import keep_freed_memory
+from experiments.swing import make_env
+from experiments.swing_settings import SwingConfig, new_encoder
+
+STAGES = ("stable_baselines3", "one_encoding", "channels_last", "bfloat16", "kept_memory")
+"""Each has what those before it have; a variant without an encoder knows the first two."""
+
+PLAYED = 300
+"""Steps of random actions in the buffer."""
+
+
+@dataclass(frozen=True)
+class UpdateSpeedConfig:
+    """What is timed.
+
+    Attributes:
+        variants: Of ``swingup_cartpole.py``.
+        updates: Updates of each variant and stage in a turn.
+        turns: Times that everything is timed, one after another; the fastest turn of each counts.
+        threads: Cores that a process keeps busy.
+        out: JSON file of the figures, or None.
+        world: The run, but for its variant.
+    """
+
+    variants: tuple[str, ...] = tuple(pixel_sac.VARIANTS)
+    updates: int = 20
+    turns: int = 3
+    threads: int = 1
+    out: Path | None = None
+    world: SwingConfig = field(default_factory=lambda: SwingConfig(precision="bfloat16"))
+
+    def __post_init__(self) -> None:
+        for name in self.variants:
+            check_choice("variant", name, pixel_sac.VARIANTS)
+        if not self.variants or min(self.updates, self.turns, self.threads) < 1:
+            raise ValueError(f"Name a variant; updates, turns and threads must be at least 1; got {self}.")
+
+
+class FiveEncodings(SharedEncoderSAC):
+    """The same networks under Stable-Baselines3's own step, which encodes a batch five times."""
+
+    train = SAC.train
+
+
+def updates_per_second(config: UpdateSpeedConfig, variant: str, stage: str) -> float:
+    """Times a variant's updates, in a process that has done nothing else.
+
+    Args:
+        config: What is timed.
+        variant: Name of the variant.
+        stage: The last of the means that it has.
+    """
+    has = STAGES[: STAGES.index(stage) + 1]
+    torch.set_num_threads(config.threads)
+    if "kept_memory" in has:
+        keep_freed_memory()
+    world = replace(config.world, variant=variant)
+    torch.manual_seed(0)
+    encoder = new_encoder(world) if world.seen else None
+    if encoder is not None and "channels_last" not in has:
+        encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    low = "bfloat16" in has and world.bfloat16
+    agent = pixel_sac.make(
+        DummyVecEnv([lambda: make_env(world, None, 0)]),
+        encoder,
+        world.sizes,
+        world.learning,
+        world.kept_steps,
+        world.shift,
+        seed=0,
+        bfloat16=low,
+        device=world.device_name,
+    )
+    callback = AuxiliaryLossCallback(world.own_loss, bfloat16=low)
+    agent.learn(PLAYED, callback=callback)
+    # The hook goes when training ends; what is timed is the training's step alone.
+    callback.on_training_start({}, {})
+    step = agent.train if "one_encoding" in has else FiveEncodings.train.__get__(agent)
+    step(gradient_steps=2, batch_size=world.sizes.batch_size)
+    started = time.perf_counter()
+    step(gradient_steps=config.updates, batch_size=world.sizes.batch_size)
+    return config.updates / (time.perf_counter() - started)
+
+
+def buffer_megabytes(config: UpdateSpeedConfig) -> dict[str, float]:
+    """Memory that the frames of a run take, in Stable-Baselines3's buffer and in ours."""
+    world = replace(config.world, variant="sac")
+    env = make_env(world, None, 0)
+    spaces = env.observation_space, env.action_space
+    ours = FrameReplayBuffer(world.kept_steps, *spaces).frames.nbytes
+    theirs = ReplayBuffer(world.kept_steps, *spaces)
+    env.close()
+    both = theirs.observations.nbytes + theirs.next_observations.nbytes
+    return {"stable_baselines3": both / 2**20, "ours": ours / 2**20}
+
+
+def measure(config: UpdateSpeedConfig) -> None:
+    """Times everything in turns and prints it."""
+    best: dict[str, dict[str, float]] = {}
+    for _ in range(config.turns):
+        for variant in config.variants:
+            known = STAGES if pixel_sac.VARIANTS[variant].encoder is not None else STAGES[:2]
+            for stage in known:
+                # A process each: what memory one has freed and kept would serve the next one.
+                with mp.get_context("spawn").Pool(1) as pool:
+                    rate = pool.apply(updates_per_second, (config, variant, stage))
+                found = best.setdefault(variant, {})
+                found[stage] = max(rate, found.get(stage, 0.0))
+    table = Table(title=f"updates/s, {config.world.preset_name}, {config.threads} thread(s)")
+    for column in ("variant", *STAGES, "last over first"):
+        table.add_column(column, justify="right")
+    for variant, rates in best.items():
+        shown = [f"{rates[stage]:.1f}" if stage in rates else "" for stage in STAGES]
+        table.add_row(variant, *shown, f"{list(rates.values())[-1] / rates[STAGES[0]]:.2f}")
+    Console(stderr=True).print(table)
+    megabytes = buffer_megabytes(config)
+    Console(stderr=True).print(f"frames of {config.world.kept_steps:,} steps, MB: {megabytes}", highlight=False)
+    figures: dict[str, Any] = {
+        "updates_per_second": best,
+        "buffer_megabytes": megabytes,
+        "config": asdict(config),
+        "preset": config.world.preset_name,
+    }
+    if config.out is not None:
+        config.out.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(config.out, json.dumps(figures, indent=2, default=str).encode())
+
+
+def main() -> int:
+    """Measures; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(UpdateSpeedConfig, measure, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
