@@ -66,7 +66,7 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "paper": Preset(image_size=84, second_stride=1, batch_size=128, hidden=1024, auxiliary_videos=64),
-    "cpu": Preset(image_size=64, second_stride=2, batch_size=128, hidden=256, auxiliary_videos=16),
+    "cpu": Preset(image_size=64, second_stride=2, batch_size=64, hidden=256, auxiliary_videos=16),
 }
 """``paper``: SAC+AE's sizes, some 54 GFLOP an update; ``cpu``: about a tenth of that."""
 

@@ -80,19 +80,24 @@ class AutoencoderIMM(Encoder):
         """Pairs of moments from trajectories."""
         return self.imm.sampling
 
-    def _encode(self, frames: Tensor) -> tuple[Tensor, Tensor]:
-        """Latents (B, L) of stacks, and the places (B T, K, 2) in their frames."""
-        maps = self.imm.convolutions(centred(self.imm.single(frames)))
-        points: Tensor = self.imm.keypoint_head(maps).points
-        if not self.config.policy_gradient:
-            points = points.detach()
-        together = maps.contiguous().reshape(len(frames), -1, *maps.shape[2:])
-        return self.latent(together), points
+    def _maps(self, frames: Tensor) -> Tensor:
+        """The convolutions' maps of every frame of stacks: (B T, F, h, w)."""
+        maps: Tensor = self.imm.convolutions(centred(self.imm.single(frames)))
+        return maps
+
+    def _latent(self, maps: Tensor) -> Tensor:
+        """The latents of stacks: (B T, F, h, w) -> (B, L)."""
+        together = maps.contiguous().reshape(len(maps) // self.config.frames, -1, *maps.shape[2:])
+        latent: Tensor = self.latent(together)
+        return latent
 
     def forward(self, frames: Tensor) -> Tensor:
         """Embeds frames with a gradient: (B, C, S, S) uint8 -> (B, D) float32."""
-        latent, points = self._encode(frames)
-        return torch.cat([latent, self.imm.embedding_of(points)], dim=1)
+        maps = self._maps(frames)
+        points: Tensor = self.imm.keypoint_head(maps).points
+        if not self.config.policy_gradient:
+            points = points.detach()
+        return torch.cat([self._latent(maps), self.imm.embedding_of(points)], dim=1)
 
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
         """The heat maps of the newest frame."""
@@ -100,8 +105,9 @@ class AutoencoderIMM(Encoder):
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The sum of both losses."""
-        latent, _ = self._encode(batch.frames)
         config = self.config
+        maps = self._maps(batch.frames)
+        latent = self._latent(maps)
         reconstruction = regularised_reconstruction_loss(
             self.decoder(latent).float(),
             quantised(batch.frames),
@@ -110,6 +116,6 @@ class AutoencoderIMM(Encoder):
             list(self.decoder.parameters()),
             config.weight_penalty,
         )
-        keypoints = self.imm.loss(batch)
+        keypoints = self.imm.loss_of(maps[config.frames - 1 :: config.frames], batch)
         metrics = {"autoencoder": reconstruction.detach(), "imm": keypoints.loss.detach(), **keypoints.metrics}
         return LossAndMetrics(reconstruction + keypoints.loss, metrics)

@@ -277,7 +277,10 @@ class IMM(Encoder):
         Returns:
             (B, c, S, S) float, about -0.5 to 0.5, and the targets' keypoints.
         """
-        maps = self.convolutions(centred(frames))
+        return self.redraw(self.convolutions(centred(frames)), source)
+
+    def redraw(self, maps: Tensor, source: Tensor) -> tuple[Tensor, Keypoints]:
+        """``generate`` from the convolutions' maps of the frames, (B, F, h, w) float."""
         found: Keypoints = self.keypoint_head(maps)
         heat = heat_maps(found.points, maps.shape[2], maps.shape[3], self.config.sigma).to(maps.dtype)
         both = torch.cat([maps[source], heat], dim=1).contiguous(memory_format=torch.channels_last)
@@ -289,9 +292,12 @@ class IMM(Encoder):
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The reconstruction of the newest frame, or of the stack; every frame of a pair is a target once."""
-        frames = self.newest(batch.frames)
-        output, found = self.generate(frames, source_frames(batch))
-        target = centred(frames)
+        return self.loss_of(self.convolutions(centred(self.newest(batch.frames))), batch)
+
+    def loss_of(self, maps: Tensor, batch: FrameBatch) -> LossAndMetrics:
+        """``loss`` from the convolutions' maps of what is reconstructed, (B, F, h, w) float."""
+        output, found = self.redraw(maps, source_frames(batch))
+        target = centred(self.newest(batch.frames))
         if self.perceptual is None:
             loss = F.mse_loss(output, target)
         else:

@@ -32,6 +32,12 @@ FIT_SECONDS = 260.0
 TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
 """An environment step of a training, on one core of the reference machine."""
 
+JOINT_SECONDS = 9e-3
+"""The same where the agent trains its encoder."""
+
+MODE = "encoder_mode="
+"""Begins the setting of a method that is the run's; all others are the encoder's own."""
+
 OTHER_SECONDS = 20.0
 """Start, audit, evaluation and figures of a run."""
 
@@ -75,10 +81,12 @@ class KukaWorld(RunWorld[ImitateConfig]):
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
         method = cell.method
+        modes = [text.removeprefix(MODE) for text in method.settings if text.startswith(MODE)]
         config = replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=method.settings,
+            encoder_settings=tuple(text for text in method.settings if not text.startswith(MODE)),
+            encoder_mode=modes[-1] if modes else self._base.encoder_mode,
             algo=method.algo,
             reward=method.reward,
             seeds=(cell.seed,),
@@ -139,14 +147,15 @@ class KukaWorld(RunWorld[ImitateConfig]):
         return -float(result["link_error_m"])
 
     def seconds(self, cell: Cell) -> float:
-        """By the number of steps."""
-        return OTHER_SECONDS + cell.steps * TRAINING_SECONDS[cell.method.algo]
+        """By the number of steps and whether an encoder is trained in them."""
+        joint = f"{MODE}joint" in cell.method.settings
+        return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """An encoder a seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
-            (method.encoder, method.settings, seed)
+            (method.encoder, tuple(text for text in method.settings if not text.startswith(MODE)), seed)
             for method, seed in methods
             if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
         }

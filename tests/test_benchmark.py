@@ -293,3 +293,21 @@ def test_the_command_line_refuses_a_wrong_name_in_one_line() -> None:
 def test_the_csv_has_one_heading(finished: Path) -> None:
     with (finished / "grid" / "scores.csv").open() as file:
         assert next(csv.reader(file))[:3] == ["env", "method", "settings"]
+
+
+def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Path) -> None:
+    world = TINY_WORLD
+    settings = ("embedding_dim=16",)
+    cells = [
+        Cell("kuka_reach", world.method(label, "ppo", "tcn_huber", (*settings, *mode)), 0, 0, STEPS)
+        for label, mode in (("tcn", ()), ("tcn@joint", ("encoder_mode=joint",)))
+    ]
+    frozen, joint = (world.config(cell, tmp_path) for cell in cells)
+
+    assert (frozen.encoder_mode, joint.encoder_mode) == ("frozen", "joint")
+    assert frozen.encoder_settings == joint.encoder_settings == settings
+    assert frozen.shared_encoder(0) == joint.shared_encoder(0)
+    assert frozen.run_folder(0) != joint.run_folder(0)
+    # One encoder is fitted for both.
+    assert world.preparation_seconds(cells) == world.preparation_seconds(cells[:1])
+    assert world.seconds(cells[1]) > world.seconds(cells[0])
