@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -208,24 +209,46 @@ def train(config: SwingConfig, seed: int, folder: Path, encoder: Encoder | None)
     )
     restore_checkpoint(agent, folder / "checkpoint")
     venv.envs[0].get_wrapper_attr("start_with")(agent.num_timesteps // config.horizon)
-    end = -(-config.steps // config.row_steps) * config.row_steps
-    if agent.num_timesteps < end:
-        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-        curve = CurveAndCheckpoint(
-            folder,
-            episode_steps=config.row_steps,
-            every=CHECKPOINT_ROWS * config.row_steps,
-            report=lambda row: console.print(
-                f"  {row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}", highlight=False
-            ),
-        )
-        callbacks: list[BaseCallback] = [curve]
-        if config.seen and config.encoder_mode == "joint":
-            callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
-        agent.learn(end - agent.num_timesteps, callback=callbacks, log_interval=100, reset_num_timesteps=False)
+    joint = config.seen and config.encoder_mode == "joint"
+    learn_to_end(
+        config,
+        agent,
+        folder,
+        lambda row: f"{row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}",
+        [AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16)] if joint else [],
+    )
     factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
     return agent
+
+
+def learn_to_end(
+    config: SwingConfig,
+    agent: SharedEncoderSAC,
+    folder: Path,
+    shown: Callable[[dict[str, float]], str],
+    callbacks: Sequence[BaseCallback] = (),
+) -> None:
+    """Trains an agent from where it is to the end of a run, and writes its curve and checkpoints.
+
+    Args:
+        config: The run.
+        agent: With as many steps behind it as it has.
+        folder: The run's.
+        shown: What is printed of a row of the curve.
+        callbacks: Others than that of the curve.
+    """
+    end = -(-config.steps // config.row_steps) * config.row_steps
+    if agent.num_timesteps >= end:
+        return
+    agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    curve = CurveAndCheckpoint(
+        folder,
+        episode_steps=config.row_steps,
+        every=CHECKPOINT_ROWS * config.row_steps,
+        report=lambda row: console.print(f"  {shown(row)}", highlight=False),
+    )
+    agent.learn(end - agent.num_timesteps, callback=[curve, *callbacks], log_interval=100, reset_num_timesteps=False)
 
 
 def evaluate(config: SwingConfig, agent: SharedEncoderSAC, encoder: Encoder | None, seed: int) -> list[float]:

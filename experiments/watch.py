@@ -14,13 +14,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory, pixel_sac
 from agents.shared_sac import SharedEncoderSAC
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from agents.training import CURVE_FILE, read_curve, restore_checkpoint
 from encoders.base import Encoder
 from encoders.files import write_atomically
 from encoders.fit import calibrate
@@ -32,7 +31,7 @@ from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
-from experiments.swing import CHECKPOINT_ROWS, EVALUATION_SEED, recorded
+from experiments.swing import EVALUATION_SEED, learn_to_end, recorded
 from experiments.swing_settings import SwingConfig, new_encoder
 from experiments.watch_settings import WatchConfig
 from rewards.goal import Goal, Scales
@@ -249,19 +248,14 @@ def train(
     agent = pixel_sac.make(make(), None, run.sizes, run.learning, run.kept_steps, 0, seed, device=run.device_name)
     restore_checkpoint(agent, folder / "checkpoint")
     agent.set_env(make(agent.num_timesteps // run.horizon))
-    end = -(-run.steps // run.row_steps) * run.row_steps
-    if agent.num_timesteps < end:
-        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-        curve = CurveAndCheckpoint(
-            folder,
-            episode_steps=run.row_steps,
-            every=CHECKPOINT_ROWS * run.row_steps,
-            report=lambda row: console.print(
-                f"  {row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}",
-                highlight=False,
-            ),
-        )
-        agent.learn(end - agent.num_timesteps, callback=curve, log_interval=100, reset_num_timesteps=False)
+    learn_to_end(
+        run,
+        agent,
+        folder,
+        lambda row: (
+            f"{row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}"
+        ),
+    )
     factory.save_policy(agent, {"encoder": config.encoder, "reward": config.reward}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent
