@@ -23,14 +23,16 @@ class Variant:
     """What an agent sees with and learns from.
 
     Attributes:
-        encoder: Registered name of the encoder; None for an agent that observes the true state.
+        encoder: Registered name of the encoder; None for an agent that observes the truth.
         weight: Of the encoder's own loss; 0 for none.
         shift: Pixels that frames are shifted by at most in every batch.
+        landmarks: Whether an agent without an encoder observes true places in frames instead of the state.
     """
 
     encoder: str | None
     weight: float = 0.0
     shift: int = 0
+    landmarks: bool = False
 
 
 VARIANTS: dict[str, Variant] = {
@@ -39,10 +41,12 @@ VARIANTS: dict[str, Variant] = {
     "sac_ae": Variant("autoencoder", weight=1.0),
     "sac_imm": Variant("imm", weight=1.0),
     "sac_ae_imm": Variant("autoencoder_imm", weight=1.0),
+    "sac_landmarks": Variant(None, landmarks=True),
     "sac_state": Variant(None),
 }
 """``sac`` learns from the critic alone, ``sac_shift`` on shifted frames (the control of the auxiliary losses),
-``sac_state`` from the true state (the upper bound); the others have an encoder's own loss beside."""
+``sac_landmarks`` from what perfect keypoints would tell, ``sac_state`` from the true state (the upper bounds); the
+others have an encoder's own loss beside."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -25,9 +25,15 @@ REWARD = "task"
 
 STATE = "sac_state"
 
-OF_THE_RUN = ("encoder", "encoder_start", "encoder_mode", "preset")
-"""Settings of a cell that are those of the run; those that ``learning`` and ``auxiliary`` know are theirs, and all
-others are the encoder's own."""
+OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
+    "encoder": str,
+    "encoder_start": str,
+    "encoder_mode": str,
+    "preset": str,
+    "landmark_noise": float,
+}
+"""Settings of a cell that are those of the run, and what reads them; those that ``learning`` and ``auxiliary`` know
+are theirs, and all others are the encoder's own."""
 
 STEP_SECONDS = {"none": 2.2e-2, "joint": 1.5e-1}
 """An agent step of a training, on one core of the reference machine, of the ``cpu`` preset."""
@@ -75,7 +81,7 @@ class CartpoleWorld(RunWorld[SwingConfig]):
         run: dict[str, Any] = {}
         for name, value in given.items():
             if name in OF_THE_RUN:
-                run[name] = value
+                run[name] = OF_THE_RUN[name](value)
             elif name in _types(self._base.learning):
                 learning[name] = _types(self._base.learning)[name](value)
             elif name in _types(self._base.auxiliary):

@@ -114,6 +114,20 @@ def _render_speed() -> str:
     return "\n".join(lines)
 
 
+def _update_speed() -> str:
+    figures = json.loads((RESULTS / "update_speed.json").read_text())
+    rates = figures["updates_per_second"]
+    stages = list(next(iter(rates.values())))
+    lines = [f"| variant | {' | '.join(stages)} | last over first |", "|---" * (len(stages) + 2) + "|"]
+    for variant, found in rates.items():
+        shown = " | ".join(f"{found[stage]:.1f}" if stage in found else "" for stage in stages)
+        lines.append(f"| `{variant}` | {shown} | {list(found.values())[-1] / found[stages[0]]:.1f} |")
+    megabytes = figures["buffer_megabytes"]
+    steps = figures["config"]["world"]["steps"]
+    shown = f"frames of {steps:,} steps: Stable-Baselines3 {megabytes['stable_baselines3']:,.0f} MB"
+    return "\n".join([*lines, "", f"Replay buffer, {shown}, ours {megabytes['ours']:,.0f} MB."])
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
     "compare_encoders": partial(_encoders, "compare_encoders"),
@@ -124,12 +138,15 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_backbones": partial(_scores, "kuka_backbones"),
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
+    "kuka_joint": partial(_scores, "kuka_joint"),
+    "atari_attention": partial(_scores, "atari_attention"),
     "throughput": _throughput,
     "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
     "mask_quality": _masks,
     "keypoint_quality": _keypoints,
     "play_throughput": _play_throughput,
     "render_speed": _render_speed,
+    "update_speed": _update_speed,
 }
 """What makes each table; in the README it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
 

@@ -24,6 +24,7 @@ from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_
 from encoders.base import Encoder
 from encoders.fit import fit
 from envs.cartpole import CONTROL_SECONDS, Cartpole
+from envs.landmarks import LandmarkObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from experiments import figures
 from experiments.keypoint_figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
@@ -167,7 +168,7 @@ def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int
 
     Args:
         config: The run.
-        encoder: Frozen, whose embeddings the agent observes; None for frames, or the state.
+        encoder: Frozen, whose embeddings the agent observes; None for frames, or the truth.
         seed: Seed of the episodes.
         first: Number of the first episode.
     """
@@ -179,8 +180,12 @@ def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int
         config.camera,
         config.render_quality,
         pixels=config.seen,
+        # Where things would be in a frame is the camera's to say.
+        render_mode="rgb_array" if config.landmarks else None,
     )
     env = SeededEpisodes(env, seed, first)
+    if config.landmarks:
+        return Monitor(LandmarkObservation(env, config.stack, config.landmark_noise))
     if not config.seen:
         return Monitor(StateObservation(env))
     env = PixelObservation(env)

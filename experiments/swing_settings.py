@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,8 @@ class SwingConfig:
     """An agent swings up a pole that it sees.
 
     Attributes:
-        variant: What the agent sees with and learns from: sac, sac_shift, sac_ae, sac_imm, sac_ae_imm, or sac_state,
-            which sees the true state.
+        variant: What the agent sees with and learns from: sac, sac_shift, sac_ae, sac_imm, sac_ae_imm; sac_landmarks,
+            which sees where cart and pole's tip truly are in the frames; or sac_state, which sees the true state.
         preset: paper (84 pixels, for a graphics processor), cpu (64 pixels, a tenth of the work), or auto.
         task: swingup, swingup_sparse, balance or balance_sparse.
         encoder: Registered name of another encoder than the variant's; empty for the variant's own.
@@ -69,6 +70,7 @@ class SwingConfig:
         stack: Frames in an observation.
         camera: fixed, or lookatcart.
         render_quality: fast, or reference.
+        landmark_noise: Standard deviation of what is added to the true places that sac_landmarks sees, pixels.
         precision: In what the encoder calculates: float32, bfloat16, or auto: bfloat16 where it is faster.
         device: cpu, cuda, or auto.
         learning: How the agent learns.
@@ -95,6 +97,7 @@ class SwingConfig:
     stack: int = 3
     camera: str = "fixed"
     render_quality: str = "fast"
+    landmark_noise: float = 0.0
     precision: str = AUTO
     device: str = AUTO
     learning: LearningConfig = field(default_factory=LearningConfig)
@@ -120,13 +123,18 @@ class SwingConfig:
                 f"steps is {self.steps}, episodes {self.episodes}, row_episodes {self.row_episodes}; a row takes "
                 f"{self.row_steps} steps, and there must be at least one row and one episode of the evaluation."
             )
+        if not 0 <= self.landmark_noise < math.inf or (self.landmark_noise and not self.landmarks):
+            raise ValueError(
+                f"landmark_noise is {self.landmark_noise} and the variant {self.variant!r}; it must be at least 0, and "
+                "is for sac_landmarks alone."
+            )
         self._check_encoder()
 
     def _check_encoder(self) -> None:
         if not self.seen:
             if self.encoder or self.encoder_settings or self.encoder_folder is not None or self.encoder_mode != "joint":
                 raise ValueError(
-                    f"variant {self.variant!r} sees the true state and has no encoder; leave the encoder's flags out."
+                    f"variant {self.variant!r} sees the truth and has no encoder; leave the encoder's flags out."
                 )
             return
         self.encoder_config  # noqa: B018 - refuses wrong settings now
@@ -147,6 +155,11 @@ class SwingConfig:
     def seen(self) -> bool:
         """Whether the agent sees frames."""
         return pixel_sac.VARIANTS[self.variant].encoder is not None
+
+    @property
+    def landmarks(self) -> bool:
+        """Whether the agent sees true places in frames."""
+        return pixel_sac.VARIANTS[self.variant].landmarks
 
     @property
     def shift(self) -> int:
@@ -236,6 +249,7 @@ class SwingConfig:
             parts += [self.encoder_start] * (self.encoder_start != "scratch")
             parts += ["given"] * (self.encoder_folder is not None)
             parts += ["frozen"] * (self.encoder_mode == "frozen")
+        parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
         return "-".join([*parts, self.preset_name])
 
     def run_folder(self, seed: int) -> Path:
@@ -246,7 +260,8 @@ class SwingConfig:
         """What makes a run this run and no other."""
         left_out = {"seeds", "out", "resume", "label"}
         if not self.seen:
-            left_out |= {"encoder_start", "auxiliary", "pretraining", "render_quality", "camera", "precision", "stack"}
+            left_out |= {"encoder_start", "auxiliary", "pretraining", "render_quality", "precision"}
+            left_out |= set() if self.landmarks else {"camera", "stack"}
         elif not self.pretrained:
             left_out |= {"pretraining"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}

@@ -1,0 +1,62 @@
+"""What perfect keypoints would tell: the true places of things in a frame, as exact as one likes."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from encoders.imm import MOTION_GAIN, motion_of
+from envs.cartpole import Cartpole
+
+
+class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], Any, NDArray[np.float32]]):
+    """Observes where cart and pole's tip are in the newest frames, in the form in which IMM's keypoints are observed.
+
+    What is out of sight is at the frame's edge. A control for agents on keypoints: what can be had from places at all,
+    and how exact they must be.
+
+    Args:
+        env: A cartpole, or wrappers around one.
+        frames: Successive frames whose places are observed.
+        noise: Standard deviation of what is added to every place, pixels; drawn once for a frame.
+
+    Raises:
+        ValueError: If ``frames`` is below 1, or ``noise`` negative or not finite.
+    """
+
+    def __init__(self, env: gym.Env[Any, NDArray[np.float32]], frames: int, noise: float = 0.0) -> None:
+        super().__init__(env)
+        if frames < 1 or not (math.isfinite(noise) and noise >= 0):
+            raise ValueError(f"frames is {frames} and noise {noise}; frames must be at least 1, noise at least 0.")
+        world = env.unwrapped
+        assert isinstance(world, Cartpole)
+        self._world = world
+        self._noise = noise
+        self._places: deque[NDArray[np.float32]] = deque(maxlen=frames)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (frames * 4,), np.float32)
+
+    def reset(self, **settings: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+        """Starts an episode."""
+        _, info = self.env.reset(**settings)
+        self._places.clear()
+        return self._observe(), info
+
+    def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], Any, bool, bool, dict[str, Any]]:
+        """As the cartpole's."""
+        _, reward, terminated, truncated, info = self.env.step(action)
+        return self._observe(), reward, terminated, truncated, info
+
+    def _observe(self) -> NDArray[np.float32]:
+        size = self._world.image_size
+        exact = np.clip(self._world.landmarks(), -0.5, size - 0.5)
+        seen = exact + self._noise * self._world.np_random.standard_normal(exact.shape)
+        place = ((seen + 0.5) * (2 / size) - 1).astype(np.float32)
+        self._places.extend([place] * ((self._places.maxlen or 1) - len(self._places)) or [place])
+        return motion_of(torch.from_numpy(np.stack(self._places)[None]), MOTION_GAIN)[0].numpy()

@@ -1,0 +1,51 @@
+"""Perfect keypoints: the places are those in the frame, move as they do, and have the noise that is asked for."""
+
+import numpy as np
+import pytest
+
+from encoders.imm import MOTION_GAIN
+from envs.cartpole import Cartpole
+from envs.landmarks import LandmarkObservation
+
+STILL = {"joints": (0.3, 0.4)}
+
+
+def world() -> Cartpole:
+    return Cartpole(pixels=False, render_mode="rgb_array")
+
+
+def test_places_are_those_in_the_frame_and_then_what_they_moved_by() -> None:
+    env = LandmarkObservation(world(), frames=3)
+    first, _ = env.reset(options=STILL)
+    # Pixel centres are at wholes; a frame of 64 pixels is from -0.5 to 63.5.
+    before = (env.unwrapped.landmarks().ravel() + 0.5) / 32 - 1
+    np.testing.assert_allclose(first, [*before, *np.zeros(8)], atol=1e-6)
+
+    second, *_ = env.step(np.ones(1, np.float32))
+    after = (env.unwrapped.landmarks().ravel() + 0.5) / 32 - 1
+    np.testing.assert_allclose(second, [*after, *np.zeros(4), *MOTION_GAIN * (after - before)], atol=1e-5)
+    assert env.observation_space.contains(second)
+    env.close()
+
+
+def test_what_is_out_of_sight_is_at_the_edge() -> None:
+    env = LandmarkObservation(world(), frames=1)
+    seen, _ = env.reset(options={"joints": (1.8, 0.0)})
+    assert seen[0] == seen[2] == 1.0
+    env.close()
+
+
+def test_noise_is_in_pixels_and_follows_the_seed() -> None:
+    env = LandmarkObservation(world(), frames=1, noise=0.5)
+    seen = np.stack([env.reset(seed=seed, options=STILL)[0] for seed in [*range(200), 0]])
+    assert (seen.std(axis=0) * 32).mean() == pytest.approx(0.5, rel=0.1)
+    np.testing.assert_array_equal(seen[0], seen[-1])
+    env.close()
+
+
+@pytest.mark.parametrize(("frames", "noise"), [(0, 0.0), (1, -0.1), (1, float("nan"))])
+def test_wrong_arguments_are_refused(frames: int, noise: float) -> None:
+    env = world()
+    with pytest.raises(ValueError, match="at least"):
+        LandmarkObservation(env, frames, noise)
+    env.close()
