@@ -16,7 +16,7 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
-from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, TASKS
+from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, SUPERSAMPLING, TASKS
 from experiments.settings import key_of
 
 AUTO = "auto"
@@ -273,6 +273,7 @@ class SwingConfig:
         content = {
             "episodes": self.pretraining.episodes,
             "view": [self.sizes.image_size, self.action_repeat, self.stack, self.camera, self.render_quality],
+            "supersampling": SUPERSAMPLING,
         }
         return self.out / "recordings" / key_of(content)
 
