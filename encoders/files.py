@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -37,6 +38,20 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise ValueError(
             f"{path} cannot be written: {error.strerror}. Free the disk or choose another folder."
         ) from error
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes figures as indented JSON, whole, in a folder that is made for them.
+
+    Args:
+        path: The file; what stood there is replaced.
+        content: Mappings, lists, numbers and texts; what is none of these (a path) is written as text.
+
+    Raises:
+        ValueError: If the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, json.dumps(content, indent=2, default=str).encode())
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:

@@ -30,12 +30,12 @@ STEP_SECONDS = {"plain": 1.4e-3, "frozen": 1.8e-3, "joint": 3.6e-3}
 MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
 
+OF_THE_RUN = ("encoder_mode", "mask")
+"""Settings of a method that are the run's; all others are the attention module's own."""
+
 
 class AtariWorld(RunWorld[PlayConfig]):
     """``play_atari.py``, one process a run.
-
-    Settings of an encoder that begin with ``encoder_mode=`` or ``mask=`` are those of the run; all others are the
-    attention module's own.
 
     Args:
         base: Settings of a run that no cell names.
@@ -65,15 +65,12 @@ class AtariWorld(RunWorld[PlayConfig]):
         return method
 
     def _configured(self, method: Method) -> PlayConfig:
-        named = dict(text.split("=", 1) for text in method.settings if text.startswith(("encoder_mode=", "mask=")))
-        own = tuple(text for text in method.settings if text.partition("=")[0] not in named)
         return replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=own,
+            encoder_settings=method.settings_beside(OF_THE_RUN),
             algo=method.algo,
-            encoder_mode=named.get("encoder_mode", self._base.encoder_mode),
-            mask=named.get("mask", self._base.mask),
+            **method.settings_in(OF_THE_RUN),
         )
 
     def config(self, cell: Cell, out: Path) -> PlayConfig:

@@ -148,9 +148,9 @@ def attempt(fit: Fit, steps: int) -> str:
         except ValueError as error:
             # What is behind the last semicolon is what would do.
             return str(error).rsplit("; ", 1)[-1].rstrip(".")
-        encoder.requires_grad_(fit.mode == "joint" and any(part.requires_grad for part in encoder.parameters()))
         if fit.mode == "joint" and not any(part.requires_grad for part in encoder.parameters()):
             return "nothing to train"
+        encoder.requires_grad_(fit.mode == "joint")
         if fit.mode == "joint" and encoder.sampling.views > len(observed_frames(venv)):
             return f"learns from {encoder.sampling.views} views"
         agent = make_agent(fit.agent, venv, encoder, steps)

@@ -74,27 +74,14 @@ class CartpoleWorld(RunWorld[SwingConfig]):
         return method
 
     def _configured(self, method: Method) -> SwingConfig:
-        given = dict(text.split("=", 1) for text in method.settings)
-        own: dict[str, str] = {}
-        learning: dict[str, Any] = {}
-        auxiliary: dict[str, Any] = {}
-        run: dict[str, Any] = {}
-        for name, value in given.items():
-            if name in OF_THE_RUN:
-                run[name] = OF_THE_RUN[name](value)
-            elif name in _types(self._base.learning):
-                learning[name] = _types(self._base.learning)[name](value)
-            elif name in _types(self._base.auxiliary):
-                auxiliary[name] = _types(self._base.auxiliary)[name](value)
-            else:
-                own[name] = value
+        learning, auxiliary = _types(self._base.learning), _types(self._base.auxiliary)
         return replace(
             self._base,
             variant=method.encoder,
-            encoder_settings=tuple(f"{name}={value}" for name, value in own.items()),
-            learning=replace(self._base.learning, **learning),
-            auxiliary=replace(self._base.auxiliary, **auxiliary),
-            **run,
+            encoder_settings=method.settings_beside({*OF_THE_RUN, *learning, *auxiliary}),
+            learning=replace(self._base.learning, **_read(method, learning)),
+            auxiliary=replace(self._base.auxiliary, **_read(method, auxiliary)),
+            **_read(method, OF_THE_RUN),
         )
 
     def config(self, cell: Cell, out: Path) -> SwingConfig:
@@ -179,7 +166,12 @@ class CartpoleWorld(RunWorld[SwingConfig]):
         return [path for path in (folder / "swingup.mp4", folder / "keypoints.png") if path.exists()]
 
 
-def _types(config: Any) -> Mapping[str, Any]:
+def _read(method: Method, readers: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
+    """The values of those of a method's settings that something reads."""
+    return {name: readers[name](value) for name, value in method.settings_in(readers).items()}
+
+
+def _types(config: Any) -> Mapping[str, Callable[[str], Any]]:
     """What turns a text into each of a config's numbers."""
     return {
         field.name: type(getattr(config, field.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,6 +34,18 @@ class Method:
     algo: str
     reward: str
     settings: tuple[str, ...] = ()
+
+    def settings_in(self, names: Collection[str]) -> dict[str, Any]:
+        """The values, texts, of the settings that have one of these names; of two with one name, the last."""
+        return {name: value for name, value in self._pairs if name in names}
+
+    def settings_beside(self, names: Collection[str]) -> tuple[str, ...]:
+        """The settings that have none of these names."""
+        return tuple(f"{name}={value}" for name, value in self._pairs if name not in names)
+
+    @property
+    def _pairs(self) -> list[tuple[str, str]]:
+        return [(name, value) for name, _, value in (text.partition("=") for text in self.settings)]
 
 
 class Measure(NamedTuple):

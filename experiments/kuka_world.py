@@ -35,8 +35,8 @@ TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
 JOINT_SECONDS = 9e-3
 """The same where the agent trains its encoder."""
 
-MODE = "encoder_mode="
-"""Begins the setting of a method that is the run's; all others are the encoder's own."""
+OF_THE_RUN = ("encoder_mode",)
+"""Settings of a method that are the run's; all others are the encoder's own."""
 
 OTHER_SECONDS = 20.0
 """Start, audit, evaluation and figures of a run."""
@@ -81,12 +81,11 @@ class KukaWorld(RunWorld[ImitateConfig]):
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
         method = cell.method
-        modes = [text.removeprefix(MODE) for text in method.settings if text.startswith(MODE)]
         config = replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=tuple(text for text in method.settings if not text.startswith(MODE)),
-            encoder_mode=modes[-1] if modes else self._base.encoder_mode,
+            encoder_settings=method.settings_beside(OF_THE_RUN),
+            **method.settings_in(OF_THE_RUN),
             algo=method.algo,
             reward=method.reward,
             seeds=(cell.seed,),
@@ -148,14 +147,14 @@ class KukaWorld(RunWorld[ImitateConfig]):
 
     def seconds(self, cell: Cell) -> float:
         """By the number of steps and whether an encoder is trained in them."""
-        joint = f"{MODE}joint" in cell.method.settings
+        joint = cell.method.settings_in(OF_THE_RUN).get("encoder_mode") == "joint"
         return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """An encoder a seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
-            (method.encoder, tuple(text for text in method.settings if not text.startswith(MODE)), seed)
+            (method.encoder, method.settings_beside(OF_THE_RUN), seed)
             for method, seed in methods
             if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from dataclasses import dataclass, replace
@@ -11,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from rich.console import Console
 
-from encoders.files import write_atomically
+from encoders.files import write_json
 from experiments import command_line, jobs
 from experiments.grid import Cell, Grid
 from experiments.jobs import Launcher
@@ -68,7 +67,7 @@ def measure(config: LaunchingConfig) -> None:
         f"four on Ray {figures['ray_over_local']:.2f} times as long as in processes"
     )
     if config.out is not None:
-        write_atomically(config.out, json.dumps(figures, indent=2).encode())
+        write_json(config.out, figures)
 
 
 def _seconds(launcher: Launcher, world: KukaWorld, cells: list[Cell], out: Path) -> float:

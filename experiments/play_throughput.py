@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from agents import players
 from agents.auxiliary import AuxiliaryLossCallback
-from encoders.files import write_atomically
+from encoders.files import write_json
 from envs.atari import AtariConfig, AtariVecEnv, env_id
 from experiments import command_line
 from experiments.masks import new_attention
@@ -147,8 +146,7 @@ def measure(config: PlayThroughputConfig) -> None:
         "config": {"steps": config.steps, "turns": config.turns, "play": asdict(config.play)},
     }
     if config.out is not None:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(config.out, json.dumps(figures, indent=2, default=str).encode())
+        write_json(config.out, figures)
 
 
 def main() -> int:

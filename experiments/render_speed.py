@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from rich.console import Console
 
-from encoders.files import write_atomically
+from encoders.files import write_json
 from envs.cartpole import Cartpole
 from experiments import command_line
 from experiments.figures import save_figure
@@ -91,8 +90,7 @@ def measure(config: RenderConfig) -> dict[str, Any]:
         "ratio_to_dm_control": ratios,
         "turns": rates,
     }
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(config.out, json.dumps(result, indent=2).encode())
+    write_json(config.out, result)
     figure = Figure(figsize=(8.4, 3.1), layout="constrained")
     for panel, (name, draw) in zip(figure.subplots(1, len(drawing)), drawing.items(), strict=True):
         panel.imshow(draw())

@@ -75,9 +75,9 @@ def _masks() -> str:
     return "\n".join(lines)
 
 
-def _mean(rows: list[dict[str, str]], column: str, digits: int) -> str:
-    """Mean over rows, with the least and the most where there are several."""
-    values = [float(row[column]) for row in rows]
+def _mean(rows: list[dict[str, str]], column: str, digits: int, per: float = 1.0) -> str:
+    """Mean over rows, with the least and the most where there are several; ``per`` 100 for percent."""
+    values = [per * float(row[column]) for row in rows]
     mean = f"{sum(values) / len(values):.{digits}f}"
     return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
@@ -86,12 +86,8 @@ def _keypoints() -> str:
     lines = ["| keypoints | seeds | cart | pole tip | mean |", "|---|---|---|---|---|"]
     rows = read_rows(RESULTS / "keypoint_quality.csv")
     for name in dict.fromkeys(row["keypoints"] for row in rows):
-        mine = [
-            {key: str(100 * float(row[key])) for key in ("cart_error", "tip_error", "mean_error")}
-            for row in rows
-            if row["keypoints"] == name
-        ]
-        cells = [_mean(mine, key, 2) for key in ("cart_error", "tip_error", "mean_error")]
+        mine = [row for row in rows if row["keypoints"] == name]
+        cells = [_mean(mine, key, 2, per=100) for key in ("cart_error", "tip_error", "mean_error")]
         lines.append(f"| {name} | {len(mine)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -218,10 +218,8 @@ class SwingConfig:
         twice = sorted(set(shape) & set(given))
         if twice:
             raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of --encoder-settings.")
-        own: dict[str, Any] = {}
         known = asdict(encoders.configure(self.encoder_name, **shape))
-        if "second_stride" in known:
-            own["second_stride"] = self.sizes.second_stride
+        own = {"second_stride": self.sizes.second_stride} if "second_stride" in known else {}
         return encoders.configure(self.encoder_name, **{**own, **given, **shape})
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import resource
 import sys
 import time
@@ -25,7 +24,7 @@ from encoders.base import channels_first
 from encoders.clip_pool import ClipPool
 from encoders.clips import open_folder, sample_batch
 from encoders.errors import check_choice
-from encoders.files import write_atomically
+from encoders.files import write_json
 from encoders.optimisers import Stepper
 from encoders.precision import PRECISIONS, uses_bfloat16
 from encoders.prefetch import Prefetcher
@@ -241,10 +240,7 @@ def measure(config: ThroughputConfig) -> None:
     table.add_row(*(f"{value:.0%}" for value in whole["share"].values()))
     console.print(table)
     if config.out is not None:
-        write_atomically(
-            config.out,
-            json.dumps({"config": asdict(config), "render": render, "loop": whole}, indent=2, default=str).encode(),
-        )
+        write_json(config.out, {"config": asdict(config), "render": render, "loop": whole})
 
 
 def main() -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing as mp
 import sys
 import time
@@ -22,7 +21,7 @@ from agents.auxiliary import AuxiliaryLossCallback
 from agents.frame_buffer import FrameReplayBuffer
 from agents.shared_sac import SharedEncoderSAC
 from encoders.errors import check_choice
-from encoders.files import write_atomically
+from encoders.files import write_json
 from experiments import command_line
 from experiments.allocator import keep_freed_memory
 from experiments.swing import make_env
@@ -148,8 +147,7 @@ def measure(config: UpdateSpeedConfig) -> None:
         "preset": config.world.preset_name,
     }
     if config.out is not None:
-        config.out.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(config.out, json.dumps(figures, indent=2, default=str).encode())
+        write_json(config.out, figures)
 
 
 def main() -> int:
