@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import gymnasium as gym
@@ -11,7 +11,7 @@ import psutil
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
@@ -22,24 +22,32 @@ class StackedFrames:
     """The observations of a buffer, put together when they are asked for.
 
     Args:
-        buffer: Where the frames are.
+        stacks: Puts them together: (B,) rows, (B,) environments -> (B, C, S, S) uint8.
     """
 
-    def __init__(self, buffer: FrameReplayBuffer) -> None:
-        self._buffer = buffer
+    nbytes = 0
+    """Of its own."""
 
-    def __getitem__(self, index: tuple[NDArray[np.int64], int]) -> NDArray[np.uint8]:
-        """Stacks of some steps of one environment: (rows, environment) -> (B, C, S, S) uint8."""
-        rows, env = index
-        return self._buffer.stacks(np.asarray(rows), np.full(len(rows), env))
+    def __init__(self, stacks: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.uint8]]) -> None:
+        self._stacks = stacks
+
+    def __getitem__(self, index: tuple[NDArray[np.int64], NDArray[np.int64] | int]) -> NDArray[np.uint8]:
+        """Stacks of some steps: (rows, environments or the one of them all) -> (B, C, S, S) uint8."""
+        rows, envs = index
+        return self._stacks(np.asarray(rows), np.broadcast_to(envs, np.shape(rows)))
+
+    def __setitem__(self, row: int, observations: NDArray[np.uint8]) -> None:
+        """Nothing: the buffer has stored the frame that is new when Stable-Baselines3 stores a step."""
 
 
-class FrameReplayBuffer(ReplayBuffer):
+class FrameReplayBuffer(NStepReplayBuffer):
     """Transitions between stacks of frames, of which the newest frame of each is stored.
 
     The usual buffer stores a stack of three frames twice a step, as observation and as next observation: six frames
     where one is new. Here the older frames of a stack are those of the steps before, the first one repeated at the
     start of an episode, as environments do; the last frame of an episode is kept beside.
+
+    A sample is a step, the rewards of ``n_steps`` from there, and what is observed after them.
 
     Args:
         buffer_size: Steps of all environments together.
@@ -48,10 +56,9 @@ class FrameReplayBuffer(ReplayBuffer):
         device: Where samples go.
         n_envs: Number of environments.
         optimize_memory_usage: Stable-Baselines3's own way to store frames once; this one's is always in use.
+        n_steps: Steps whose rewards are summed; fewer where an episode ends.
+        gamma: Discount of the second and later rewards.
         memory: Bytes that it may take; None for what is free.
-
-    Attributes:
-        stacked: The observations by row and environment, put together when they are asked for.
 
     Raises:
         ValueError: If the observations are no stacks of RGB frames, or the buffer would not fit in memory.
@@ -65,6 +72,8 @@ class FrameReplayBuffer(ReplayBuffer):
         device: torch.device | str = "auto",
         n_envs: int = 1,
         optimize_memory_usage: bool = False,
+        n_steps: int = 1,
+        gamma: float = 0.99,
         memory: int | None = None,
     ) -> None:
         shape = observation_space.shape
@@ -76,7 +85,8 @@ class FrameReplayBuffer(ReplayBuffer):
         check_memory(steps * n_envs * RGB * shape[1] * shape[2], steps * n_envs, memory)
         # The observations of the base class would take the memory that this one saves.
         nothing = spaces.Box(0, 255, (0,), np.uint8)
-        super().__init__(buffer_size, nothing, action_space, device, n_envs)
+        super().__init__(buffer_size, nothing, action_space, device, n_envs, n_steps=n_steps, gamma=gamma)
+        self.observations, self.next_observations = StackedFrames(self.stacks), StackedFrames(self.next_stacks)  # type: ignore[assignment]
         self.observation_space = observation_space
         self.obs_shape = shape
         self.stack = shape[0] // RGB
@@ -84,7 +94,6 @@ class FrameReplayBuffer(ReplayBuffer):
         self.ages = np.zeros((self.buffer_size, n_envs), np.int64)
         self._last: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._age = np.zeros(n_envs, np.int64)
-        self.stacked = StackedFrames(self)
 
     def add(
         self,
@@ -106,8 +115,7 @@ class FrameReplayBuffer(ReplayBuffer):
         self.frames[here] = obs[:, -RGB:]
         self.ages[here] = self._age
         self._age = np.where(np.asarray(done) > 0, 0, self._age + 1)
-        empty = np.zeros((self.n_envs, 0), np.uint8)
-        super().add(empty, empty, action, reward, done, infos)
+        super().add(obs, next_obs, action, reward, done, infos)
 
     @property
     def _first(self) -> int:
@@ -149,18 +157,6 @@ class FrameReplayBuffer(ReplayBuffer):
             raise ValueError(f"The buffer holds {self.size()} step(s); sampling takes at least {left_out + 1}.")
         drawn = np.random.randint(left_out, self.size(), size=batch_size)  # noqa: NPY002 - SB3's own generator
         return self._get_samples((drawn + self._first) % self.buffer_size, env)
-
-    def _get_samples(self, batch_inds: NDArray[np.int64], env: VecNormalize | None = None) -> ReplayBufferSamples:
-        envs = np.random.randint(0, self.n_envs, size=len(batch_inds))  # noqa: NPY002 - SB3's own generator
-        ended = self.dones[batch_inds, envs] * (1 - self.timeouts[batch_inds, envs])
-        data = (
-            self.stacks(batch_inds, envs),
-            self.actions[batch_inds, envs],
-            self.next_stacks(batch_inds, envs),
-            ended.reshape(-1, 1),
-            self._normalize_reward(self.rewards[batch_inds, envs].reshape(-1, 1), env),
-        )
-        return ReplayBufferSamples(*map(self.to_torch, data))
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that the buffer holds, to be written to a file."""

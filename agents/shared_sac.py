@@ -16,16 +16,23 @@ from encoders.augmentation import random_shift
 
 
 def td_target(
-    rewards: Tensor, dones: Tensor, gamma: float, next_values: Tensor, entropy: Tensor, next_log_probs: Tensor
+    rewards: Tensor,
+    dones: Tensor,
+    discounts: Tensor | float,
+    next_values: Tensor,
+    entropy: Tensor,
+    next_log_probs: Tensor,
 ) -> Tensor:
     """What the critics are to say: r + gamma (1 - d) (min_i Q_i' - alpha log pi').
 
-    Haarnoja et al., Soft Actor-Critic Algorithms and Applications, 2018, equations 3 and 5.
+    Haarnoja et al., Soft Actor-Critic Algorithms and Applications, 2018, equations 3 and 5. With the sum of n
+    discounted rewards for r, and gamma^n for gamma, it is the n-step target of Yarats et al., Mastering Visual
+    Continuous Control, 2021, equation 1; the entropies of the steps between are left out.
 
     Args:
         rewards: (B, 1) float.
         dones: (B, 1) float, 1 where an episode ended otherwise than by its horizon.
-        gamma: Discount.
+        discounts: Of the values; (B, 1) float, or one for all.
         next_values: (B, critics) float, of the target critics.
         entropy: () float, alpha.
         next_log_probs: (B,) float.
@@ -42,7 +49,7 @@ def td_target(
             f"{tuple(dones.shape)}, {tuple(next_values.shape)} and {tuple(next_log_probs.shape)}."
         )
     soft = next_values.min(dim=1, keepdim=True).values - entropy * next_log_probs[:, None]
-    return rewards + (1 - dones) * gamma * soft
+    return rewards + (1 - dones) * discounts * soft
 
 
 def critic_loss(values: Tensor, target: Tensor) -> Tensor:
@@ -107,8 +114,9 @@ class SharedEncoderSAC(SAC):
             with torch.no_grad():
                 actions, log_probs = self._act(self._features(self.critic, following))
                 next_values = values_of(self.critic_target, self._features(self.critic_target, following), actions)
+                discounts = self.gamma if batch.discounts is None else batch.discounts
                 target = td_target(
-                    batch.rewards, batch.dones, self.gamma, next_values, self._entropy_coefficient, log_probs
+                    batch.rewards, batch.dones, discounts, next_values, self._entropy_coefficient, log_probs
                 )
             loss = critic_loss(values_of(self.critic, features, batch.actions), target)
             self.critic.optimizer.zero_grad()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import gymnasium as gym
@@ -217,3 +218,49 @@ class VecDropObservation(VecEnvWrapper):
         for index in np.flatnonzero(dones):
             infos[index]["terminal_observation"] = self._without(infos[index]["terminal_observation"])
         return self._without(observations), rewards, dones, infos
+
+
+class VecVectorObservation(VecEnvWrapper):
+    """Observes several vectors by name as one, in the order of their names.
+
+    Args:
+        venv: A vectorised environment with a dictionary of vectors as observation.
+        left_out: Names of those that are no part of it.
+
+    Attributes:
+        places: Where each is in the vector, by name.
+
+    Raises:
+        ValueError: If the observations are no dictionary of vectors.
+    """
+
+    def __init__(self, venv: VecEnv, left_out: Collection[str] = ()) -> None:
+        space = venv.observation_space
+        if not isinstance(space, spaces.Dict):
+            raise ValueError(f"The environment must observe vectors by name; it observes {space}.")
+        shapes = {key: space[key].shape for key in sorted(set(space.spaces) - set(left_out))}
+        if not shapes or any(len(shape or ()) != 1 for shape in shapes.values()):
+            raise ValueError(f"The environment must observe vectors; it observes {shapes}.")
+        self.places: dict[str, slice] = {}
+        width = 0
+        for key in shapes:
+            self.places[key] = slice(width, width + spaces.flatdim(space[key]))
+            width = self.places[key].stop
+        super().__init__(venv, observation_space=spaces.Box(-np.inf, np.inf, (width,), np.float32))
+
+    def _joined(self, observations: Observation) -> NDArray[np.float32]:
+        return np.concatenate([observations[key].astype(np.float32) for key in self.places], axis=-1)
+
+    def reset(self) -> VecEnvObs:
+        """(N, D) float32."""
+        observations = self.venv.reset()
+        assert isinstance(observations, dict)
+        return self._joined(observations)
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Waits for the step."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, dict)
+        for index in np.flatnonzero(dones):
+            infos[index]["terminal_observation"] = self._joined(infos[index]["terminal_observation"])
+        return self._joined(observations), rewards, dones, infos

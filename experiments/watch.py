@@ -25,7 +25,7 @@ from encoders.files import write_atomically
 from encoders.fit import calibrate
 from encoders.video import write_video
 from envs.cartpole import Cartpole
-from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_pixels
+from envs.embedding import VecEmbeddingObservation, VecVectorObservation, embed_pixels
 from envs.pixels import SeededEpisodes
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
@@ -224,7 +224,7 @@ def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Sca
 
 def make_learner(
     config: WatchConfig, encoder: Encoder, goal: Goal, scales: Scales, seed: int, first: int = 0
-) -> VecEnv:
+) -> VecVectorObservation:
     """The world as the learner sees it: its own embedding, the video's at the next step, and the distance as reward."""
     assert goal.embeddings is not None
 
@@ -234,9 +234,7 @@ def make_learner(
     key, path, scale = tracked(config.reward, goal, scales)
     venv: VecEnv = VecEmbeddingObservation(DummyVecEnv([world]), encoder.frozen(), goal.embeddings)
     venv = VecTrackingReward(venv, key, path, config.huber, scale)
-    for name in STATE:
-        venv = VecDropObservation(venv, name)
-    return venv
+    return VecVectorObservation(venv, left_out=STATE)
 
 
 def train(
@@ -276,8 +274,8 @@ def evaluate(
         action = agent.predict(observation, deterministic=True)[0]
         observation, _, dones, infos = venv.step(action)
         if not true:
-            last = infos[0]["terminal_observation"] if dones[0] else {key: observation[key][0] for key in observation}
-            embeddings.append(last["embedding"])
+            last = infos[0]["terminal_observation"] if dones[0] else observation[0]
+            embeddings.append(last[venv.places["embedding"]])
             if not dones[0]:
                 pictures.append(large.reset(options={"joints": physics.data.qpos})[0]["pixels"])
         if dones[0]:

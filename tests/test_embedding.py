@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from encoders import Encoder
 from encoders.base import channels_first
-from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, embed_pixels, next_frame
+from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, VecVectorObservation, embed_pixels, next_frame
 from envs.kuka import KukaReach
 
 MakeKuka = Callable[..., KukaReach]
@@ -153,3 +153,32 @@ def test_what_does_not_fit_together_is_refused(make_kuka: MakeKuka, encoder: Enc
 def test_the_next_frame_stops_at_the_last() -> None:
     assert [int(next_frame(time, 5)) for time in (0, 1, 3, 4, 9)] == [1, 2, 4, 4, 4]
     np.testing.assert_array_equal(next_frame(np.array([0, 7]), 5), [1, 4])
+
+
+def test_named_vectors_are_observed_as_one(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    named = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION)
+    venv = VecVectorObservation(VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION), ["joint_velocities"])
+    for world in (named, venv):
+        world.seed(0)
+
+    def expected(parts: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+        return np.concatenate([parts[key] for key in sorted(parts) if key != "joint_velocities"], axis=-1)
+
+    parts, vector = named.reset(), venv.reset()
+    assert isinstance(parts, dict) and isinstance(vector, np.ndarray)
+    assert "joint_velocities" in parts
+    assert venv.observation_space.shape == vector.shape[1:]
+    np.testing.assert_array_equal(vector, expected(parts))
+    np.testing.assert_array_equal(vector[:, venv.places["embedding"]], parts["embedding"])
+    for actions in random_actions(4, 3):
+        parts, _, dones, infos = named.step(actions)
+        vector, _, _, vector_infos = venv.step(actions)
+    assert isinstance(parts, dict) and dones.all()
+    np.testing.assert_array_equal(vector, expected(parts))
+    for given, joined in zip(infos, vector_infos, strict=True):
+        np.testing.assert_array_equal(joined["terminal_observation"], expected(given["terminal_observation"]))
+
+
+def test_what_is_no_vector_is_not_joined(make_kuka: MakeKuka) -> None:
+    with pytest.raises(ValueError, match="must observe vectors"):
+        VecVectorObservation(many(make_kuka))

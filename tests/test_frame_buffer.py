@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium import spaces
-from stable_baselines3.common.buffers import ReplayBuffer
+from stable_baselines3.common.buffers import NStepReplayBuffer, ReplayBuffer
 
 from agents.frame_buffer import FrameReplayBuffer
 from agents.trajectories import stored_steps
@@ -85,6 +85,35 @@ def test_samples_hold_the_transition_and_bootstrap_at_the_horizon_alone(timeout:
     np.testing.assert_array_equal(batch.dones.numpy().ravel() > 0, ended & (not timeout))
 
 
+def test_rewards_of_several_steps_are_those_of_the_usual_buffer() -> None:
+    settings = {"n_steps": 3, "gamma": 0.9}
+    own = FrameReplayBuffer(40 * ENVS, SPACE, ACTIONS, "cpu", ENVS, **settings)  # type: ignore[arg-type]
+    usual = NStepReplayBuffer(40 * ENVS, SPACE, ACTIONS, "cpu", ENVS, **settings)  # type: ignore[arg-type]
+    fill([own, usual], 30)
+    batches = []
+    for buffer in (own, usual):
+        np.random.seed(0)  # noqa: NPY002 - what SB3's buffers draw from
+        batches.append(buffer._get_samples(np.arange(30)))
+    for mine, theirs in zip(*batches, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+def test_a_return_stops_where_its_episode_ends() -> None:
+    own = FrameReplayBuffer(40 * ENVS, SPACE, ACTIONS, "cpu", ENVS, n_steps=3, gamma=0.5)
+    fill([own], 12)
+    batch = own._get_samples(np.array([3, 9]))
+    env = batch.observations[:, -1, 0, 0].long()
+    summed = {
+        (row, which): sum(0.5**k * own.rewards[row + k, which] for k in range(steps))
+        for (row, which), steps in {(3, 0): 2, (9, 0): 1, (3, 1): 3, (9, 1): 3}.items()
+    }
+    steps = {(3, 0): 2, (9, 0): 1, (3, 1): 3, (9, 1): 3}
+    for index, row in enumerate((3, 9)):
+        key = (row, int(env[index]))
+        assert batch.rewards[index].item() == pytest.approx(summed[key])
+        assert batch.discounts[index].item() == pytest.approx(0.5 ** steps[key])  # type: ignore[index]
+
+
 def test_it_takes_a_sixth_of_the_memory() -> None:
     space = spaces.Box(0, 255, (9, 64, 64), np.uint8)
     own, usual = FrameReplayBuffer(500, space, ACTIONS), ReplayBuffer(500, space, ACTIONS)
@@ -111,7 +140,7 @@ def test_stacks_can_be_asked_for_by_row_and_environment() -> None:
     own, usual = both(40 * ENVS)
     fill([own, usual], 10)
     rows = np.array([1, 2, 3])
-    np.testing.assert_array_equal(own.stacked[rows, 1], usual.observations[rows, 1])
+    np.testing.assert_array_equal(own.observations[rows, 1], usual.observations[rows, 1])
 
 
 def test_a_buffer_that_does_not_fit_in_memory_is_refused_with_the_figure() -> None:

@@ -132,11 +132,13 @@ def test_one_update_is_that_of_the_formulas() -> None:
         return [head(torch.cat([features, actions], 1)) for head in network.q_networks]
 
     alpha = float(log_alpha.detach().exp())
+    discounts = batch.discounts
+    assert float(discounts.min()) == pytest.approx(0.99**3)
     features = critic.features_extractor(batch.observations)
     with torch.no_grad():
         next_actions, next_log_probs = act(critic.features_extractor(batch.next_observations))
         lowest = torch.min(*values(target, target.features_extractor(batch.next_observations), next_actions))
-        wanted = batch.rewards + (1 - batch.dones) * 0.99 * (lowest - alpha * next_log_probs[:, None])
+        wanted = batch.rewards + (1 - batch.dones) * discounts * (lowest - alpha * next_log_probs[:, None])
     loss = sum(0.5 * (value - wanted).pow(2).mean() for value in values(critic, features, batch.actions))
     critic_adam = torch.optim.Adam(critic.parameters(), 1e-3)
     loss.backward()  # type: ignore[union-attr]

@@ -73,11 +73,12 @@ def test_the_learner_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str
     encoder = watch.fitted_encoder(config, 0)
     goal, scales = watch.make_goal(filmed(config), encoder)
     venv = watch.make_learner(config, encoder, goal, scales, 0)
-    assert set(venv.observation_space.spaces) == {"embedding", "demonstration"}  # type: ignore[attr-defined]
+    assert set(venv.places) == {"embedding", "demonstration"}
     observation = venv.reset()
-    assert isinstance(observation, dict)
+    assert isinstance(observation, np.ndarray)
     assert goal.embeddings is not None
-    np.testing.assert_array_equal(observation["demonstration"][0], goal.embeddings[1])
+    assert observation.shape == (1, encoder.embedding_dim + goal.embeddings.shape[1])
+    np.testing.assert_array_equal(observation[0, venv.places["demonstration"]], goal.embeddings[1])
     venv.close()
 
 
