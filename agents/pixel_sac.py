@@ -95,6 +95,7 @@ class LearningConfig:
         delay: Critic updates for one of the actor and the target.
         buffer_size: Steps in the replay buffer.
         learning_starts: Steps of random actions before the first update.
+        hidden: Width of the two hidden layers of actor and critics; 0 for the preset's.
     """
 
     learning_rate: float = 1e-3
@@ -107,14 +108,15 @@ class LearningConfig:
     delay: int = 2
     buffer_size: int = 100_000
     learning_starts: int = 1_000
+    hidden: int = 0
 
     def __post_init__(self) -> None:
         rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
         if not all(0.0 < rate <= 1.0 for rate in rates):
             raise ValueError(f"Rates, entropy, gamma and taus must be above 0 and at most 1; got {self}.")
-        if min(self.n_steps, self.delay, self.buffer_size) < 1 or self.learning_starts < 0:
+        if min(self.n_steps, self.delay, self.buffer_size) < 1 or min(self.learning_starts, self.hidden) < 0:
             raise ValueError(
-                f"n_steps, delay and buffer_size must be at least 1, learning_starts at least 0; got {self}."
+                f"n_steps, delay and buffer_size must be at least 1, learning_starts and hidden at least 0; got {self}."
             )
 
 
@@ -146,7 +148,7 @@ def make(
         ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
     """
     # One kernel a layer instead of a dozen: a fifth of an update of layers as wide as these.
-    policy: dict[str, Any] = {"net_arch": [preset.hidden] * 2, "optimizer_kwargs": {"fused": True}}
+    policy: dict[str, Any] = {"net_arch": [learning.hidden or preset.hidden] * 2, "optimizer_kwargs": {"fused": True}}
     if encoder is not None:
         policy |= policy_arguments(encoder)
     return SharedEncoderSAC(

@@ -35,7 +35,7 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
 """Settings of a cell that are those of the run, and what reads them; those that ``learning`` and ``auxiliary`` know
 are theirs, and all others are the encoder's own."""
 
-STEP_SECONDS = {"none": 2.2e-2, "joint": 1.5e-1}
+STEP_SECONDS = {"none": 6e-2, "joint": 2e-1}
 """An agent step of a training, on one core of the reference machine, of the ``cpu`` preset."""
 
 PRETRAINING_SECONDS = 300.0
