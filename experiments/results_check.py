@@ -134,6 +134,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_backbones": partial(_scores, "kuka_backbones"),
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
+    "kuka_joint": partial(_scores, "kuka_joint"),
     "atari_attention": partial(_scores, "atari_attention"),
     "throughput": _throughput,
     "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
