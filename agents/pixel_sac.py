@@ -69,10 +69,9 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "paper": Preset(image_size=84, second_stride=1, batch_size=128, hidden=1024, auxiliary_videos=64),
-    "cpu": Preset(image_size=64, second_stride=2, batch_size=64, hidden=1024, auxiliary_videos=16),
+    "cpu": Preset(image_size=64, second_stride=2, batch_size=64, hidden=256, auxiliary_videos=16),
 }
-"""``paper``: SAC+AE's sizes, some 54 GFLOP an update; ``cpu``: about a tenth of that. Narrower hidden layers would be
-faster, but learn from what is not exact much more slowly (``cartpole_landmarks``)."""
+"""``paper``: SAC+AE's sizes, some 54 GFLOP an update; ``cpu``: about a tenth of that."""
 
 
 def default_preset() -> str:
@@ -82,7 +81,7 @@ def default_preset() -> str:
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """How an agent on pixels learns; the published settings of SAC+AE, but for the steps of a target.
+    """How an agent on pixels learns; the published settings of SAC+AE, but for layer norms and the steps of a target.
 
     Attributes:
         learning_rate: Of actor, critic and encoder.
@@ -96,6 +95,7 @@ class LearningConfig:
         buffer_size: Steps in the replay buffer.
         learning_starts: Steps of random actions before the first update.
         hidden: Width of the two hidden layers of actor and critics; 0 for the preset's.
+        layer_norm: Whether the hidden layers of the critics are normalised; not so as published.
     """
 
     learning_rate: float = 1e-3
@@ -109,6 +109,7 @@ class LearningConfig:
     buffer_size: int = 100_000
     learning_starts: int = 1_000
     hidden: int = 0
+    layer_norm: bool = True
 
     def __post_init__(self) -> None:
         rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
@@ -147,8 +148,12 @@ def make(
     Raises:
         ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
     """
-    # One kernel a layer instead of a dozen: a fifth of an update of layers as wide as these.
-    policy: dict[str, Any] = {"net_arch": [learning.hidden or preset.hidden] * 2, "optimizer_kwargs": {"fused": True}}
+    policy: dict[str, Any] = {
+        "net_arch": [learning.hidden or preset.hidden] * 2,
+        "layer_norm": learning.layer_norm,
+        # One kernel a layer instead of a dozen: a fifth of an update of wide layers.
+        "optimizer_kwargs": {"fused": True},
+    }
     if encoder is not None:
         policy |= policy_arguments(encoder)
     return SharedEncoderSAC(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import SACPolicy
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class DetachedExtractor(BaseFeaturesExtractor):
@@ -29,6 +30,24 @@ class DetachedExtractor(BaseFeaturesExtractor):
         return features
 
 
+def normalise_hidden_layers(critic: ContinuousCritic) -> None:
+    """Puts a layer norm behind every hidden layer of critics, before its nonlinearity.
+
+    It bounds what critics say of what they have not seen, and so keeps them from fitting noise in observations: Ba,
+    Kiros and Hinton, Layer Normalization, 2016; in critics Hiraoka et al., Dropout Q-Functions for Doubly Efficient
+    Reinforcement Learning, 2022, and Ball et al., Efficient Online Reinforcement Learning with Offline Data, 2023,
+    section 4.2.
+    """
+    for index, network in enumerate(critic.q_networks):
+        layers: list[nn.Module] = []
+        for layer in network.children():
+            layers.append(layer)
+            if isinstance(layer, nn.Linear) and layer.out_features > 1:
+                layers.append(nn.LayerNorm(layer.out_features, device=layer.weight.device))
+        critic.q_networks[index] = nn.Sequential(*layers)
+        critic.add_module(f"qf{index}", critic.q_networks[index])
+
+
 class SharedEncoderPolicy(SACPolicy):
     """Actor and critic on one features extractor that the critic's optimizer steps; the actor sees it detached.
 
@@ -36,7 +55,27 @@ class SharedEncoderPolicy(SACPolicy):
     extractor, as it has of the rest of the critic.
 
     Yarats et al., Improving Sample Efficiency in Model-Free Reinforcement Learning from Images, 2021, section 4.
+
+    Args:
+        *args: As of ``SACPolicy``.
+        layer_norm: Whether the hidden layers of the critics are normalised.
+        **kwargs: As of ``SACPolicy``.
     """
+
+    def __init__(self, *args: Any, layer_norm: bool = False, **kwargs: Any) -> None:
+        # The base class builds the networks.
+        self._layer_norm = layer_norm
+        super().__init__(*args, **kwargs)
+
+    def make_critic(self, features_extractor: BaseFeaturesExtractor | None = None) -> ContinuousCritic:
+        """A pair of critics on one extractor."""
+        critic = super().make_critic(features_extractor)
+        if self._layer_norm:
+            normalise_hidden_layers(critic)
+        return critic
+
+    def _get_constructor_parameters(self) -> dict[str, Any]:
+        return super()._get_constructor_parameters() | {"layer_norm": self._layer_norm}
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.critic = self.make_critic(features_extractor=None)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from stable_baselines3.common.vec_env import DummyVecEnv
-from torch import Tensor
+from torch import Tensor, nn
 
 import encoders
 from agents import pixel_sac
@@ -160,6 +161,29 @@ def test_one_update_is_that_of_the_formulas() -> None:
     for name, part in made.policy.named_parameters():
         torch.testing.assert_close(part, reference.get_parameter(name), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(made.log_ent_coef, log_alpha, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("layer_norm", [True, False])
+def test_hidden_layers_of_critics_are_normalised_before_their_nonlinearity(layer_norm: bool) -> None:
+    made = agent("sac_state", layer_norm=layer_norm)
+    kinds = [nn.Linear, nn.LayerNorm, nn.ReLU] if layer_norm else [nn.Linear, nn.ReLU]
+    for critic in (made.critic, made.critic_target):
+        for index, network in enumerate(critic.q_networks):
+            assert [type(layer) for layer in network.children()] == [*kinds, *kinds, nn.Linear]
+            assert getattr(critic, f"qf{index}") is network
+    assert not any(isinstance(part, nn.LayerNorm) for part in made.actor.modules())
+    stepped = {id(part) for group in made.critic.optimizer.param_groups for part in group["params"]}
+    assert all(id(part) in stepped for part in made.critic.parameters())
+
+
+def test_a_saved_policy_keeps_its_layer_norms(tmp_path: Path) -> None:
+    made = agent("sac_state")
+    made.policy.save(str(tmp_path / "policy"))
+    loaded = type(made.policy).load(str(tmp_path / "policy"))
+    observation = torch.randn(2, 5)
+    wanted = made.critic(observation, torch.zeros(2, 1))
+    for value, expected in zip(loaded.critic(observation, torch.zeros(2, 1)), wanted, strict=True):
+        torch.testing.assert_close(value, expected)
 
 
 def test_td_target_by_hand() -> None:

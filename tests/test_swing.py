@@ -229,16 +229,19 @@ def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
 
 def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     world = CartpoleWorld(SwingConfig())
-    settings = ("encoder_mode=frozen", "learning_rate=2e-4", "weight=0.5", "keypoints=4")
+    settings = ("encoder_mode=frozen", "learning_rate=2e-4", "weight=0.5", "layer_norm=false", "keypoints=4")
     cell = Cell("cartpole", world.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
     config = world.config(cell, Path("here"))
     assert (config.encoder_mode, config.task, config.seeds) == ("frozen", "balance", (5,))
     assert config.learning.learning_rate == 2e-4
     assert config.auxiliary.weight == 0.5
+    assert config.learning.layer_norm is False
     assert config.encoder_settings == ("keypoints=4",)
     assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
     with pytest.raises(ValueError, match="Unknown variant"):
         world.method("tcn", "sac", "task", ())
+    with pytest.raises(ValueError, match="Unknown switch 'no'"):
+        world.method("sac", "sac", "task", ("layer_norm=no",))
 
 
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("cartpole")])
