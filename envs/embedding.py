@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection
 from typing import Any
 
@@ -183,7 +184,30 @@ def next_frame(time: Any, length: int) -> Any:
     return np.minimum(time + 1, length - 1)
 
 
-class VecDropObservation(VecEnvWrapper):
+class VecNamedObservation(VecEnvWrapper, ABC):
+    """Observes what is made of named observations, the last ones of episodes included."""
+
+    @abstractmethod
+    def observation(self, observations: Observation) -> Any:
+        """What is observed in place of named observations, of one environment or of all."""
+
+    def reset(self) -> VecEnvObs:
+        """Resets all environments."""
+        observations = self.venv.reset()
+        assert isinstance(observations, dict)
+        observed: VecEnvObs = self.observation(observations)
+        return observed
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Waits for the step."""
+        observations, rewards, dones, infos = self.venv.step_wait()
+        assert isinstance(observations, dict)
+        for index in np.flatnonzero(dones):
+            infos[index]["terminal_observation"] = self.observation(infos[index]["terminal_observation"])
+        return self.observation(observations), rewards, dones, infos
+
+
+class VecDropObservation(VecNamedObservation):
     """Leaves one observation out, after a reward has used it and before a buffer would store it.
 
     Args:
@@ -202,25 +226,12 @@ class VecDropObservation(VecEnvWrapper):
         super().__init__(venv, observation_space=spaces.Dict(kept))
         self._key = key
 
-    def _without(self, observations: Observation) -> Observation:
+    def observation(self, observations: Observation) -> Observation:
+        """Without the one that is left out."""
         return {name: value for name, value in observations.items() if name != self._key}
 
-    def reset(self) -> VecEnvObs:
-        """Resets, without the observation."""
-        observations = self.venv.reset()
-        assert isinstance(observations, dict)
-        return self._without(observations)
 
-    def step_wait(self) -> VecEnvStepReturn:
-        """Waits for the step, without the observation."""
-        observations, rewards, dones, infos = self.venv.step_wait()
-        assert isinstance(observations, dict)
-        for index in np.flatnonzero(dones):
-            infos[index]["terminal_observation"] = self._without(infos[index]["terminal_observation"])
-        return self._without(observations), rewards, dones, infos
-
-
-class VecVectorObservation(VecEnvWrapper):
+class VecVectorObservation(VecNamedObservation):
     """Observes several vectors by name as one, in the order of their names.
 
     Args:
@@ -248,19 +259,6 @@ class VecVectorObservation(VecEnvWrapper):
             width = self.places[key].stop
         super().__init__(venv, observation_space=spaces.Box(-np.inf, np.inf, (width,), np.float32))
 
-    def _joined(self, observations: Observation) -> NDArray[np.float32]:
+    def observation(self, observations: Observation) -> NDArray[np.float32]:
+        """(D,) or (N, D) float32."""
         return np.concatenate([observations[key].astype(np.float32) for key in self.places], axis=-1)
-
-    def reset(self) -> VecEnvObs:
-        """(N, D) float32."""
-        observations = self.venv.reset()
-        assert isinstance(observations, dict)
-        return self._joined(observations)
-
-    def step_wait(self) -> VecEnvStepReturn:
-        """Waits for the step."""
-        observations, rewards, dones, infos = self.venv.step_wait()
-        assert isinstance(observations, dict)
-        for index in np.flatnonzero(dones):
-            infos[index]["terminal_observation"] = self._joined(infos[index]["terminal_observation"])
-        return self._joined(observations), rewards, dones, infos

@@ -103,15 +103,12 @@ def test_a_return_stops_where_its_episode_ends() -> None:
     fill([own], 12)
     batch = own._get_samples(np.array([3, 9]))
     env = batch.observations[:, -1, 0, 0].long()
-    summed = {
-        (row, which): sum(0.5**k * own.rewards[row + k, which] for k in range(steps))
-        for (row, which), steps in {(3, 0): 2, (9, 0): 1, (3, 1): 3, (9, 1): 3}.items()
-    }
     steps = {(3, 0): 2, (9, 0): 1, (3, 1): 3, (9, 1): 3}
     for index, row in enumerate((3, 9)):
-        key = (row, int(env[index]))
-        assert batch.rewards[index].item() == pytest.approx(summed[key])
-        assert batch.discounts[index].item() == pytest.approx(0.5 ** steps[key])  # type: ignore[index]
+        which = int(env[index])
+        summed = sum(0.5**k * own.rewards[row + k, which] for k in range(steps[row, which]))
+        assert batch.rewards[index].item() == pytest.approx(summed)
+        assert batch.discounts[index].item() == pytest.approx(0.5 ** steps[row, which])  # type: ignore[index]
 
 
 def test_it_takes_a_sixth_of_the_memory() -> None:
