@@ -40,6 +40,7 @@ VARIANTS: dict[str, Variant] = {
     "sac_ae": Variant("autoencoder", weight=1.0),
     "sac_imm": Variant("imm", weight=1.0),
     "sac_ae_imm": Variant("autoencoder_imm", weight=1.0),
+    "sac_shift_ae_imm": Variant("autoencoder_imm", weight=1.0, shift=4),
     "sac_landmarks": Variant(None, landmarks=True),
     "sac_state": Variant(None),
 }

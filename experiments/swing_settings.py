@@ -50,8 +50,9 @@ class SwingConfig:
     """An agent swings up a pole that it sees.
 
     Attributes:
-        variant: What the agent sees with and learns from: sac, sac_shift, sac_ae, sac_imm, sac_ae_imm; sac_landmarks,
-            which sees where cart and pole's tip truly are in the frames; or sac_state, which sees the true state.
+        variant: What the agent sees with and learns from: sac, sac_shift, sac_ae, sac_imm, sac_ae_imm,
+            sac_shift_ae_imm; sac_landmarks, which sees where cart and pole's tip truly are in the frames; or
+            sac_state, which sees the true state.
         preset: paper (84 pixels, for a graphics processor), cpu (64 pixels, a tenth of the work), or auto.
         task: swingup, swingup_sparse, balance or balance_sparse.
         encoder: Registered name of another encoder than the variant's; empty for the variant's own.
