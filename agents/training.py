@@ -90,7 +90,9 @@ class CurveAndCheckpoint(BaseCallback):
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes += 1
-                self._true.append(info["episode"]["r"] if self._truth else float("nan"))
+                # Where a reward is replaced inside the Monitor, the true one is told beside it.
+                true = info.get("true_return", info["episode"]["r"])
+                self._true.append(true if self._truth else float("nan"))
                 self._learned.append(info.get("learned_return", info["episode"]["r"]))
         return True
 
@@ -115,6 +117,9 @@ class CurveAndCheckpoint(BaseCallback):
                 path = self._folder / "checkpoint" / f"step_{steps}.json"
                 path.parent.mkdir(exist_ok=True)
                 write_atomically(path, json.dumps(saved).encode())
+                replay = getattr(self.model, "replay_buffer", None)
+                if replay is not None:
+                    break_off(replay)
             save_checkpoint(self.model, self._folder / "checkpoint")
             self._checkpointed = steps
             if self._restart is not None and not last:
@@ -137,6 +142,12 @@ class CurveAndCheckpoint(BaseCallback):
             self.logger.record(f"imitation/{name}", row[name])
         if self._report is not None:
             self._report(row)
+
+
+def break_off(replay: ReplayBuffer) -> None:
+    """Marks the last stored step as truncated, unless its episode ended: a target must not reach beyond it."""
+    last = replay.pos - 1
+    replay.timeouts[last] = np.maximum(replay.timeouts[last], 1.0 - replay.dones[last])
 
 
 def start_anew(agent: BaseAlgorithm) -> None:

@@ -233,6 +233,7 @@ def learn_to_end(
     folder: Path,
     shown: Callable[[dict[str, float]], str],
     callbacks: Sequence[BaseCallback] = (),
+    restart: Callable[[int], None] | None = None,
 ) -> None:
     """Trains an agent from where it is to the end of a run, and writes its curve and checkpoints.
 
@@ -242,6 +243,7 @@ def learn_to_end(
         folder: The run's.
         shown: What is printed of a row of the curve.
         callbacks: Others than that of the curve.
+        restart: As of ``CurveAndCheckpoint``, where episodes have no common length.
     """
     end = -(-config.steps // config.row_steps) * config.row_steps
     if agent.num_timesteps >= end:
@@ -252,6 +254,7 @@ def learn_to_end(
         episode_steps=config.row_steps,
         every=CHECKPOINT_ROWS * config.row_steps,
         report=lambda row: console.print(f"  {shown(row)}", highlight=False),
+        restart=restart,
     )
     agent.learn(end - agent.num_timesteps, callback=[curve, *callbacks], log_interval=100, reset_num_timesteps=False)
 

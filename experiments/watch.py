@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import factory, pixel_sac
 from agents.shared_sac import SharedEncoderSAC
@@ -25,7 +24,7 @@ from encoders.files import write_atomically
 from encoders.fit import calibrate
 from encoders.video import write_video
 from envs.cartpole import Cartpole
-from envs.embedding import VecEmbeddingObservation, VecVectorObservation, embed_pixels
+from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
 from envs.pixels import SeededEpisodes
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
@@ -35,8 +34,9 @@ from experiments.swing import EVALUATION_SEED, learn_to_end, recorded
 from experiments.swing_settings import SwingConfig, new_encoder
 from experiments.watch_settings import WatchConfig
 from rewards.goal import Goal, Scales
+from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
-from rewards.wrappers import VecTrackingReward
+from rewards.wrappers import TrackingReward
 
 STATE = ("joint_positions", "joint_velocities")
 """Observations of the true state; a learner that watches is not shown them."""
@@ -223,18 +223,37 @@ def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Sca
 
 
 def make_learner(
-    config: WatchConfig, encoder: Encoder, goal: Goal, scales: Scales, seed: int, first: int = 0
+    config: WatchConfig,
+    encoder: Encoder,
+    goal: Goal,
+    scales: Scales,
+    seed: int,
+    first: int = 0,
+    ends: bool = True,
 ) -> VecVectorObservation:
-    """The world as the learner sees it: its own embedding, the video's at the next step, and the distance as reward."""
+    """The world as the learner sees it: its own embedding, the video's at the next step, and the distance as reward.
+
+    Args:
+        config: The run.
+        encoder: Of the pictures.
+        goal: The video.
+        scales: The distances that count as 1.
+        seed: Seed of the episodes.
+        first: Number of the first episode.
+        ends: Whether an episode ends when the video is lost, as in training; else all are whole, and the reward is the
+            Huber reward as it is.
+    """
     assert goal.embeddings is not None
+    key, path, scale = tracked(config.reward, goal, scales)
+    floor = lost_reward(path, config.lost, config.huber, scale)
+    embeddings, frozen = goal.embeddings, encoder.frozen()
 
     def world() -> gym.Env[Any, Any]:
-        return Monitor(SeededEpisodes(make_world(config.swing), seed, first))
+        env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing), seed, first)
+        env = TrackingReward(EmbeddingObservation(env, frozen, embeddings), key, path, config.huber, scale)
+        return Monitor(EndWhenLost(env, floor) if ends else env)
 
-    key, path, scale = tracked(config.reward, goal, scales)
-    venv: VecEnv = VecEmbeddingObservation(DummyVecEnv([world]), encoder.frozen(), goal.embeddings)
-    venv = VecTrackingReward(venv, key, path, config.huber, scale)
-    return VecVectorObservation(venv, left_out=STATE)
+    return VecVectorObservation(DummyVecEnv([world]), left_out=STATE)
 
 
 def train(
@@ -242,10 +261,15 @@ def train(
 ) -> SharedEncoderSAC:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     run = config.swing
-    make = partial(make_learner, config, encoder, goal, scales, seed)
-    agent = pixel_sac.make(make(), None, run.sizes, run.learning, run.kept_steps, 0, seed, device=run.device_name)
+    venv = make_learner(config, encoder, goal, scales, seed)
+    agent = pixel_sac.make(venv, None, run.sizes, run.learning, run.kept_steps, 0, seed, device=run.device_name)
     restore_checkpoint(agent, folder / "checkpoint")
-    agent.set_env(make(agent.num_timesteps // run.horizon))
+
+    def start_with(steps: int) -> None:
+        # Episodes have no common length; the steps before one tell it from all others.
+        venv.env_method("start_with", steps)
+
+    start_with(agent.num_timesteps)
     learn_to_end(
         run,
         agent,
@@ -253,6 +277,7 @@ def train(
         lambda row: (
             f"{row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}"
         ),
+        restart=start_with,
     )
     factory.save_policy(agent, {"encoder": config.encoder, "reward": config.reward}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
@@ -263,7 +288,7 @@ def evaluate(
     config: WatchConfig, agent: SharedEncoderSAC, encoder: Encoder, goal: Goal, scales: Scales, seed: int
 ) -> dict[str, Any]:
     """Whole episodes with the mean action: returns, and the pictures and embeddings of the first one."""
-    venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed)
+    venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed, ends=False)
     large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.camera)
     physics = venv.get_attr("physics")[0]
     observation: Any = venv.reset()
@@ -279,8 +304,8 @@ def evaluate(
             if not dones[0]:
                 pictures.append(large.reset(options={"joints": physics.data.qpos})[0]["pixels"])
         if dones[0]:
-            true.append(float(infos[0]["episode"]["r"]))
-            learned.append(float(infos[0]["learned_return"]))
+            true.append(float(infos[0]["true_return"]))
+            learned.append(float(infos[0]["episode"]["r"]))
     venv.close()
     large.close()
     # The world has been reset by the time the last step can be drawn.

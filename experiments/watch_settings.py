@@ -30,7 +30,9 @@ class WatchConfig:
         episodes: Episodes of the evaluation.
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
-        gamma: Discount; the reward tells at every step what the next one should be, so it need not look far.
+        lost: Share of the largest distance between two moments of the video at which it counts as lost, which ends an
+            episode of the training.
+        gamma: Discount.
         huber: Coefficients of the reward.
         world: How the cartpole is seen and the agent learns; its variant and encoder are not used.
     """
@@ -44,7 +46,8 @@ class WatchConfig:
     episodes: int = 10
     out: Path = Path("runs/imitate_cartpole")
     resume: bool = False
-    gamma: float = 0.95
+    lost: float = 0.35
+    gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
     world: SwingConfig = field(default_factory=SwingConfig)
 
@@ -55,6 +58,8 @@ class WatchConfig:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
+        if not self.lost > 0:
+            raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
         self.swing  # noqa: B018 - refuses wrong settings now
 
     @property

@@ -19,7 +19,8 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
     """Replaces an environment's reward by the Huber reward of one observation against a path over time.
 
     With ``key="joint_positions"`` and the true joint path it is the oracle; with ``key="embedding"`` and
-    the demonstration's embeddings it is the TCN reward of a single environment.
+    the demonstration's embeddings it is the TCN reward of a single environment. The info has ``true_return``, the sum
+    of the rewards that were replaced, so far.
 
     Args:
         env: An environment with dictionary observations.
@@ -47,21 +48,24 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         self._config = config
         self._scale = scale
         self._time = 0
+        self._true_return = 0.0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the path's first entry."""
         self._time = 0
+        self._true_return = 0.0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment; the reward compares what it then observes with the path."""
-        observation, _, terminated, truncated, info = self.env.step(action)
+        observation, true_reward, terminated, truncated, info = self.env.step(action)
         self._time = min(self._time + 1, len(self._path) - 1)
+        self._true_return += float(true_reward)
         own = np.asarray(observation[self._key], np.float64).ravel()
         reward = huber_reward(own, self._path[self._time], self._config, self._scale)
-        return observation, float(reward), terminated, truncated, info
+        return observation, float(reward), terminated, truncated, {**info, "true_return": self._true_return}
 
 
 class VecTrackingReward(VecEnvWrapper):

@@ -1,0 +1,79 @@
+"""Episodes that end when a demonstration is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from stable_baselines3.common.buffers import NStepReplayBuffer
+
+from agents.training import break_off
+from rewards.huber import HuberConfig
+from rewards.lost import EndWhenLost, lost_reward
+
+CONFIG = HuberConfig(alpha=0.5, beta=0.5, gamma=0.0)
+
+
+class Penalties(gym.Env[Any, Any]):
+    """Gives a list of rewards, one a step."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+
+    def __init__(self, rewards: list[float]) -> None:
+        self.rewards, self.time = rewards, 0
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        super().reset(seed=seed)
+        self.time = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        self.time += 1
+        return np.zeros(1, np.float32), self.rewards[self.time - 1], False, self.time == len(self.rewards), {}
+
+
+def test_the_floor_is_the_reward_at_a_share_of_the_largest_distance() -> None:
+    path = np.array([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]])
+    # The largest distance is 5; 0.4 of it is 2, or 1 in units of 2: -0.5 * 1 - 0.5 * 1.
+    assert lost_reward(path, 0.4, CONFIG, scale=2.0) == pytest.approx(-1.0)
+    assert lost_reward(path[:, None], 0.8, CONFIG, scale=2.0) == pytest.approx(-0.5 * 4 - 0.5 * 2)
+
+
+@pytest.mark.parametrize(
+    ("path", "share", "message"), [(np.eye(2), 0.0, "share is 0.0"), (np.ones((3, 2)), 0.5, "nothing to lose")]
+)
+def test_what_cannot_be_lost_is_refused(path: Any, share: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lost_reward(path, share, CONFIG, scale=1.0)
+
+
+def test_an_episode_ends_below_the_floor_and_is_worth_what_lies_above_it() -> None:
+    env = EndWhenLost(Penalties([-0.5, -2.0, -2.5, -0.1]), floor=-2.0)
+    for _ in range(2):
+        env.reset()
+        answers = [env.step(None)[1:4] for _ in range(3)]
+        assert answers == [(1.5, False, False), (0.0, False, False), (0.0, True, False)]
+
+
+def test_a_demonstration_that_is_never_lost_is_followed_to_the_horizon() -> None:
+    env = EndWhenLost(Penalties([-0.5, -1.0]), floor=-2.0)
+    env.reset()
+    assert [env.step(None)[1:4] for _ in range(2)] == [(1.5, False, False), (1.0, False, True)]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_targets_do_not_reach_beyond_a_training_that_was_broken_off(ended: bool) -> None:
+    space = gym.spaces.Box(-1, 1, (1,), np.float32)
+    buffer = NStepReplayBuffer(8, space, space, n_steps=3, gamma=0.5)
+    step = np.zeros((1, 1), np.float32)
+    buffer.add(step, step, step, np.array([1.0]), np.array([ended]), [{}])
+    break_off(buffer)
+    for _ in range(3):
+        buffer.add(step, step, step, np.array([8.0]), np.array([False]), [{}])
+    first = buffer._get_samples(np.array([0]))
+    assert first.rewards.item() == 1.0
+    # A terminal state stays one; after what was broken off the value goes on.
+    assert first.dones.item() == float(ended)
