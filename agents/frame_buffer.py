@@ -117,6 +117,10 @@ class FrameReplayBuffer(NStepReplayBuffer):
         self._age = np.where(np.asarray(done) > 0, 0, self._age + 1)
         super().add(obs, next_obs, action, reward, done, infos)
 
+    def start_episodes(self) -> None:
+        """Has the next step of every environment start an episode, whether or not the last one ended."""
+        self._age[:] = 0
+
     @property
     def _first(self) -> int:
         """Row of the oldest step."""

@@ -145,9 +145,11 @@ class CurveAndCheckpoint(BaseCallback):
 
 
 def break_off(replay: ReplayBuffer) -> None:
-    """Marks the last stored step as truncated, unless its episode ended: a target must not reach beyond it."""
+    """Marks the last stored step as truncated, unless its episode ended: nothing must reach beyond it."""
     last = replay.pos - 1
     replay.timeouts[last] = np.maximum(replay.timeouts[last], 1.0 - replay.dones[last])
+    if isinstance(replay, FrameReplayBuffer):
+        replay.start_episodes()
 
 
 def start_anew(agent: BaseAlgorithm) -> None:

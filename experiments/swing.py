@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from rich.table import Table
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 import encoders
 from agents import factory, pixel_sac
@@ -201,7 +201,24 @@ def train(config: SwingConfig, seed: int, folder: Path, encoder: Encoder | None)
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     frozen = frozen_part(config, encoder)
     venv = DummyVecEnv([lambda: make_env(config, frozen, seed)])
-    agent = pixel_sac.make(
+    agent = new_agent(config, venv, encoder, seed)
+    restore_checkpoint(agent, folder / "checkpoint")
+    venv.env_method("start_with", agent.num_timesteps // config.horizon)
+    learn_to_end(
+        config,
+        agent,
+        seed,
+        folder,
+        lambda row: f"{row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}",
+    )
+    factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: int) -> SharedEncoderSAC:
+    """An untrained agent on frames, with the encoder that it is to train, or on vectors."""
+    return pixel_sac.make(
         venv,
         encoder if config.encoder_mode == "joint" else None,
         config.sizes,
@@ -212,37 +229,24 @@ def train(config: SwingConfig, seed: int, folder: Path, encoder: Encoder | None)
         config.bfloat16,
         config.device_name,
     )
-    restore_checkpoint(agent, folder / "checkpoint")
-    venv.envs[0].get_wrapper_attr("start_with")(agent.num_timesteps // config.horizon)
-    joint = config.seen and config.encoder_mode == "joint"
-    learn_to_end(
-        config,
-        agent,
-        folder,
-        lambda row: f"{row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}",
-        [AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16)] if joint else [],
-    )
-    factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
-    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
-    return agent
 
 
 def learn_to_end(
     config: SwingConfig,
     agent: SharedEncoderSAC,
+    seed: int,
     folder: Path,
     shown: Callable[[dict[str, float]], str],
-    callbacks: Sequence[BaseCallback] = (),
     restart: Callable[[int], None] | None = None,
 ) -> None:
-    """Trains an agent from where it is to the end of a run, and writes its curve and checkpoints.
+    """Trains an agent, and with it its encoder, from where it is to the end of a run; writes curve and checkpoints.
 
     Args:
         config: The run.
         agent: With as many steps behind it as it has.
+        seed: The run's.
         folder: The run's.
         shown: What is printed of a row of the curve.
-        callbacks: Others than that of the curve.
         restart: As of ``CurveAndCheckpoint``, where episodes have no common length.
     """
     end = -(-config.steps // config.row_steps) * config.row_steps
@@ -256,7 +260,10 @@ def learn_to_end(
         report=lambda row: console.print(f"  {shown(row)}", highlight=False),
         restart=restart,
     )
-    agent.learn(end - agent.num_timesteps, callback=[curve, *callbacks], log_interval=100, reset_num_timesteps=False)
+    callbacks: list[BaseCallback] = [curve]
+    if config.seen and config.encoder_mode == "joint":
+        callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
+    agent.learn(end - agent.num_timesteps, callback=callbacks, log_interval=100, reset_num_timesteps=False)
 
 
 def evaluate(config: SwingConfig, agent: SharedEncoderSAC, encoder: Encoder | None, seed: int) -> list[float]:

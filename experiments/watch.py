@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from rich.table import Table
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory, pixel_sac
 from agents.shared_sac import SharedEncoderSAC
@@ -25,14 +25,14 @@ from encoders.fit import calibrate
 from encoders.video import write_video
 from envs.cartpole import Cartpole
 from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
-from envs.pixels import SeededEpisodes
+from envs.pixels import PixelObservation, SeededEpisodes
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
-from experiments.swing import EVALUATION_SEED, learn_to_end, recorded
+from experiments.swing import EVALUATION_SEED, recorded
 from experiments.swing_settings import SwingConfig, new_encoder
-from experiments.watch_settings import WatchConfig
+from experiments.watch_settings import EMBEDDING, WatchConfig
 from rewards.goal import Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
@@ -113,8 +113,7 @@ def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         agent = train(config, seed, folder, encoder, goal, scales)
     with watch.stage("evaluate"):
         figures_of = evaluate(config, agent, encoder, goal, scales, seed)
-        distances = np.linalg.norm(figures_of.pop("embeddings") - goal.embeddings[1:], axis=1)  # type: ignore[index]
-        pictures = figures_of.pop("pictures")
+        distances, pictures = figures_of.pop("distances"), figures_of.pop("pictures")
         figures.side_by_side(
             demonstration.large[1:], pictures, distances, swing.fps(config.swing), folder / "side_by_side.mp4"
         )
@@ -124,6 +123,7 @@ def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "encoder": config.encoder,
         "encoder_settings": list(config.encoder_settings),
         "reward": config.reward,
+        "learner": config.learner,
         "seed": seed,
         "agent_steps": agent.num_timesteps,
         "episodes": config.episodes,
@@ -228,41 +228,43 @@ def make_learner(
     goal: Goal,
     scales: Scales,
     seed: int,
-    first: int = 0,
     ends: bool = True,
-) -> VecVectorObservation:
-    """The world as the learner sees it: its own embedding, the video's at the next step, and the distance as reward.
+) -> VecEnv:
+    """The world as the learner sees it, with the distance from the video as reward.
 
     Args:
         config: The run.
-        encoder: Of the pictures.
+        encoder: The reward's.
         goal: The video.
         scales: The distances that count as 1.
         seed: Seed of the episodes.
-        first: Number of the first episode.
         ends: Whether an episode ends when the video is lost, as in training; else all are whole, and the reward is the
             Huber reward as it is.
     """
     assert goal.embeddings is not None
     key, path, scale = tracked(config.reward, goal, scales)
     floor = lost_reward(path, config.lost, config.huber, scale)
-    embeddings, frozen = goal.embeddings, encoder.frozen()
+    embeddings, frozen, sees_frames = goal.embeddings, encoder.frozen(), config.learner != EMBEDDING
 
     def world() -> gym.Env[Any, Any]:
-        env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing), seed, first)
-        env = TrackingReward(EmbeddingObservation(env, frozen, embeddings), key, path, config.huber, scale)
-        return Monitor(EndWhenLost(env, floor) if ends else env)
+        env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing), seed)
+        env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=sees_frames)
+        env = TrackingReward(env, key, path, config.huber, scale)
+        env = EndWhenLost(env, floor) if ends else env
+        return Monitor(PixelObservation(env) if sees_frames else env)
 
-    return VecVectorObservation(DummyVecEnv([world]), left_out=STATE)
+    venv = DummyVecEnv([world])
+    return venv if sees_frames else VecVectorObservation(venv, left_out=STATE)
 
 
 def train(
     config: WatchConfig, seed: int, folder: Path, encoder: Encoder, goal: Goal, scales: Scales
 ) -> SharedEncoderSAC:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
-    run = config.swing
+    run = config.learning
     venv = make_learner(config, encoder, goal, scales, seed)
-    agent = pixel_sac.make(venv, None, run.sizes, run.learning, run.kept_steps, 0, seed, device=run.device_name)
+    torch.manual_seed(seed)
+    agent = swing.new_agent(run, venv, new_encoder(run), seed)
     restore_checkpoint(agent, folder / "checkpoint")
 
     def start_with(steps: int) -> None:
@@ -270,16 +272,17 @@ def train(
         venv.env_method("start_with", steps)
 
     start_with(agent.num_timesteps)
-    learn_to_end(
+    swing.learn_to_end(
         run,
         agent,
+        seed,
         folder,
         lambda row: (
             f"{row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}"
         ),
         restart=start_with,
     )
-    factory.save_policy(agent, {"encoder": config.encoder, "reward": config.reward}, folder / "agent")
+    factory.save_policy(agent, {"learner": config.learner, "reward": config.reward}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent
 
@@ -287,20 +290,19 @@ def train(
 def evaluate(
     config: WatchConfig, agent: SharedEncoderSAC, encoder: Encoder, goal: Goal, scales: Scales, seed: int
 ) -> dict[str, Any]:
-    """Whole episodes with the mean action: returns, and the pictures and embeddings of the first one."""
+    """Whole episodes with the mean action: returns, and the pictures and distances of the first one."""
     venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed, ends=False)
     large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.camera)
     physics = venv.get_attr("physics")[0]
     observation: Any = venv.reset()
     true: list[float] = []
     learned: list[float] = []
-    pictures, embeddings = [], []
+    pictures, distances = [], []
     while len(true) < config.episodes:
         action = agent.predict(observation, deterministic=True)[0]
         observation, _, dones, infos = venv.step(action)
         if not true:
-            last = infos[0]["terminal_observation"] if dones[0] else observation[0]
-            embeddings.append(last[venv.places["embedding"]])
+            distances.append(infos[0]["distance"])
             if not dones[0]:
                 pictures.append(large.reset(options={"joints": physics.data.qpos})[0]["pixels"])
         if dones[0]:
@@ -316,5 +318,5 @@ def evaluate(
         "true_returns": true,
         "learned_returns": learned,
         "pictures": np.stack(pictures),
-        "embeddings": np.stack(embeddings),
+        "distances": np.array(distances),
     }

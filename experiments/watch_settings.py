@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import encoders
+from agents import pixel_sac
 from encoders.errors import check_choice
 from experiments.swing_settings import SwingConfig
 from rewards import sources
@@ -14,15 +15,22 @@ from rewards.huber import HuberConfig
 
 REWARDS = ("tcn_huber", "oracle", "random")
 
+EMBEDDING = "embedding"
+"""A learner that sees what the reward compares, and what it is to be next."""
+
+LEARNERS = (EMBEDDING, *(name for name, variant in pixel_sac.VARIANTS.items() if variant.encoder is not None))
+
 
 @dataclass(frozen=True)
 class WatchConfig:
     """An agent imitates a video of a swing-up on the cartpole, by the distance of embeddings alone.
 
     Attributes:
-        encoder: Registered name of the encoder, trained on recorded random actions.
+        encoder: Registered name of the reward's encoder, trained on recorded random actions.
         encoder_settings: The encoder's own settings as NAME=VALUE.
         reward: tcn_huber, or a control: oracle (true distance of the joints), random (untrained encoder).
+        learner: What the agent sees with: a variant of swingup_cartpole.py on frames, which trains an encoder of its
+            own, or embedding: the reward's embedding, frozen, beside that of the video at the next step.
         teacher: Folder of a complete run of swingup_cartpole.py whose agent is filmed; without one, an agent that sees
             the true state is trained first.
         seeds: One run a seed.
@@ -37,9 +45,10 @@ class WatchConfig:
         world: How the cartpole is seen and the agent learns; its variant and encoder are not used.
     """
 
-    encoder: str = "imm"
+    encoder: str = "tcn"
     encoder_settings: tuple[str, ...] = ()
     reward: str = "tcn_huber"
+    learner: str = "sac_shift"
     teacher: Path | None = None
     seeds: tuple[int, ...] = (0,)
     steps: int = 25_000
@@ -54,18 +63,18 @@ class WatchConfig:
     def __post_init__(self) -> None:
         check_choice("encoder", self.encoder, encoders.names())
         check_choice("reward", self.reward, REWARDS)
+        check_choice("learner", self.learner, LEARNERS)
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
-        self.swing  # noqa: B018 - refuses wrong settings now
+        self.swing, self.learning  # noqa: B018 - refuses wrong settings now
 
     @property
     def swing(self) -> SwingConfig:
-        """The cartpole, and the encoder on it, as the swing-up experiment has them."""
-        learning = replace(self.world.learning, gamma=self.gamma)
+        """The cartpole, and the reward's encoder on it, as the swing-up experiment has them."""
         return replace(
             self.world,
             variant="sac_imm",
@@ -76,8 +85,15 @@ class WatchConfig:
             episodes=self.episodes,
             seeds=self.seeds,
             out=self.out,
-            learning=learning,
+            learning=replace(self.world.learning, gamma=self.gamma),
         )
+
+    @property
+    def learning(self) -> SwingConfig:
+        """The agent, as the swing-up experiment has it."""
+        if self.learner == EMBEDDING:
+            return self.swing
+        return replace(self.swing, variant=self.learner, encoder="", encoder_settings=(), encoder_mode="joint")
 
     @property
     def teaching(self) -> SwingConfig:
@@ -104,7 +120,7 @@ class WatchConfig:
     def variant(self) -> str:
         """Folder name of everything but the seed."""
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
-        return f"{self.world.task}-{encoder}-{self.reward}"
+        return f"{self.world.task}-{encoder}-{self.reward}-{self.learner}"
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

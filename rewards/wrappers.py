@@ -20,7 +20,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
 
     With ``key="joint_positions"`` and the true joint path it is the oracle; with ``key="embedding"`` and
     the demonstration's embeddings it is the TCN reward of a single environment. The info has ``true_return``, the sum
-    of the rewards that were replaced, so far.
+    of the rewards that were replaced, so far, and ``distance``, in units of ``scale``.
 
     Args:
         env: An environment with dictionary observations.
@@ -63,9 +63,10 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         observation, true_reward, terminated, truncated, info = self.env.step(action)
         self._time = min(self._time + 1, len(self._path) - 1)
         self._true_return += float(true_reward)
-        own = np.asarray(observation[self._key], np.float64).ravel()
-        reward = huber_reward(own, self._path[self._time], self._config, self._scale)
-        return observation, float(reward), terminated, truncated, {**info, "true_return": self._true_return}
+        own, target = np.asarray(observation[self._key], np.float64).ravel(), self._path[self._time]
+        reward = huber_reward(own, target, self._config, self._scale)
+        told = {"true_return": self._true_return, "distance": float(np.linalg.norm(own - target)) / self._scale}
+        return observation, float(reward), terminated, truncated, {**info, **told}
 
 
 class VecTrackingReward(VecEnvWrapper):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.buffers import NStepReplayBuffer
 
+from agents.frame_buffer import FrameReplayBuffer
 from agents.training import break_off
 from rewards.huber import HuberConfig
 from rewards.lost import EndWhenLost, lost_reward
@@ -77,3 +78,21 @@ def test_targets_do_not_reach_beyond_a_training_that_was_broken_off(ended: bool)
     assert first.rewards.item() == 1.0
     # A terminal state stays one; after what was broken off the value goes on.
     assert first.dones.item() == float(ended)
+
+
+def test_stacks_do_not_reach_back_over_a_training_that_was_broken_off() -> None:
+    frames = gym.spaces.Box(0, 255, (9, 2, 2), np.uint8)
+    buffer = FrameReplayBuffer(8, frames, gym.spaces.Box(-1, 1, (1,), np.float32))
+
+    def step(*shades: int) -> None:
+        stack, following = (np.repeat(part, 3)[None, :, None, None] for part in (shades[:3], shades[1:]))
+        whole = np.broadcast_to(np.stack([stack, following]), (2, 1, 9, 2, 2)).astype(np.uint8)
+        buffer.add(whole[0], whole[1], np.zeros((1, 1)), np.zeros(1), np.array([False]), [{}])
+
+    step(1, 1, 1, 2)
+    step(1, 1, 2, 3)
+    break_off(buffer)
+    step(7, 7, 7, 8)
+    rows, envs = np.array([1, 2]), np.zeros(2, np.int64)
+    assert buffer.stacks(rows, envs)[:, ::3, 0, 0].tolist() == [[1, 1, 2], [7, 7, 7]]
+    assert buffer.next_stacks(rows, envs)[:, ::3, 0, 0].tolist() == [[1, 2, 3], [7, 7, 8]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,12 +16,14 @@ from agents.pixel_sac import LearningConfig, Preset
 from agents.training import read_curve
 from encoders.fit import FitConfig
 from encoders.video import read_video
-from experiments import watch
+from envs.embedding import VecVectorObservation
+from experiments import swing, watch
 from experiments.swing_settings import PretrainingConfig, SwingConfig
 from experiments.watch import filmed, watch_all
 from experiments.watch_settings import WatchConfig
 
 TINY = WatchConfig(
+    encoder="imm",
     encoder_settings=("keypoints=2",),
     steps=24,
     episodes=2,
@@ -68,11 +71,21 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfi
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24]
 
 
-def test_the_learner_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
     config, _ = learned
     encoder = watch.fitted_encoder(config, 0)
     goal, scales = watch.make_goal(filmed(config), encoder)
     venv = watch.make_learner(config, encoder, goal, scales, 0)
+    assert venv.observation_space.shape == (9, 16, 16)
+    venv.close()
+
+
+def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    config = replace(learned[0], learner="embedding")
+    encoder = watch.fitted_encoder(config, 0)
+    goal, scales = watch.make_goal(filmed(config), encoder)
+    venv = watch.make_learner(config, encoder, goal, scales, 0)
+    assert isinstance(venv, VecVectorObservation)
     assert set(venv.places) == {"embedding", "demonstration"}
     observation = venv.reset()
     assert isinstance(observation, np.ndarray)
@@ -80,6 +93,51 @@ def test_the_learner_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str
     assert observation.shape == (1, encoder.embedding_dim + goal.embeddings.shape[1])
     np.testing.assert_array_equal(observation[0, venv.places["demonstration"]], goal.embeddings[1])
     venv.close()
+
+
+def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    config = replace(learned[0], lost=1e-6)
+    encoder = watch.fitted_encoder(config, 0)
+    goal, scales = watch.make_goal(filmed(config), encoder)
+    for ends in (True, False):
+        venv = watch.make_learner(config, encoder, goal, scales, 0, ends=ends)
+        venv.reset()
+        _, rewards, dones, infos = venv.step(np.ones((1, 1), np.float32))
+        assert bool(dones[0]) == ends
+        assert (rewards[0] == 0.0) == ends
+        assert infos[0]["distance"] > 0
+        venv.close()
+
+
+def test_a_learner_on_embeddings_runs_to_the_end(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    (result,) = watch_all(replace(TINY, out=learned[0].out, learner="embedding"))
+    assert result["learner"] == "embedding"
+    assert result["agent_steps"] == 24
+
+
+def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
+    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(swing, "CHECKPOINT_ROWS", 1)
+    configs = [replace(TINY, out=tmp_path / name) for name in ("whole", "cut")]
+    for config in configs:
+        for shared in ("demonstrations", "encoders", "recordings"):
+            shutil.copytree(learned[0].out / shared, config.out / shared)
+    (whole,) = watch_all(configs[0])
+
+    def cut(text: object, **_: Any) -> None:
+        if str(text).startswith("  16 steps"):
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(swing.console, "print", cut)
+        with pytest.raises(KeyboardInterrupt):
+            watch_all(configs[1])
+    (resumed,) = watch_all(replace(configs[1], resume=True))
+    curves = [read_curve(config.run_folder(0) / "progress.csv") for config in configs]
+    for name in ("env_steps", "episodes", "true_return", "learned_return"):
+        assert [row[name] for row in curves[0]] == [row[name] for row in curves[1]]
+    assert resumed["true_returns"] == whole["true_returns"]
 
 
 @pytest.mark.parametrize("reward", ["oracle", "random"])
@@ -105,6 +163,8 @@ def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[WatchConfig, dic
         ({"reward": "pixels"}, "Allowed: tcn_huber, oracle, random"),
         ({"gamma": 1.0}, "gamma is 1.0"),
         ({"seeds": ()}, "at least one"),
+        ({"lost": 0.0}, "lost is 0.0"),
+        ({"learner": "sac_shft"}, "Did you mean 'sac_shift'"),
         ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
     ],
 )
