@@ -8,7 +8,7 @@ from pathlib import Path
 from experiments.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.grid import Cell
 from experiments.report import write_report
-from experiments.scores import Row, charts, every_run, failed_runs, improvements, summary
+from experiments.scores import Row, charts, differences, every_run, failed_runs, improvements, summary
 from experiments.worlds import World
 
 FILE = "report.html"
@@ -26,7 +26,7 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
         points: Of the learning curves.
     """
     provenance = json.loads((folder / "provenance.json").read_text())
-    blocks: list[Block] = [summary(rows), *charts(rows, points), improvements(rows)]
+    blocks: list[Block] = [summary(rows), *charts(rows, points), improvements(rows), differences(rows)]
     failures = [
         Failure(cell.name, row["reason"]) for cell, row in zip(cells, rows, strict=True) if row["status"] != "completed"
     ]

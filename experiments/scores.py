@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from experiments.blocks import TableBlock
 from experiments.charts import ChartBlock, Series
 from experiments.grid import Cell, Measure
 from experiments.intervals import Interval
-from experiments.statistics import band, normalised, probability_of_improvement, stratified_iqm
+from experiments.statistics import band, difference, normalised, probability_of_improvement, stratified_iqm
 from experiments.worlds import World, get
 
 COLUMNS = ("env", "method", "settings", "algo", "reward", "task", "seed", "steps", "status", "reason")
@@ -215,12 +215,17 @@ def caption(rows: list[Row]) -> str:
     )
 
 
-def _raw(rows: list[Row], measure: Measure) -> Interval | None:
+def _strata(rows: list[Row], measure: Measure) -> list[NDArray[np.float64]]:
+    """A raw figure of the runs that have it, one array of seeds a task."""
     strata = [
         np.array([measure.factor * float(row[measure.key]) for row in rows if row["task"] == task and row[measure.key]])
         for task in dict.fromkeys(row["task"] for row in rows)
     ]
-    present = [stratum for stratum in strata if len(stratum)]
+    return [stratum for stratum in strata if len(stratum)]
+
+
+def _raw(rows: list[Row], measure: Measure) -> Interval | None:
+    present = _strata(rows, measure)
     return stratified_iqm(present) if present else None
 
 
@@ -235,24 +240,51 @@ def shown(interval: Interval | None, digits: int) -> str:
 
 def improvements(rows: list[Row]) -> TableBlock:
     """How likely a run of the method in the row beats one of the method in the column."""
-    groups = [runs for runs in grouped(rows) if runs.scores is not None]
-    lines = []
-    for ours in groups:
-        line = [ours.name]
-        for theirs in groups:
-            same = {row["task"] for row in ours.rows} == {row["task"] for row in theirs.rows}
-            if ours is theirs or not same or ours.scores is None or theirs.scores is None:
-                line.append("")
-            else:
-                line.append(shown(probability_of_improvement(ours.scores, theirs.scores), 2))
-        lines.append(line)
+
+    def compared(ours: Runs, theirs: Runs) -> str:
+        if ours.scores is None or theirs.scores is None:
+            return ""
+        return shown(probability_of_improvement(ours.scores, theirs.scores), 2)
+
+    columns, lines = _each_with_each([runs for runs in grouped(rows) if runs.scores is not None], compared)
     return TableBlock(
         "Probability of improvement",
         "Probability that a run of the method in the row scores higher than one of the method in the column on the "
         f"same task, with its 95% interval. {caption(rows)}",
-        ["", *(runs.name for runs in groups)],
+        columns,
         lines,
     )
+
+
+def differences(rows: list[Row]) -> TableBlock:
+    """By how much the world's first figure of the method in the row is above that of the method in the column."""
+    measure = get(rows[0]["env"]).measures[0]
+
+    def compared(ours: Runs, theirs: Runs) -> str:
+        pair = _strata(ours.rows, measure), _strata(theirs.rows, measure)
+        # A method that failed on a whole task has no figure there to compare.
+        return shown(difference(*pair), measure.digits) if len(pair[0]) == len(pair[1]) else ""
+
+    columns, lines = _each_with_each([runs for runs in grouped(rows) if _strata(runs.rows, measure)], compared)
+    return TableBlock(
+        "Differences",
+        f"{measure.label} of the method in the row less that of the method in the column, with its 95% interval. "
+        f"{caption(rows)}",
+        columns,
+        lines,
+    )
+
+
+def _each_with_each(groups: list[Runs], compared: Callable[[Runs, Runs], str]) -> tuple[list[str], list[list[object]]]:
+    """Columns and lines of a table of pairs; empty where methods were not run on the same tasks."""
+    lines: list[list[object]] = []
+    for ours in groups:
+        line: list[object] = [ours.name]
+        for theirs in groups:
+            same = {row["task"] for row in ours.rows} == {row["task"] for row in theirs.rows}
+            line.append(compared(ours, theirs) if same and ours is not theirs else "")
+        lines.append(line)
+    return ["", *(runs.name for runs in groups)], lines
 
 
 def markdown(table: TableBlock) -> str:

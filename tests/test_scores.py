@@ -13,6 +13,7 @@ from experiments.scores import (
     Row,
     charts,
     columns,
+    differences,
     every_run,
     grouped,
     improvements,
@@ -114,6 +115,22 @@ def test_methods_are_compared_pair_by_pair() -> None:
     lines = {str(line[0]): line for line in table.rows}
     assert lines["oracle, ppo"][3] == "1.00 [1.00, 1.00]"
     assert lines["oracle, ppo"][2] == ""
+
+
+def test_differences_are_of_the_raw_figure_and_of_runs_that_have_it() -> None:
+    table = differences(ROWS)
+    lines = {str(line[0]): line for line in table.rows}
+    assert table.columns[1:] == ["tcn, ppo", "oracle, ppo", "none, ppo"]
+    assert lines["oracle, ppo"][3] == "-25.00 [-30.00, -20.00]"
+    assert lines["oracle, ppo"][2] == ""
+    # One of its two runs has failed.
+    assert lines["tcn, ppo"][2] == "10.00"
+
+
+def test_a_method_that_failed_on_a_whole_task_is_not_compared() -> None:
+    rows = [*ROWS, row("oracle", 0, -0.1, task=1), row("none", 0, None, task=1)]
+    lines = {str(line[0]): line for line in differences(rows).rows}
+    assert lines["oracle, ppo"][3] == ""
 
 
 def test_curves_are_on_the_steps_that_all_runs_have() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
-from experiments.statistics import band, normalised, probability_of_improvement, stratified_iqm
+from experiments.intervals import Interval
+from experiments.statistics import band, difference, normalised, probability_of_improvement, stratified_iqm
 
 
 def test_a_random_policy_scores_nothing_and_the_oracle_one() -> None:
@@ -59,9 +62,24 @@ def test_a_method_that_always_wins_surely_improves() -> None:
     assert probability_of_improvement(high, low) == (1.0, 1.0, 1.0)
 
 
-def test_methods_on_different_tasks_are_not_compared() -> None:
+def test_a_difference_is_that_of_the_interquartile_means_within_its_interval() -> None:
+    ours, theirs = [np.array([0.0, 4.0, 5.0, 90.0])], [np.array([1.0, 2.0, 3.0, 4.0])]
+    # The means of the middle halves: 4.5 and 2.5.
+    found = difference(ours, theirs)
+    assert found.value == pytest.approx(2.0)
+    assert found.low < 2.0 < found.high
+    swapped = difference(theirs, ours)
+    assert swapped.value == -found.value
+
+
+def test_constant_scores_differ_for_certain() -> None:
+    assert difference([np.full(3, 5.0)], [np.full(3, 2.0)]) == (3.0, 3.0, 3.0)
+
+
+@pytest.mark.parametrize("compare", [difference, probability_of_improvement])
+def test_methods_on_different_tasks_are_not_compared(compare: Callable[..., Interval]) -> None:
     with pytest.raises(ValueError, match="on 1 and 2 tasks"):
-        probability_of_improvement([np.zeros(2)], [np.zeros(2), np.zeros(2)])
+        compare([np.zeros(2)], [np.zeros(2), np.zeros(2)])
 
 
 def test_a_band_is_the_interval_at_every_point() -> None:
