@@ -45,6 +45,7 @@ class CurveAndCheckpoint(BaseCallback):
         restart: Seeds the environments for the steps done so far. Given where episodes have no common length: then
             ``episode_steps`` is what lies between two rows, a row has the mean of the last ``WINDOW`` episodes, and
             every environment starts anew after a checkpoint, so that there is a moment to go on from.
+        true_key: Where an episode's last info has its true return, if the reward is replaced inside the Monitor.
     """
 
     def __init__(
@@ -55,9 +56,11 @@ class CurveAndCheckpoint(BaseCallback):
         truth: bool = True,
         report: Callable[[dict[str, float]], None] | None = None,
         restart: Callable[[int], None] | None = None,
+        true_key: str = "",
     ) -> None:
         super().__init__()
         self._restart = restart
+        self._true_key = true_key
         self._folder = folder
         self.episode_steps = episode_steps
         self._every = every
@@ -90,8 +93,7 @@ class CurveAndCheckpoint(BaseCallback):
         for info in self.locals["infos"]:
             if "episode" in info:
                 self._episodes += 1
-                # Where a reward is replaced inside the Monitor, the true one is told beside it.
-                true = info.get("true_return", info["episode"]["r"])
+                true = info[self._true_key] if self._true_key else info["episode"]["r"]
                 self._true.append(true if self._truth else float("nan"))
                 self._learned.append(info.get("learned_return", info["episode"]["r"]))
         return True

@@ -238,6 +238,7 @@ def learn_to_end(
     folder: Path,
     shown: Callable[[dict[str, float]], str],
     restart: Callable[[int], None] | None = None,
+    true_key: str = "",
 ) -> None:
     """Trains an agent, and with it its encoder, from where it is to the end of a run; writes curve and checkpoints.
 
@@ -248,6 +249,7 @@ def learn_to_end(
         folder: The run's.
         shown: What is printed of a row of the curve.
         restart: As of ``CurveAndCheckpoint``, where episodes have no common length.
+        true_key: As of ``CurveAndCheckpoint``.
     """
     end = -(-config.steps // config.row_steps) * config.row_steps
     if agent.num_timesteps >= end:
@@ -259,6 +261,7 @@ def learn_to_end(
         every=CHECKPOINT_ROWS * config.row_steps,
         report=lambda row: console.print(f"  {shown(row)}", highlight=False),
         restart=restart,
+        true_key=true_key,
     )
     callbacks: list[BaseCallback] = [curve]
     if config.seen and config.encoder_mode == "joint":

@@ -281,6 +281,7 @@ def train(
             f"{row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}"
         ),
         restart=start_with,
+        true_key="replaced_return",
     )
     factory.save_policy(agent, {"learner": config.learner, "reward": config.reward}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
@@ -306,7 +307,7 @@ def evaluate(
             if not dones[0]:
                 pictures.append(large.reset(options={"joints": physics.data.qpos})[0]["pixels"])
         if dones[0]:
-            true.append(float(infos[0]["true_return"]))
+            true.append(float(infos[0]["replaced_return"]))
             learned.append(float(infos[0]["episode"]["r"]))
     venv.close()
     large.close()

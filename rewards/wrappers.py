@@ -19,8 +19,8 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
     """Replaces an environment's reward by the Huber reward of one observation against a path over time.
 
     With ``key="joint_positions"`` and the true joint path it is the oracle; with ``key="embedding"`` and
-    the demonstration's embeddings it is the TCN reward of a single environment. The info has ``true_return``, the sum
-    of the rewards that were replaced, so far, and ``distance``, in units of ``scale``.
+    the demonstration's embeddings it is the TCN reward of a single environment. The info has
+    ``replaced_return``, the sum of the rewards that were replaced, so far, and ``distance``, in units of ``scale``.
 
     Args:
         env: An environment with dictionary observations.
@@ -48,24 +48,24 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         self._config = config
         self._scale = scale
         self._time = 0
-        self._true_return = 0.0
+        self._replaced_return = 0.0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the path's first entry."""
         self._time = 0
-        self._true_return = 0.0
+        self._replaced_return = 0.0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment; the reward compares what it then observes with the path."""
-        observation, true_reward, terminated, truncated, info = self.env.step(action)
+        observation, replaced, terminated, truncated, info = self.env.step(action)
         self._time = min(self._time + 1, len(self._path) - 1)
-        self._true_return += float(true_reward)
+        self._replaced_return += float(replaced)
         own, target = np.asarray(observation[self._key], np.float64).ravel(), self._path[self._time]
         reward = huber_reward(own, target, self._config, self._scale)
-        told = {"true_return": self._true_return, "distance": float(np.linalg.norm(own - target)) / self._scale}
+        told = {"replaced_return": self._replaced_return, "distance": float(np.linalg.norm(own - target)) / self._scale}
         return observation, float(reward), terminated, truncated, {**info, **told}
 
 
