@@ -5,7 +5,7 @@ Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Preci
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,13 +57,11 @@ def difference(ours: Strata, theirs: Strata) -> Interval:
     Raises:
         ValueError: If the numbers of tasks differ.
     """
-    _check_tasks(ours, theirs)
-    tasks = len(ours)
 
-    def less(*strata: Any, axis: int = -1) -> Any:
-        return _pooled_iqm(*strata[:tasks], axis=axis) - _pooled_iqm(*strata[tasks:], axis=axis)
+    def less(ours: Strata, theirs: Strata, axis: int) -> Any:
+        return _pooled_iqm(*ours, axis=axis) - _pooled_iqm(*theirs, axis=axis)
 
-    return _interval(less, [*ours, *theirs])
+    return _paired_interval(less, ours, theirs)
 
 
 def probability_of_improvement(ours: Strata, theirs: Strata) -> Interval:
@@ -78,25 +76,29 @@ def probability_of_improvement(ours: Strata, theirs: Strata) -> Interval:
     Raises:
         ValueError: If the numbers of tasks differ.
     """
-    _check_tasks(ours, theirs)
-    tasks = len(ours)
 
-    def probability(*strata: Any, axis: int = -1) -> Any:
-        pairs = zip(strata[:tasks], strata[tasks:], strict=True)
+    def probability(ours: Strata, theirs: Strata, axis: int) -> Any:
         return np.mean(
             [
                 mannwhitneyu(x, y, axis=axis, method="asymptotic").statistic / (x.shape[axis] * y.shape[axis])
-                for x, y in pairs
+                for x, y in zip(ours, theirs, strict=True)
             ],
             axis=0,
         )
 
-    return _interval(probability, [*ours, *theirs])
+    return _paired_interval(probability, ours, theirs)
 
 
-def _check_tasks(ours: Strata, theirs: Strata) -> None:
-    if len(ours) != len(theirs):
-        raise ValueError(f"The methods were run on {len(ours)} and {len(theirs)} tasks; compare them on the same.")
+def _paired_interval(statistic: Callable[[Strata, Strata, int], Any], ours: Strata, theirs: Strata) -> Interval:
+    """A statistic of two methods on the same tasks, with its interval."""
+    tasks = len(ours)
+    if tasks != len(theirs):
+        raise ValueError(f"The methods were run on {tasks} and {len(theirs)} tasks; compare them on the same.")
+
+    def of_all(*strata: Any, axis: int = -1) -> Any:
+        return statistic(strata[:tasks], strata[tasks:], axis)
+
+    return _interval(of_all, [*ours, *theirs])
 
 
 def _interval(statistic: Any, strata: Strata) -> Interval:

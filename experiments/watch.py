@@ -248,7 +248,8 @@ def make_learner(
 
     def world() -> gym.Env[Any, Any]:
         env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing), seed)
-        env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=sees_frames)
+        if key == "embedding" or not sees_frames:
+            env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
         env = EndWhenLost(env, floor) if ends else env
         return Monitor(PixelObservation(env) if sees_frames else env)
