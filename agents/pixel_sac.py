@@ -93,6 +93,7 @@ class LearningConfig:
         tau: Share by which the target critic's heads follow.
         encoder_tau: Share by which its encoder follows.
         delay: Critic updates for one of the actor and the target.
+        updates: Critic updates a step of the agent.
         buffer_size: Steps in the replay buffer.
         learning_starts: Steps of random actions before the first update.
         hidden: Width of the two hidden layers of actor and critics; 0 for the preset's.
@@ -107,6 +108,7 @@ class LearningConfig:
     tau: float = 0.01
     encoder_tau: float = 0.05
     delay: int = 2
+    updates: int = 1
     buffer_size: int = 100_000
     learning_starts: int = 1_000
     hidden: int = 0
@@ -116,9 +118,11 @@ class LearningConfig:
         rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
         if not all(0.0 < rate <= 1.0 for rate in rates):
             raise ValueError(f"Rates, entropy, gamma and taus must be above 0 and at most 1; got {self}.")
-        if min(self.n_steps, self.delay, self.buffer_size) < 1 or min(self.learning_starts, self.hidden) < 0:
+        counts = (self.n_steps, self.delay, self.updates, self.buffer_size)
+        if min(counts) < 1 or min(self.learning_starts, self.hidden) < 0:
             raise ValueError(
-                f"n_steps, delay and buffer_size must be at least 1, learning_starts and hidden at least 0; got {self}."
+                "n_steps, delay, updates and buffer_size must be at least 1, learning_starts and hidden at least 0; "
+                f"got {self}."
             )
 
 
@@ -164,6 +168,7 @@ def make(
         buffer_size=kept_steps,
         learning_starts=learning.learning_starts,
         batch_size=preset.batch_size,
+        gradient_steps=learning.updates,
         tau=learning.tau,
         gamma=learning.gamma,
         ent_coef=f"auto_{learning.entropy}",

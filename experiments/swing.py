@@ -127,7 +127,7 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "true_return": float(np.mean(returns)),
         "returns": returns,
         "precision": "bfloat16" if config.bfloat16 else "float32",
-        "updates_per_second": agent.num_timesteps / curve[-1]["seconds"],
+        "updates_per_second": agent.num_timesteps * config.learning.updates / curve[-1]["seconds"],
         "wall_seconds": watch.seconds,
     }
 

@@ -233,7 +233,7 @@ def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
         pixel_sac.variant("sac_inm")
 
 
-@pytest.mark.parametrize("wrong", [{"gamma": 0.0}, {"tau": 2.0}, {"delay": 0}, {"learning_starts": -1}])
+@pytest.mark.parametrize("wrong", [{"gamma": 0.0}, {"tau": 2.0}, {"delay": 0}, {"updates": 0}, {"learning_starts": -1}])
 def test_wrong_rates_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         LearningConfig(**wrong)  # type: ignore[arg-type]
