@@ -25,21 +25,19 @@ from encoders.fit import calibrate
 from encoders.video import write_video
 from envs.cartpole import Cartpole
 from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
-from envs.pixels import PixelObservation, SeededEpisodes
+from envs.phase import STATE as OWN_STATE
+from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.swing import EVALUATION_SEED, recorded
 from experiments.swing_settings import SwingConfig, new_encoder
-from experiments.watch_settings import EMBEDDING, WatchConfig
+from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
 from rewards.goal import Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward
-
-STATE = ("joint_positions", "joint_velocities")
-"""Observations of the true state; a learner that watches is not shown them."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +166,7 @@ def _film(teaching: SwingConfig, folder: Path, seen: SwingConfig, path: Path) ->
         pictures.append(large.reset(options={"joints": world.physics.data.qpos})[0]["pixels"])
         if truncated:
             break
-        state = np.concatenate([observation[key] for key in STATE])
+        state = np.concatenate([observation[key] for key in OWN_STATE])
         action = agent.predict(state, deterministic=True)[0]
         observation, reward, _, truncated, _ = world.step(action)
         total += reward
@@ -244,18 +242,22 @@ def make_learner(
     assert goal.embeddings is not None
     key, path, scale = tracked(config.reward, goal, scales)
     floor = lost_reward(path, config.lost, config.huber, scale)
-    embeddings, frozen, sees_frames = goal.embeddings, encoder.frozen(), config.learner != EMBEDDING
+    embeddings, frozen = goal.embeddings, encoder.frozen()
 
     def world() -> gym.Env[Any, Any]:
         env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing), seed)
-        if key == "embedding" or not sees_frames:
-            env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=sees_frames)
+        if key == "embedding" or config.learner == EMBEDDING:
+            env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
         env = EndWhenLost(env, floor) if ends else env
-        return Monitor(PixelObservation(env) if sees_frames else env)
+        if config.sees_frames:
+            env = PixelObservation(env)
+        elif config.learner == STATE:
+            env = StateObservation(env)
+        return Monitor(env)
 
     venv = DummyVecEnv([world])
-    return venv if sees_frames else VecVectorObservation(venv, left_out=STATE)
+    return VecVectorObservation(venv, left_out=OWN_STATE) if config.learner == EMBEDDING else venv
 
 
 def train(
@@ -265,7 +267,7 @@ def train(
     run = config.learning
     venv = make_learner(config, encoder, goal, scales, seed)
     torch.manual_seed(seed)
-    agent = swing.new_agent(run, venv, new_encoder(run), seed)
+    agent = swing.new_agent(run, venv, new_encoder(run) if run.seen else None, seed)
     restore_checkpoint(agent, folder / "checkpoint")
 
     def start_with(steps: int) -> None:

@@ -18,7 +18,10 @@ REWARDS = ("tcn_huber", "oracle", "random")
 EMBEDDING = "embedding"
 """A learner that sees what the reward compares, and what it is to be next."""
 
-LEARNERS = (EMBEDDING, *(name for name, variant in pixel_sac.VARIANTS.items() if variant.encoder is not None))
+STATE = "sac_state"
+"""A learner that feels its own place and speed, as robots do, and is told by the reward alone what the video shows."""
+
+LEARNERS = (EMBEDDING, *(name for name, variant in pixel_sac.VARIANTS.items() if not variant.landmarks))
 
 
 @dataclass(frozen=True)
@@ -29,8 +32,9 @@ class WatchConfig:
         encoder: Registered name of the reward's encoder, trained on recorded random actions.
         encoder_settings: The encoder's own settings as NAME=VALUE.
         reward: tcn_huber, or a control: oracle (true distance of the joints), random (untrained encoder).
-        learner: What the agent sees with: a variant of swingup_cartpole.py on frames, which trains an encoder of its
-            own, or embedding: the reward's embedding, frozen, beside that of the video at the next step.
+        learner: What the agent observes, by the variants of swingup_cartpole.py: sac_state, its own place and speed;
+            one on frames, which trains an encoder of its own; or embedding: the reward's embedding, frozen, beside
+            that of the video at the next step.
         teacher: Folder of a complete run of swingup_cartpole.py whose agent is filmed; without one, an agent that sees
             the true state is trained first.
         seeds: One run a seed.
@@ -48,7 +52,7 @@ class WatchConfig:
     encoder: str = "tcn"
     encoder_settings: tuple[str, ...] = ()
     reward: str = "tcn_huber"
-    learner: str = "sac_shift"
+    learner: str = STATE
     teacher: Path | None = None
     seeds: tuple[int, ...] = (0,)
     steps: int = 25_000
@@ -96,10 +100,15 @@ class WatchConfig:
         return replace(self.swing, variant=self.learner, encoder="", encoder_settings=(), encoder_mode="joint")
 
     @property
+    def sees_frames(self) -> bool:
+        """Whether the learner observes frames, rather than its state or an embedding."""
+        return self.learner not in (EMBEDDING, STATE)
+
+    @property
     def teaching(self) -> SwingConfig:
         """The agent that is filmed where no other is named."""
         return SwingConfig(
-            variant="sac_state",
+            variant=STATE,
             task=self.world.task,
             action_repeat=self.world.action_repeat,
             preset=self.world.preset,
