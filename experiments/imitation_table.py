@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,23 +86,35 @@ def table(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def kept(rows: list[dict[str, Any]], file: Path, columns: Sequence[str], wanted: str) -> list[dict[str, Any]]:
+    """Writes rows into a CSV file; without any, reads those that are in it.
+
+    Args:
+        rows: Of the runs that are there.
+        file: The CSV file.
+        columns: Its columns.
+        wanted: What is missing where there are neither rows nor a file, and how to come by it.
+
+    Raises:
+        ValueError: If there are neither.
+    """
+    if not rows:
+        if not file.exists():
+            raise ValueError(f"There is no {file}, and there are no completed {wanted}")
+        with file.open() as opened:
+            return list(csv.DictReader(opened))
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_csv(file, rows, columns)
+    return rows
+
+
 def print_table(config: TableConfig) -> None:
     """Collects the runs into the CSV file, or reads it, and prints the table.
 
     Raises:
         ValueError: If there are neither runs nor a file.
     """
-    rows = collect(config.runs)
-    if rows:
-        config.csv.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(config.csv, rows, COLUMNS)
-    elif config.csv.exists():
-        with config.csv.open() as file:
-            rows = list(csv.DictReader(file))
-    else:
-        raise ValueError(
-            f"There are no completed runs in {config.runs} and no {config.csv}; run imitate_kuka.py first."
-        )
+    rows = kept(collect(config.runs), config.csv, COLUMNS, f"runs in {config.runs}; run imitate_kuka.py first.")
     sys.stdout.write(table(rows) + "\n")
 
 

@@ -36,26 +36,31 @@ def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, s
 
 
 class EndWhenLost(gym.Wrapper[Any, Any, Any, Any]):
-    """Ends an episode when its reward falls below a floor, and counts rewards from there.
+    """Ends an episode when its reward falls below a floor, and counts rewards from there, in shares of the floor.
 
     A penalty on a distance that is compared over time asks for every moment at its own time, and whoever has missed the
     beginning learns to pay little for the rest: to hide, or to stand somewhere between. Here an episode ends as soon as
-    the demonstration is lost, and is worth the more the longer it is followed: r - floor until then, 0 afterwards. The
-    end is a terminal state, not a truncation.
+    the demonstration is lost, and is worth the more the longer it is followed: 1 - r / floor until then, at most 1,
+    and 0 afterwards, whatever the scale of the distances. The end is a terminal state, not a truncation.
 
     Peng et al., DeepMimic, 2018, section 6.2 (early termination).
 
     Args:
         env: Its reward is at most 0, and tells the distance from a demonstration.
-        floor: The reward below which the demonstration is lost.
+        floor: The reward below which the demonstration is lost, below 0.
+
+    Raises:
+        ValueError: If the floor is not below 0.
     """
 
     def __init__(self, env: gym.Env[Any, Any], floor: float) -> None:
+        if not floor < 0:
+            raise ValueError(f"floor is {floor}; it must be below 0, as rewards are for a distance.")
         super().__init__(env)
         self._floor = floor
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
-        above = float(reward) - self._floor
-        return observation, max(above, 0.0), terminated or above < 0, truncated, info
+        kept = 1.0 - float(reward) / self._floor
+        return observation, max(kept, 0.0), terminated or kept < 0, truncated, info

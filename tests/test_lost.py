@@ -51,18 +51,23 @@ def test_what_cannot_be_lost_is_refused(path: Any, share: float, message: str) -
         lost_reward(path, share, CONFIG, scale=1.0)
 
 
-def test_an_episode_ends_below_the_floor_and_is_worth_what_lies_above_it() -> None:
+def test_an_episode_ends_below_the_floor_and_is_worth_shares_of_what_lies_above_it() -> None:
     env = EndWhenLost(Penalties([-0.5, -2.0, -2.5, -0.1]), floor=-2.0)
     for _ in range(2):
         env.reset()
         answers = [env.step(None)[1:4] for _ in range(3)]
-        assert answers == [(1.5, False, False), (0.0, False, False), (0.0, True, False)]
+        assert answers == [(0.75, False, False), (0.0, False, False), (0.0, True, False)]
+
+
+def test_a_floor_that_is_no_penalty_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"floor is 0\.0; it must be below 0"):
+        EndWhenLost(Penalties([]), 0.0)
 
 
 def test_a_demonstration_that_is_never_lost_is_followed_to_the_horizon() -> None:
     env = EndWhenLost(Penalties([-0.5, -1.0]), floor=-2.0)
     env.reset()
-    assert [env.step(None)[1:4] for _ in range(2)] == [(1.5, False, False), (1.0, False, True)]
+    assert [env.step(None)[1:4] for _ in range(2)] == [(0.75, False, False), (0.5, False, True)]
 
 
 @pytest.mark.parametrize("ended", [False, True])

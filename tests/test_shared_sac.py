@@ -112,6 +112,13 @@ def test_actor_and_target_are_stepped_every_other_time() -> None:
     assert stepped == [(True, True), (False, False)] * 2
 
 
+def test_every_step_is_followed_by_as_many_updates_as_are_asked_for() -> None:
+    made = agent("sac_state", updates=3)
+    made.learn(4, reset_num_timesteps=False)
+    assert made.num_timesteps == 13
+    assert made._n_updates == 3 * 3
+
+
 def test_one_update_is_that_of_the_formulas() -> None:
     made = agent("sac", delay=1)
     reference = copy.deepcopy(made.policy)

@@ -17,7 +17,7 @@ from agents.training import read_curve
 from encoders.fit import FitConfig
 from encoders.video import read_video
 from envs.embedding import VecVectorObservation
-from experiments import swing, watch
+from experiments import swing, watch, watch_table
 from experiments.swing_settings import PretrainingConfig, SwingConfig
 from experiments.watch import filmed, watch_all
 from experiments.watch_settings import WatchConfig
@@ -25,6 +25,7 @@ from experiments.watch_settings import WatchConfig
 TINY = WatchConfig(
     encoder="imm",
     encoder_settings=("keypoints=2",),
+    learner="sac_shift",
     steps=24,
     episodes=2,
     world=SwingConfig(
@@ -109,10 +110,39 @@ def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[Watc
         venv.close()
 
 
-def test_a_learner_on_embeddings_runs_to_the_end(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
-    (result,) = watch_all(replace(TINY, out=learned[0].out, learner="embedding"))
-    assert result["learner"] == "embedding"
+def test_a_learner_on_its_state_is_not_shown_the_video(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+    config = replace(learned[0], learner="sac_state")
+    encoder = watch.fitted_encoder(config, 0)
+    goal, scales = watch.make_goal(filmed(config), encoder)
+    venv = watch.make_learner(config, encoder, goal, scales, 0)
+    assert venv.observation_space.shape == (5,)
+    venv.close()
+
+
+@pytest.mark.parametrize("learner", ["embedding", "sac_state"])
+def test_a_learner_without_frames_runs_to_the_end(learned: tuple[WatchConfig, dict[str, Any]], learner: str) -> None:
+    (result,) = watch_all(replace(TINY, out=learned[0].out, learner=learner))
+    assert result["learner"] == learner
     assert result["agent_steps"] == 24
+
+
+def test_the_table_has_a_line_a_learner_and_reward(
+    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config, result = learned
+    row = {name: result[name] for name in watch_table.COLUMNS} | {"true_return": 50.0, "demonstration_return": 200.0}
+    rows = [row, row | {"seed": 1, "true_return": 100.0}, row | {"reward": "oracle"}]
+    lines = watch_table.table(rows).splitlines()[2:]
+    assert [line.split(" | ")[1] for line in lines] == ["oracle", "tcn_huber"]
+    assert " 24 | 2 | 75 [50, 100] | 0.38 [0.25, 0.50] |" in lines[1]
+    kept = watch_table.TableConfig(config.out, tmp_path / "kept.csv")
+    watch_table.print_table(kept)
+    first = capsys.readouterr().out
+    assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 24 | 1 | {result['true_return']:.0f} [" in first
+    watch_table.print_table(replace(kept, runs=tmp_path))
+    assert capsys.readouterr().out == first
+    with pytest.raises(ValueError, match=r"run imitate_cartpole\.py first"):
+        watch_table.print_table(watch_table.TableConfig(tmp_path, tmp_path / "none.csv"))
 
 
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
