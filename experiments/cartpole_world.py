@@ -36,7 +36,7 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
 are theirs, and all others are the encoder's own."""
 
 STEP_SECONDS = {"none": 2.5e-2, "joint": 1.5e-1}
-"""An agent step of a training, on one core of the reference machine, of the ``cpu`` preset."""
+"""An agent step of a training with one update, on one core of the reference machine, of the ``cpu`` preset."""
 
 PRETRAINING_SECONDS = 300.0
 OTHER_SECONDS = 40.0
@@ -149,10 +149,10 @@ class CartpoleWorld(RunWorld[SwingConfig]):
         return float(result["true_return"])
 
     def seconds(self, cell: Cell) -> float:
-        """By the number of steps and whether an encoder is trained in them."""
+        """By the number of steps and updates, and whether an encoder is trained in them."""
         config = self._configured(cell.method)
         kind = "joint" if config.seen and config.encoder_mode == "joint" else "none"
-        return OTHER_SECONDS + cell.steps * STEP_SECONDS[kind]
+        return OTHER_SECONDS + cell.steps * config.learning.updates * STEP_SECONDS[kind]
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """An encoder a seed and kind."""
