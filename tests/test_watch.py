@@ -18,8 +18,9 @@ from encoders.fit import FitConfig
 from encoders.video import read_video
 from envs.embedding import VecVectorObservation
 from experiments import swing, watch, watch_table
+from experiments.swing_film import filmed
 from experiments.swing_settings import PretrainingConfig, SwingConfig
-from experiments.watch import filmed, watch_all
+from experiments.watch import watch_all
 from experiments.watch_settings import WatchConfig
 
 TINY = WatchConfig(
@@ -45,7 +46,7 @@ def small() -> Iterator[None]:
     """Frames of 16 pixels, episodes of 8 steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(pixel_sac.PRESETS, "cpu", Preset(16, 2, 8, 16, 4))
-        for module in ("watch", "swing", "keypoint_figures"):
+        for module in ("watch", "swing", "swing_film", "keypoint_figures"):
             patch.setattr(f"experiments.{module}.FILM_SIZE", 32)
         yield
 
