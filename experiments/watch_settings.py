@@ -59,7 +59,7 @@ class WatchConfig:
     episodes: int = 10
     out: Path = Path("runs/imitate_cartpole")
     resume: bool = False
-    lost: float = 0.35
+    lost: float = 0.25
     gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
     world: SwingConfig = field(default_factory=SwingConfig)
