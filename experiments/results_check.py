@@ -140,7 +140,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
     "mask_quality": _masks,
     "keypoint_quality": _keypoints,
-    "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
     "imitate_cartpole": lambda: watch_table.table(read_rows(RESULTS / "imitate_cartpole.csv")),
     "play_throughput": _play_throughput,
     "render_speed": _render_speed,
