@@ -155,10 +155,11 @@ def make_learner(
     key, path, scale = tracked(config.reward, goal, scales)
     floor = lost_reward(path, config.lost, config.huber, scale)
     embeddings, frozen = goal.embeddings, encoder.frozen()
+    embedded = key == "embedding" or config.learner == EMBEDDING
 
     def world() -> gym.Env[Any, Any]:
-        env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing), seed)
-        if key == "embedding" or config.learner == EMBEDDING:
+        env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing, embedded or config.sees_frames), seed)
+        if embedded:
             env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
         env = EndWhenLost(env, floor) if ends else env

@@ -120,10 +120,14 @@ def test_a_learner_on_its_state_is_not_shown_the_video(learned: tuple[WatchConfi
     venv.close()
 
 
-@pytest.mark.parametrize("learner", ["embedding", "sac_state"])
-def test_a_learner_without_frames_runs_to_the_end(learned: tuple[WatchConfig, dict[str, Any]], learner: str) -> None:
-    (result,) = watch_all(replace(TINY, out=learned[0].out, learner=learner))
-    assert result["learner"] == learner
+@pytest.mark.parametrize(
+    ("learner", "reward"), [("embedding", "tcn_huber"), ("sac_state", "tcn_huber"), ("sac_state", "oracle")]
+)
+def test_a_learner_without_frames_runs_to_the_end(
+    learned: tuple[WatchConfig, dict[str, Any]], learner: str, reward: str
+) -> None:
+    (result,) = watch_all(replace(TINY, out=learned[0].out, learner=learner, reward=reward))
+    assert (result["learner"], result["reward"]) == (learner, reward)
     assert result["agent_steps"] == 24
 
 
