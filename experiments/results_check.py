@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.files import write_atomically
-from experiments import card, command_line, compare_encoders, imitation_table, watch_table
+from experiments import card, command_line, compare_encoders, imitation_table
 from experiments.scores import improvements, markdown, read_rows, summary
 
 RESULTS = Path(__file__).parent / "results"
@@ -140,7 +140,6 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
     "mask_quality": _masks,
     "keypoint_quality": _keypoints,
-    "imitate_cartpole": lambda: watch_table.table(read_rows(RESULTS / "imitate_cartpole.csv")),
     "play_throughput": _play_throughput,
     "render_speed": _render_speed,
     "update_speed": _update_speed,
