@@ -55,7 +55,7 @@ class WatchConfig:
     learner: str = STATE
     teacher: Path | None = None
     seeds: tuple[int, ...] = (0,)
-    steps: int = 25_000
+    steps: int = 50_000
     episodes: int = 10
     out: Path = Path("runs/imitate_cartpole")
     resume: bool = False
