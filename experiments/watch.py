@@ -20,6 +20,7 @@ from encoders.fit import calibrate
 from envs.cartpole import Cartpole
 from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
 from envs.phase import STATE as OWN_STATE
+from envs.phase import PhaseObservation
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
@@ -166,7 +167,7 @@ def make_learner(
         if config.sees_frames:
             env = PixelObservation(env)
         elif config.learner == STATE:
-            env = StateObservation(env)
+            env = StateObservation(PhaseObservation(env, config.swing.horizon), (*OWN_STATE, "phase"))
         return Monitor(env)
 
     venv = DummyVecEnv([world])

@@ -19,7 +19,8 @@ EMBEDDING = "embedding"
 """A learner that sees what the reward compares, and what it is to be next."""
 
 STATE = "sac_state"
-"""A learner that feels its own place and speed, as robots do, and is told by the reward alone what the video shows."""
+"""A learner that feels its own place and speed, as robots do, is told where in the video it is to be, and by the reward
+alone what the video shows."""
 
 LEARNERS = (EMBEDDING, *(name for name, variant in pixel_sac.VARIANTS.items() if not variant.landmarks))
 
@@ -32,9 +33,9 @@ class WatchConfig:
         encoder: Registered name of the reward's encoder, trained on recorded random actions.
         encoder_settings: The encoder's own settings as NAME=VALUE.
         reward: tcn_huber, or a control: oracle (true distance of the joints), random (untrained encoder).
-        learner: What the agent observes, by the variants of swingup_cartpole.py: sac_state, its own place and speed;
-            one on frames, which trains an encoder of its own; or embedding: the reward's embedding, frozen, beside
-            that of the video at the next step.
+        learner: What the agent observes, by the variants of swingup_cartpole.py: sac_state, its own place and speed
+            and the phase; one on frames, which trains an encoder of its own; or embedding: the reward's embedding,
+            frozen, beside that of the video at the next step.
         teacher: Folder of a complete run of swingup_cartpole.py whose agent is filmed; without one, an agent that sees
             the true state is trained first.
         seeds: One run a seed.

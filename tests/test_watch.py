@@ -17,6 +17,7 @@ from agents.training import read_curve
 from encoders.fit import FitConfig
 from encoders.video import read_video
 from envs.embedding import VecVectorObservation
+from envs.phase import phase
 from experiments import swing, watch, watch_table
 from experiments.swing_film import filmed
 from experiments.swing_settings import PretrainingConfig, SwingConfig
@@ -111,12 +112,17 @@ def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[Watc
         venv.close()
 
 
-def test_a_learner_on_its_state_is_not_shown_the_video(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_a_learner_on_its_state_is_told_the_phase_and_not_shown_the_video(
+    learned: tuple[WatchConfig, dict[str, Any]],
+) -> None:
     config = replace(learned[0], learner="sac_state")
     encoder = watch.fitted_encoder(config, 0)
     goal, scales = watch.make_goal(filmed(config), encoder)
-    venv = watch.make_learner(config, encoder, goal, scales, 0)
-    assert venv.observation_space.shape == (5,)
+    venv = watch.make_learner(config, encoder, goal, scales, 0, ends=False)
+    observation = venv.reset()
+    assert isinstance(observation, np.ndarray)
+    np.testing.assert_array_equal(observation[0, 5:], phase(0, 8))
+    np.testing.assert_array_equal(venv.step(np.zeros((1, 1), np.float32))[0][0, 5:], phase(1, 8))  # type: ignore[call-overload]
     venv.close()
 
 
