@@ -163,6 +163,20 @@ def recorded(config: SwingConfig, seed: int) -> Recording:
     )
 
 
+def make_world(config: SwingConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
+    """The cartpole of a run with all that it observes; much faster without frames."""
+    return Cartpole(
+        config.task,
+        config.sizes.image_size,
+        config.action_repeat,
+        config.stack,
+        config.camera,
+        config.render_quality,
+        pixels=pixels,
+        render_mode=render_mode,
+    )
+
+
 def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
     """The world as the agent observes it.
 
@@ -172,18 +186,9 @@ def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int
         seed: Seed of the episodes.
         first: Number of the first episode.
     """
-    env: gym.Env[Any, Any] = Cartpole(
-        config.task,
-        config.sizes.image_size,
-        config.action_repeat,
-        config.stack,
-        config.camera,
-        config.render_quality,
-        pixels=config.seen,
-        # Where things would be in a frame is the camera's to say.
-        render_mode="rgb_array" if config.landmarks else None,
-    )
-    env = SeededEpisodes(env, seed, first)
+    # Where things would be in a frame is the camera's to say.
+    world = make_world(config, config.seen, "rgb_array" if config.landmarks else None)
+    env: gym.Env[Any, Any] = SeededEpisodes(world, seed, first)
     if config.landmarks:
         return Monitor(LandmarkObservation(env, config.stack, config.landmark_noise))
     if not config.seen:

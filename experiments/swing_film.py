@@ -65,7 +65,7 @@ def _film(teaching: SwingConfig, folder: Path, seen: SwingConfig, path: Path) ->
         DummyVecEnv([lambda: swing.make_env(teaching, None, 0)]), None, teaching.sizes, teaching.learning, 1, 0, 0
     )
     factory.load_policy(agent, folder / "agent")
-    world = make_world(seen)
+    world = swing.make_world(seen, pixels=True)
     large = Cartpole(seen.task, FILM_SIZE, stack=1, camera=seen.camera)
     observation, _ = world.reset(seed=EVALUATION_SEED)
     pixels, pictures, joints, total, truncated = [], [], [], 0.0, False
@@ -92,16 +92,3 @@ def _film(teaching: SwingConfig, folder: Path, seen: SwingConfig, path: Path) ->
     path.parent.mkdir(parents=True, exist_ok=True)
     write_video(path.with_suffix(".mp4"), np.stack(pictures), swing.fps(seen))
     write_atomically(path, buffer.getvalue())
-
-
-def make_world(config: SwingConfig, pixels: bool = True) -> Cartpole:
-    """The cartpole as the learner sees it, or, much faster, without frames."""
-    return Cartpole(
-        config.task,
-        config.sizes.image_size,
-        config.action_repeat,
-        config.stack,
-        config.camera,
-        config.render_quality,
-        pixels=pixels,
-    )

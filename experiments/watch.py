@@ -27,7 +27,7 @@ from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.swing import EVALUATION_SEED, recorded
-from experiments.swing_film import Demonstration, filmed, make_world
+from experiments.swing_film import Demonstration, filmed
 from experiments.swing_settings import new_encoder
 from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
 from rewards.goal import Goal, Scales
@@ -159,7 +159,7 @@ def make_learner(
     embedded = key == "embedding" or config.learner == EMBEDDING
 
     def world() -> gym.Env[Any, Any]:
-        env: gym.Env[Any, Any] = SeededEpisodes(make_world(config.swing, embedded or config.sees_frames), seed)
+        env: gym.Env[Any, Any] = SeededEpisodes(swing.make_world(config.swing, embedded or config.sees_frames), seed)
         if embedded:
             env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
