@@ -49,7 +49,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     is still 1 there.
 
     ``reset(options={"joints": (place, angle), "velocities": (2,)})`` sets the state, in metres and radians; without
-    options the task draws it.
+    options the task draws it. ``frames`` are those of the stack, where it does not begin with the first one repeated,
+    and ``time`` is how many steps of the episode count as done.
 
     Args:
         task: ``swingup`` (the pole hangs down at first), ``balance``, and those with the reward for upright states
@@ -103,6 +104,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self._seen = pixels
         self._camera: Any = None
         self._frames: deque[NDArray[np.uint8]] = deque(maxlen=stack)
+        self._time = 0
         self._env = _load(task, drawn=pixels or render_mode is not None)
         # MuJoCo's buffers are made with the first frame, as large as the model says by then.
         if self._fast:
@@ -147,15 +149,23 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             self._place(options)
             observation = self._env.unwrapped.task.get_observation(self.physics)
         self._frames.clear()
+        self._time = int(options.get("time", 0)) if options else 0
+        if options and self._seen and "frames" in options:
+            self._frames.extend(np.split(options["frames"], self.stack, axis=-1)[:-1])
         return self._observe(observation), {}
 
     def _place(self, options: dict[str, Any]) -> None:
         for name in options:
-            check_choice("reset option", name, ("joints", "velocities"))
+            check_choice("reset option", name, ("joints", "velocities", "frames", "time"))
         joints = np.asarray(options.get("joints", self.physics.data.qpos), np.float64)
         velocities = np.asarray(options.get("velocities", np.zeros(2)), np.float64)
         if joints.shape != (2,) or velocities.shape != (2,):
             raise ValueError(f"joints and velocities must be (2,); got {joints.shape} and {velocities.shape}.")
+        frames, seen = np.shape(options.get("frames", ())), (self.image_size, self.image_size, 3 * self.stack)
+        if "frames" in options and frames != seen:
+            raise ValueError(f"frames must be {seen}, the newest ones last; got {frames}.")
+        if not 0 <= options.get("time", 0) < self.horizon:
+            raise ValueError(f"time is {options['time']}; it must be from 0 to {self.horizon - 1} steps.")
         with self.physics.reset_context():
             self.physics.data.qpos[:] = joints
             self.physics.data.qvel[:] = velocities
@@ -169,6 +179,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             total += float(reward)
             if terminated or truncated:
                 break
+        self._time += 1
+        truncated = truncated or self._time >= self.horizon
         return self._observe(observation), total, terminated, truncated, {}
 
     def _observe(self, state: dict[str, Any]) -> dict[str, NDArray[Any]]:

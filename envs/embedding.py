@@ -102,8 +102,8 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts an episode at the demonstration's first frame."""
-        self._time = 0
+        """Starts an episode at the demonstration's first frame, or at the one that ``options["time"]`` names."""
+        self._time = int((options or {}).get("time", 0))
         observation, info = self.env.reset(seed=seed, options=options)
         return self._embedded(observation), info
 

@@ -63,8 +63,8 @@ class PhaseObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts an episode at phase 0."""
-        self._time = 0
+        """Starts an episode at phase 0, or after as many steps as ``options["time"]`` names."""
+        self._time = int((options or {}).get("time", 0))
         observation, info = self.env.reset(seed=seed, options=options)
         return self._observe(observation), info
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,10 +30,14 @@ class Recording:
     Attributes:
         frames: (N, T, S, S, 3 stack) uint8.
         landmarks: (N, T, 2, 2) float64, the cart and the pole's tip, (x, y) in pixels; for judging alone.
+        joints: (N, T, 2) float64, metres and radians; for the oracle, and to begin episodes in.
+        velocities: (N, T, 2) float64, of the joints.
     """
 
     frames: NDArray[np.uint8]
     landmarks: NDArray[np.float64]
+    joints: NDArray[np.float64]
+    velocities: NDArray[np.float64]
 
     @property
     def clips(self) -> tuple[Clips, Clips]:
@@ -70,20 +75,20 @@ def record(
     """Records episodes of random actions, in turn from the beginnings of both tasks."""
     rng = np.random.default_rng(seed)
     envs = [Cartpole(task, image_size, action_repeat, stack, camera, render_quality) for task in TASKS]
-    frames, landmarks = [], []
+    made: dict[str, list[NDArray[Any]]] = {part.name: [] for part in fields(Recording)}
     for episode in range(episodes):
         env = envs[episode % len(envs)]
         observation, _ = env.reset(seed=int(rng.integers(2**31)))
-        seen, places = [], []
+        moments = []
         for action in back_and_forth(env.horizon, rng):
-            seen.append(observation["pixels"])
-            places.append(env.landmarks())
+            state = env.physics.data
+            moments.append((observation["pixels"], env.landmarks(), state.qpos.copy(), state.qvel.copy()))
             observation, *_ = env.step(action)
-        frames.append(np.stack(seen))
-        landmarks.append(np.stack(places))
+        for part, values in zip(made.values(), zip(*moments, strict=True), strict=True):
+            part.append(np.stack(values))
     for env in envs:
         env.close()
-    return Recording(np.stack(frames), np.stack(landmarks))
+    return Recording(**{name: np.stack(episodes_of) for name, episodes_of in made.items()})
 
 
 def load_or_record(
@@ -106,7 +111,7 @@ def load_or_record(
         return read_recording(path, image_size, 3 * stack)
     made = record(episodes, seed, image_size, action_repeat, stack, camera, render_quality)
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, frames=made.frames, landmarks=made.landmarks)
+    np.savez_compressed(buffer, **{part.name: getattr(made, part.name) for part in fields(Recording)})
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(path, buffer.getvalue())
     return made
@@ -120,7 +125,7 @@ def read_recording(path: Path, image_size: int, channels: int) -> Recording:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            found = Recording(arrays["frames"], arrays["landmarks"])
+            found = Recording(**{part.name: arrays[part.name] for part in fields(Recording)})
     except (OSError, ValueError, KeyError) as error:
         raise ValueError(f"{path} is missing or damaged ({error}); delete it, to have it recorded again.") from error
     wanted = (image_size, image_size, channels)

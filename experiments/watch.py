@@ -22,6 +22,7 @@ from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pix
 from envs.phase import STATE as OWN_STATE
 from envs.phase import PhaseObservation
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
+from envs.starts import DemonstrationStarts
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
@@ -30,6 +31,7 @@ from experiments.swing import EVALUATION_SEED, recorded
 from experiments.swing_film import Demonstration, filmed
 from experiments.swing_settings import new_encoder
 from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
+from experiments.watch_starts import recorded_starts
 from rewards.goal import Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
@@ -149,25 +151,30 @@ def make_learner(
         goal: The video.
         scales: The distances that count as 1.
         seed: Seed of the episodes.
-        ends: Whether an episode ends when the video is lost, as in training; else all are whole, and the reward is the
-            Huber reward as it is.
+        ends: Whether episodes begin along the video and end when it is lost, as in training; else all are whole, and
+            the reward is the Huber reward as it is.
     """
     assert goal.embeddings is not None
     key, path, scale = tracked(config.reward, goal, scales)
     floor = lost_reward(path, config.lost, config.huber, scale)
     embeddings, frozen = goal.embeddings, encoder.frozen()
     embedded = key == "embedding" or config.learner == EMBEDDING
+    starts = recorded_starts(config, key, path, frozen, seed) if ends else None
 
     def world() -> gym.Env[Any, Any]:
-        env: gym.Env[Any, Any] = SeededEpisodes(swing.make_world(config.swing, embedded or config.sees_frames), seed)
+        env: gym.Env[Any, Any] = swing.make_world(config.swing, embedded or config.sees_frames)
         if embedded:
             env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
         env = EndWhenLost(env, floor) if ends else env
+        if config.learner == STATE:
+            env = PhaseObservation(env, config.swing.horizon)
+        env = env if starts is None else DemonstrationStarts(env, starts, config.starts)
+        env = SeededEpisodes(env, seed)
         if config.sees_frames:
             env = PixelObservation(env)
         elif config.learner == STATE:
-            env = StateObservation(PhaseObservation(env, config.swing.horizon), (*OWN_STATE, "phase"))
+            env = StateObservation(env, (*OWN_STATE, "phase"))
         return Monitor(env)
 
     venv = DummyVecEnv([world])

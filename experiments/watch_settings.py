@@ -45,6 +45,8 @@ class WatchConfig:
         resume: Go on with a run that was cut, or show one that is complete.
         lost: Share of the largest distance between two moments of the video at which it counts as lost, which ends an
             episode of the training.
+        starts: Share of the training's episodes that begin along the video, in a recorded state that looks like it
+            there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
         world: How the cartpole is seen and the agent learns; its variant and encoder are not used.
@@ -56,11 +58,12 @@ class WatchConfig:
     learner: str = STATE
     teacher: Path | None = None
     seeds: tuple[int, ...] = (0,)
-    steps: int = 50_000
+    steps: int = 25_000
     episodes: int = 10
     out: Path = Path("runs/imitate_cartpole")
     resume: bool = False
     lost: float = 0.25
+    starts: float = 0.5
     gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
     world: SwingConfig = field(default_factory=SwingConfig)
@@ -73,6 +76,8 @@ class WatchConfig:
             raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
+        if not 0 <= self.starts <= 1:
+            raise ValueError(f"starts is {self.starts}; it is a share of the episodes, from 0 to 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
         self.swing, self.learning  # noqa: B018 - refuses wrong settings now

@@ -12,6 +12,24 @@ from scipy.spatial.distance import pdist
 from rewards.huber import HuberConfig, huber_reward
 
 
+def lost_distance(path: NDArray[np.floating], share: float) -> float:
+    """A share of the largest distance between two moments of a path, in its units.
+
+    Args:
+        path: What is to be followed, (T, ...), T at least 2.
+        share: Of the largest distance, above 0.
+
+    Raises:
+        ValueError: If the share is not above 0, or nothing changes along the path.
+    """
+    if not share > 0:
+        raise ValueError(f"share is {share}; it must be above 0.")
+    largest = float(pdist(np.asarray(path, np.float64).reshape(len(path), -1)).max())
+    if largest == 0:
+        raise ValueError("All moments of the path are the same, so there is nothing to lose; name another video.")
+    return share * largest
+
+
 def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, scale: float) -> float:
     """The Huber reward at a share of the largest distance between two moments of a path.
 
@@ -27,12 +45,7 @@ def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, s
     Raises:
         ValueError: If the share is not above 0, or nothing changes along the path.
     """
-    if not share > 0:
-        raise ValueError(f"share is {share}; it must be above 0.")
-    largest = float(pdist(np.asarray(path, np.float64).reshape(len(path), -1)).max())
-    if largest == 0:
-        raise ValueError("All moments of the path are the same, so there is nothing to lose; name another video.")
-    return float(huber_reward(np.array([share * largest]), np.zeros(1), config, scale))
+    return float(huber_reward(np.array([lost_distance(path, share)]), np.zeros(1), config, scale))
 
 
 class EndWhenLost(gym.Wrapper[Any, Any, Any, Any]):

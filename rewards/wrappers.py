@@ -53,8 +53,8 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts an episode at the path's first entry."""
-        self._time = 0
+        """Starts an episode at the path's first entry, or at the one that ``options["time"]`` names."""
+        self._time = int((options or {}).get("time", 0))
         self._replaced_return = 0.0
         return self.env.reset(seed=seed, options=options)
 

@@ -84,7 +84,7 @@ def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[
 
 
 def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
-    config = replace(learned[0], learner="embedding")
+    config = replace(learned[0], learner="embedding", starts=0.0)
     encoder = watch.fitted_encoder(config, 0)
     goal, scales = watch.make_goal(filmed(config), encoder)
     venv = watch.make_learner(config, encoder, goal, scales, 0)
@@ -99,7 +99,7 @@ def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConf
 
 
 def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
-    config = replace(learned[0], lost=1e-6)
+    config = replace(learned[0], lost=1e-6, starts=0.0)
     encoder = watch.fitted_encoder(config, 0)
     goal, scales = watch.make_goal(filmed(config), encoder)
     for ends in (True, False):
@@ -109,6 +109,20 @@ def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[Watc
         assert bool(dones[0]) == ends
         assert (rewards[0] == 0.0) == ends
         assert infos[0]["distance"] > 0
+        venv.close()
+
+
+@pytest.mark.parametrize(("reward", "learner"), [("tcn_huber", "sac_shift"), ("oracle", "sac_state")])
+def test_only_training_begins_episodes_along_the_video(
+    reward: str, learner: str, learned: tuple[WatchConfig, dict[str, Any]]
+) -> None:
+    config = replace(learned[0], reward=reward, learner=learner, lost=1.0, starts=1.0)
+    encoder = watch.fitted_encoder(config, 0)
+    goal, scales = watch.make_goal(filmed(config), encoder)
+    for ends in (True, False):
+        venv = watch.make_learner(config, encoder, goal, scales, 0, ends=ends)
+        venv.reset()
+        assert ("time" in venv.reset_infos[0]) == ends
         venv.close()
 
 
@@ -205,6 +219,7 @@ def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[WatchConfig, dic
         ({"gamma": 1.0}, "gamma is 1.0"),
         ({"seeds": ()}, "at least one"),
         ({"lost": 0.0}, "lost is 0.0"),
+        ({"starts": 1.5}, "starts is 1.5"),
         ({"learner": "sac_shft"}, "Did you mean 'sac_shift'"),
         ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
     ],
