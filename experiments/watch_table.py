@@ -17,8 +17,9 @@ COLUMNS = (
     "encoder",
     "learner",
     "reward",
-    "seed",
+    "starts",
     "agent_steps",
+    "seed",
     "true_return",
     "learned_return",
     "demonstration_return",
@@ -30,41 +31,42 @@ class TableConfig:
     """Where the runs are and where the table goes.
 
     Attributes:
-        runs: Folder that ``imitate_cartpole.py`` wrote into.
+        runs: Folders that ``imitate_cartpole.py`` wrote into.
         csv: File of one row a run; read if there are no runs, so that the table can be made from it again.
     """
 
-    runs: Path = Path("runs/imitate_cartpole")
+    runs: tuple[Path, ...] = (Path("runs/imitate_cartpole"),)
     csv: Path = Path("experiments/results/imitate_cartpole.csv")
 
 
-def collect(runs: Path) -> list[dict[str, Any]]:
-    """The completed runs below a folder, one row each, in order."""
+def collect(runs: tuple[Path, ...]) -> list[dict[str, Any]]:
+    """The completed runs below folders, one row each, in order."""
     rows = []
-    for path in sorted(runs.glob("*/seed_*/result.json")):
-        result = json.loads(path.read_text())
+    for path in (path for folder in runs for path in folder.glob("*/seed_*/result.json")):
+        result = json.loads((path.parent / "config.json").read_text()) | json.loads(path.read_text())
         if result["status"] == "completed":
             label = " ".join([result["encoder"], *result["encoder_settings"]])
             rows.append({**{column: result[column] for column in COLUMNS}, "encoder": label})
-    return sorted(rows, key=lambda row: [row[column] for column in COLUMNS[:5]])
+    return sorted(rows, key=lambda row: [row[column] for column in COLUMNS[:6]])
 
 
 def table(rows: list[dict[str, Any]]) -> str:
     """The table in Markdown, one row a reward and learner."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row["learner"], row["reward"], row["encoder"], int(row["agent_steps"])].append(row)
+        groups[row["learner"], row["reward"], row["encoder"], float(row["starts"]), int(row["agent_steps"])].append(row)
     lines = [
-        "| learner | reward | encoder | steps | seeds | true return | share of the video's | learned return |",
-        "|---|---|---|---|---|---|---|---|",
+        "| learner | reward | encoder | begun along the video | steps | seeds | true return | share of the video's "
+        "| learned return |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for (learner, reward, encoder, steps), members in sorted(groups.items()):
+    for (learner, reward, encoder, starts, steps), members in sorted(groups.items()):
         true, learned = (
             bootstrap_interval([float(row[key]) for row in members]) for key in ("true_return", "learned_return")
         )
         share = bootstrap_interval([float(row["true_return"]) / float(row["demonstration_return"]) for row in members])
         lines.append(
-            f"| `{learner}` | {reward} | {encoder} | {steps:,} | {len(members)} "
+            f"| `{learner}` | {reward} | {encoder} | {starts:.0%} | {steps:,} | {len(members)} "
             f"| {true[0]:.0f} [{true[1]:.0f}, {true[2]:.0f}] | {share[0]:.2f} [{share[1]:.2f}, {share[2]:.2f}] "
             f"| {learned[0]:.0f} [{learned[1]:.0f}, {learned[2]:.0f}] |"
         )
@@ -77,7 +79,12 @@ def print_table(config: TableConfig) -> None:
     Raises:
         ValueError: If there are neither runs nor a file.
     """
-    rows = kept(collect(config.runs), config.csv, COLUMNS, f"runs in {config.runs}; run imitate_cartpole.py first.")
+    rows = kept(
+        collect(config.runs),
+        config.csv,
+        COLUMNS,
+        f"runs in {', '.join(map(str, config.runs))}; run imitate_cartpole.py first.",
+    )
     sys.stdout.write(table(rows) + "\n")
 
 

@@ -155,19 +155,20 @@ def test_the_table_has_a_line_a_learner_and_reward(
     learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, result = learned
-    row = {name: result[name] for name in watch_table.COLUMNS} | {"true_return": 50.0, "demonstration_return": 200.0}
+    kept_of = {**result, "starts": config.starts}
+    row = {name: kept_of[name] for name in watch_table.COLUMNS} | {"true_return": 50.0, "demonstration_return": 200.0}
     rows = [row, row | {"seed": 1, "true_return": 100.0}, row | {"reward": "oracle"}]
     lines = watch_table.table(rows).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == ["oracle", "tcn_huber"]
-    assert " 24 | 2 | 75 [50, 100] | 0.38 [0.25, 0.50] |" in lines[1]
-    kept = watch_table.TableConfig(config.out, tmp_path / "kept.csv")
+    assert " 50% | 24 | 2 | 75 [50, 100] | 0.38 [0.25, 0.50] |" in lines[1]
+    kept = watch_table.TableConfig((config.out,), tmp_path / "kept.csv")
     watch_table.print_table(kept)
     first = capsys.readouterr().out
-    assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 24 | 1 | {result['true_return']:.0f} [" in first
-    watch_table.print_table(replace(kept, runs=tmp_path))
+    assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 50% | 24 | 1 | {result['true_return']:.0f} [" in first
+    watch_table.print_table(replace(kept, runs=(tmp_path,)))
     assert capsys.readouterr().out == first
     with pytest.raises(ValueError, match=r"run imitate_cartpole\.py first"):
-        watch_table.print_table(watch_table.TableConfig(tmp_path, tmp_path / "none.csv"))
+        watch_table.print_table(watch_table.TableConfig((tmp_path,), tmp_path / "none.csv"))
 
 
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
