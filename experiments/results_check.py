@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.files import write_atomically
-from experiments import card, command_line, compare_encoders, imitation_table
+from experiments import card, command_line, compare_encoders, imitation_table, watch_table
 from experiments.scores import improvements, markdown, read_rows, summary
 
 RESULTS = Path(__file__).parent / "results"
@@ -126,6 +126,7 @@ def _update_speed() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
+    "imitate_cartpole": lambda: watch_table.table(read_rows(RESULTS / "imitate_cartpole.csv")),
     "compare_encoders": partial(_encoders, "compare_encoders"),
     "compare_extra": partial(_encoders, "compare_extra"),
     "compare_large": partial(_encoders, "compare_large"),
