@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from encoders.errors import check_choice
 from envs.mujoco_gl import choose_renderer
+from envs.starts import begun_at
 
 TASKS = ("swingup", "swingup_sparse", "balance", "balance_sparse")
 CAMERAS = ("fixed", "lookatcart")
@@ -145,13 +146,11 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         """
         super().reset(seed=seed)
         observation, _ = self._env.reset(seed=seed)
+        self._frames.clear()
+        self._time = begun_at(options)
         if options:
             self._place(options)
             observation = self._env.unwrapped.task.get_observation(self.physics)
-        self._frames.clear()
-        self._time = int(options.get("time", 0)) if options else 0
-        if options and self._seen and "frames" in options:
-            self._frames.extend(np.split(options["frames"], self.stack, axis=-1)[:-1])
         return self._observe(observation), {}
 
     def _place(self, options: dict[str, Any]) -> None:
@@ -164,11 +163,13 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         frames, seen = np.shape(options.get("frames", ())), (self.image_size, self.image_size, 3 * self.stack)
         if "frames" in options and frames != seen:
             raise ValueError(f"frames must be {seen}, the newest ones last; got {frames}.")
-        if not 0 <= options.get("time", 0) < self.horizon:
-            raise ValueError(f"time is {options['time']}; it must be from 0 to {self.horizon - 1} steps.")
+        if not 0 <= self._time < self.horizon:
+            raise ValueError(f"time is {self._time}; it must be from 0 to {self.horizon - 1} steps.")
         with self.physics.reset_context():
             self.physics.data.qpos[:] = joints
             self.physics.data.qvel[:] = velocities
+        if self._seen and "frames" in options:
+            self._frames.extend(np.split(options["frames"], self.stack, axis=-1)[:-1])
 
     def step(self, action: NDArray[np.float32]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
         """Holds an action for ``action_repeat`` control steps, or until the episode ends."""

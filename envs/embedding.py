@@ -14,6 +14,7 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from encoders.base import Encoder, channels_first
+from envs.starts import begun_at
 
 Observation = dict[str, NDArray[Any]]
 
@@ -103,7 +104,7 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the demonstration's first frame, or at the one that ``options["time"]`` names."""
-        self._time = int((options or {}).get("time", 0))
+        self._time = begun_at(options)
         observation, info = self.env.reset(seed=seed, options=options)
         return self._embedded(observation), info
 

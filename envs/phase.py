@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from envs.starts import begun_at
+
 Observation = dict[str, NDArray[Any]]
 
 CYCLES = (0.5, 1.0, 2.0, 4.0)
@@ -64,7 +66,7 @@ class PhaseObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at phase 0, or after as many steps as ``options["time"]`` names."""
-        self._time = int((options or {}).get("time", 0))
+        self._time = begun_at(options)
         observation, info = self.env.reset(seed=seed, options=options)
         return self._observe(observation), info
 

@@ -34,6 +34,11 @@ def nearest(path: NDArray[np.floating], own: NDArray[np.floating], count: int, f
     return [row[distances[time, row] <= farthest] for time, row in enumerate(order)]
 
 
+def begun_at(options: Mapping[str, Any] | None) -> int:
+    """Steps of an episode that count as done when it begins, by its reset's options; 0 where they do not say."""
+    return int((options or {}).get("time", 0))
+
+
 @dataclass(frozen=True)
 class Starts:
     """States that an episode may begin in.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,7 +74,7 @@ def record(
     """Records episodes of random actions, in turn from the beginnings of both tasks."""
     rng = np.random.default_rng(seed)
     envs = [Cartpole(task, image_size, action_repeat, stack, camera, render_quality) for task in TASKS]
-    made: dict[str, list[NDArray[Any]]] = {part.name: [] for part in fields(Recording)}
+    made = []
     for episode in range(episodes):
         env = envs[episode % len(envs)]
         observation, _ = env.reset(seed=int(rng.integers(2**31)))
@@ -84,11 +83,10 @@ def record(
             state = env.physics.data
             moments.append((observation["pixels"], env.landmarks(), state.qpos.copy(), state.qvel.copy()))
             observation, *_ = env.step(action)
-        for part, values in zip(made.values(), zip(*moments, strict=True), strict=True):
-            part.append(np.stack(values))
+        made.append([np.stack(values) for values in zip(*moments, strict=True)])
     for env in envs:
         env.close()
-    return Recording(**{name: np.stack(episodes_of) for name, episodes_of in made.items()})
+    return Recording(*(np.stack(values) for values in zip(*made, strict=True)))
 
 
 def load_or_record(

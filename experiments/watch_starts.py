@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
-from envs.embedding import embed_pixels
 from envs.starts import Starts, nearest
 from experiments.swing import recorded
 from experiments.swing_recordings import Recording
@@ -17,8 +16,6 @@ from rewards.lost import lost_distance
 
 STATES = 10
 """Recorded states for a moment of the video at most."""
-
-BATCH = 500
 
 Number = TypeVar("Number", np.uint8, np.float64)
 
@@ -54,9 +51,7 @@ def _compared(recording: Recording, key: str, encoder: Encoder) -> NDArray[np.fl
     if key == "joint_positions":
         place, angle = np.moveaxis(_flat(recording.joints), -1, 0)
         return np.stack([place, np.cos(angle), np.sin(angle)], axis=-1)
-    frames = _flat(recording.frames)
-    parts = [embed_pixels(encoder, frames[first : first + BATCH]) for first in range(0, len(frames), BATCH)]
-    return np.concatenate(parts).astype(np.float64)
+    return encoder.embed_video(_flat(recording.frames)).astype(np.float64)
 
 
 def _flat(episodes: NDArray[Number]) -> NDArray[Number]:

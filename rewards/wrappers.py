@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from envs.starts import begun_at
 from rewards.huber import HuberConfig, huber_reward
 
 Observation = dict[str, NDArray[Any]]
@@ -54,7 +55,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the path's first entry, or at the one that ``options["time"]`` names."""
-        self._time = int((options or {}).get("time", 0))
+        self._time = begun_at(options)
         self._replaced_return = 0.0
         return self.env.reset(seed=seed, options=options)
 
