@@ -161,10 +161,11 @@ class MaskedConvolutions(_WithEncoder):
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, C, S, S) float from 0 to 255 -> (B, features_dim) float32."""
-        with torch.autocast(observations.device.type, torch.bfloat16, enabled=self._bfloat16):
-            maps = self.convolutions(centred(observations) + 0.5)
+        pixels = observations.to(torch.uint8)
+        with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self._bfloat16):
+            maps = self.convolutions(centred(pixels) + 0.5)
             if isinstance(self.encoder, Attention):
-                mask = self.encoder.mask(observations)
+                mask = self.encoder.mask(pixels)
                 maps = maps * (mask if self.encoder.config.policy_gradient else mask.detach())
             features: Tensor = self.linear(maps.contiguous())
         return features.float()

@@ -45,7 +45,8 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
     The usual buffer stores a stack of three frames twice a step, as observation and as next observation: six frames
     where one is new. Here the older frames of a stack are those of the steps before, the first one repeated at the
-    start of an episode, as environments do; the last frame of an episode is kept beside.
+    start of an episode, as environments do. The last frame of an episode is kept beside, and so are the older frames of
+    a first stack that are not the first one repeated, as where an episode begins in the middle of another.
 
     A sample is a step, the rewards of ``n_steps`` from there, and what is observed after them.
 
@@ -93,6 +94,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
         self.frames = np.zeros((self.buffer_size, n_envs, RGB, *shape[1:]), np.uint8)
         self.ages = np.zeros((self.buffer_size, n_envs), np.int64)
         self._last: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._older: dict[tuple[int, int], NDArray[np.uint8]] = {}
         self._age = np.zeros(n_envs, np.int64)
 
     def add(
@@ -112,6 +114,10 @@ class FrameReplayBuffer(NStepReplayBuffer):
             if self._age[env] > 0:
                 self._last.pop((before, env), None)
             self._last[here, env] = np.array(next_obs[env, -RGB:])
+            self._older.pop((here, env), None)
+            older = obs[env, :-RGB].reshape(-1, RGB, *self.obs_shape[1:])
+            if self._age[env] == 0 and (older != obs[env, -RGB:]).any():
+                self._older[here, env] = older.copy()
         self.frames[here] = obs[:, -RGB:]
         self.ages[here] = self._age
         self._age = np.where(np.asarray(done) > 0, 0, self._age + 1)
@@ -139,6 +145,12 @@ class FrameReplayBuffer(NStepReplayBuffer):
         ages = np.minimum(self.ages[rows, envs], (rows - self._first) % self.buffer_size)
         back = np.minimum(np.arange(self.stack - 1, -1, -1)[None], ages[:, None])
         taken = self.frames[(rows[:, None] - back) % self.buffer_size, envs[:, None]]
+        young = np.flatnonzero(ages < self.stack - 1) if self._older else np.zeros(0, np.int64)
+        for index in young.tolist():
+            age = int(ages[index])
+            older = self._older.get((int(rows[index] - age) % self.buffer_size, int(envs[index])))
+            if older is not None:
+                taken[index, : self.stack - 1 - age] = older[age:]
         return taken.reshape(len(rows), *self.obs_shape)
 
     def next_stacks(self, rows: NDArray[np.int64], envs: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -165,15 +177,13 @@ class FrameReplayBuffer(NStepReplayBuffer):
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that the buffer holds, to be written to a file."""
         size = self.size()
-        keys = sorted(self._last)
-        last = [self._last[key] for key in keys]
         whole = {name: getattr(self, name)[:size] for name in ("frames", "ages", *_PLAIN)}
         return whole | {
             "pos": np.array(self.pos),
             "full": np.array(self.full),
             "age": self._age,
-            "last_keys": np.array(keys, np.int64).reshape(-1, 2),
-            "last": np.stack(last) if last else np.zeros((0, *self.frames.shape[2:]), np.uint8),
+            **_listed("last", self._last),
+            **_listed("older", self._older),
         }
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
@@ -183,9 +193,16 @@ class FrameReplayBuffer(NStepReplayBuffer):
             getattr(self, name)[: len(arrays[name])] = arrays[name]
         self._age = np.array(arrays["age"])
         self._last = _pairs(arrays["last_keys"], arrays["last"])
+        self._older = _pairs(arrays["older_keys"], arrays["older"])
 
 
 _PLAIN = ("actions", "rewards", "dones", "timeouts")
+
+
+def _listed(name: str, frames: dict[tuple[int, int], NDArray[np.uint8]]) -> dict[str, NDArray[Any]]:
+    """Frames by row and environment as two arrays."""
+    keys = sorted(frames)
+    return {f"{name}_keys": np.array(keys, np.int64).reshape(-1, 2), name: np.array([frames[key] for key in keys])}
 
 
 def _pairs(keys: NDArray[np.int64], frames: Iterable[NDArray[np.uint8]]) -> dict[tuple[int, int], NDArray[np.uint8]]:

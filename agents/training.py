@@ -182,6 +182,8 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
     buffer = io.BytesIO()
     # Modules and optimisers alone: tensors and numbers, which load without running code.
     saved = {"parameters": agent.get_parameters(), "variables": _variables(agent), "torch_rng": torch.get_rng_state()}
+    if agent.device.type == "cuda":
+        saved["cuda_rng"] = torch.cuda.get_rng_state(agent.device)
     torch.save(saved, buffer)
     write_atomically(folder / f"{name}.pt", buffer.getvalue())
     if isinstance(agent, OffPolicyAlgorithm):
@@ -261,7 +263,7 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
         return False
     state = json.loads(path.read_text())
     name = f"step_{state['env_steps']}"
-    saved = torch.load(folder / f"{name}.pt", weights_only=True)
+    saved = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
     agent.set_parameters(saved["parameters"], exact_match=True)
     for variable, value in saved["variables"].items():
         getattr(agent, variable).data.copy_(value)
@@ -277,6 +279,8 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
                 _fill_replay(replay, arrays)
     # The generators come last: building an agent draws from them.
     torch.set_rng_state(saved["torch_rng"])
+    if agent.device.type == "cuda":
+        torch.cuda.set_rng_state(saved["cuda_rng"], agent.device)
     numpy_state = state["numpy_rng"]
     numpy_state["state"]["key"] = np.array(numpy_state["state"]["key"], np.uint32)
     np.random.set_state(numpy_state)  # noqa: NPY002 - see save_checkpoint

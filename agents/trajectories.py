@@ -52,7 +52,8 @@ def stored_steps(agent: BaseAlgorithm) -> Steps:
     replay = agent.replay_buffer
     assert replay is not None
     size = replay.size()
-    ends = replay.dones[:size] > 0
+    # What was broken off between two rollouts is marked as truncated alone.
+    ends = (replay.dones[:size] > 0) | (replay.timeouts[:size] > 0)
     # The newest step is followed by the oldest one, or by nothing.
     ends[replay.pos - 1] = True
     first = replay.pos if replay.full else 0

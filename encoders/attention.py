@@ -57,6 +57,7 @@ class AttentionConfig(EncoderConfig):
     policy_gradient: bool = True
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.image_size < SMALLEST:
             raise ValueError(f"image_size is {self.image_size}; the attention module takes {SMALLEST} pixels or more.")
         if not 0 <= self.latest <= self.channels:

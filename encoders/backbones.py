@@ -96,6 +96,7 @@ class BackboneConfig(EncoderConfig):
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_choice("backbone", self.backbone, _PLANS)
         plan = _PLANS[self.backbone]
         if self.image_size < plan.smallest:
@@ -110,6 +111,11 @@ class BackboneConfig(EncoderConfig):
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ValueError(f"dropout is {self.dropout}; it must be at least 0 and below 1.")
+
+    @property
+    def pretrained(self) -> bool:
+        """Whether the stem comes with standard weights; else with random ones."""
+        return bool(self.weights) or _PLANS[self.backbone].packaged is not None
 
 
 class Backbone(nn.Module):

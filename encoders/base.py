@@ -88,6 +88,10 @@ class EncoderConfig:
     image_size: int = 64
     channels: int = 3
 
+    def __post_init__(self) -> None:
+        if min(self.image_size, self.channels) < 1:
+            raise ValueError(f"image_size is {self.image_size} and channels {self.channels}; both must be at least 1.")
+
 
 class Encoder(nn.Module):
     """Base of all encoders.
@@ -253,7 +257,13 @@ def channels_first(frames: NDArray[np.uint8]) -> Tensor:
 
 
 def centred(frames: Tensor) -> Tensor:
-    """Float frames as stems take them: (B, C, H, W) uint8 -> float32 in [-0.5, 0.5], channels last in memory."""
+    """Float frames as stems take them: (B, C, H, W) uint8 -> float32 in [-0.5, 0.5], channels last in memory.
+
+    Raises:
+        ValueError: If the frames are not uint8; others would be changed in place.
+    """
+    if frames.dtype != torch.uint8:
+        raise ValueError(f"Frames are uint8, from 0 to 255; got {frames.dtype}.")
     # Put in order while a value takes one byte; then in place, since fresh memory costs more than arithmetic.
     ordered = frames.contiguous(memory_format=torch.channels_last)
     return ordered.to(torch.float32).div_(255.0).sub_(0.5)

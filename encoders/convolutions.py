@@ -31,6 +31,7 @@ class ConvolutionsConfig(EncoderConfig):
     second_stride: int = 2
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.image_size < SMALLEST:
             raise ValueError(f"image_size is {self.image_size}; the convolutions take {SMALLEST} pixels or more.")
         if self.second_stride not in (1, 2) or self.width < 1 or self.channels < 1:

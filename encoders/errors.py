@@ -1,9 +1,10 @@
-"""Messages for wrong names: the value received, the values allowed, and the nearest one."""
+"""Messages for wrong names and numbers: the value received, and the values allowed."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
 
 
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
@@ -23,3 +24,23 @@ def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
+
+
+def check_norm(norm: float) -> None:
+    """Refuses a length that embeddings cannot be scaled to.
+
+    Raises:
+        ValueError: If it is not finite and above 0.
+    """
+    if not 0 < norm < math.inf:
+        raise ValueError(f"norm is {norm}; the length of every embedding must be finite and above 0.")
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Refuses seeds that no runs could be made of.
+
+    Raises:
+        ValueError: If there are none, one is negative, or one comes twice.
+    """
+    if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
+        raise ValueError(f"seeds are {tuple(seeds)}; name at least one, each once, none negative.")

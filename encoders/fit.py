@@ -196,7 +196,7 @@ def check_clips(encoder: Encoder, clips: Clips, purpose: str) -> None:
     """Refuses clips that an encoder cannot be trained on.
 
     Raises:
-        ValueError: If there are none, or their frames or views do not fit.
+        ValueError: If there are none, their frames or views do not fit, or one is too short for the encoder's loss.
     """
     if len(clips) == 0:
         raise ValueError(f"There are no {purpose} clips; record or name at least one.")
@@ -206,6 +206,11 @@ def check_clips(encoder: Encoder, clips: Clips, purpose: str) -> None:
             raise ValueError(
                 f"{name} has {len(video)} view(s) and this encoder's objective needs {encoder.sampling.views}; "
                 "record more cameras, or choose a single-view objective."
+            )
+        if video.shape[1] < encoder.sampling.least:
+            raise ValueError(
+                f"{name} has {video.shape[1]} frame(s), and the loss of {encoder.name!r} compares moments of at least "
+                f"{encoder.sampling.least}; leave the clip out, or choose a smaller range of negatives."
             )
 
 

@@ -23,8 +23,24 @@ class TripletTerms(NamedTuple):
 
 def squared_distances(left: Tensor, right: Tensor) -> Tensor:
     """Squared Euclidean distance of every row of ``left`` to every row of ``right``: (N, D), (M, D) -> (N, M)."""
-    products = left @ right.T
+    left, right = _whole(left), _whole(right)
+    products = _products(left, right)
     return (left.square().sum(1)[:, None] + right.square().sum(1)[None] - 2.0 * products).clamp(min=0.0)
+
+
+def _whole(embeddings: Tensor) -> Tensor:
+    """Embeddings in float32, or in float64 if they are."""
+    return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
+
+
+def _products(left: Tensor, right: Tensor) -> Tensor:
+    """Inner product of every row with every row: (N, D), (M, D) -> (N, M).
+
+    Also within ``torch.autocast``: in bfloat16, products of long embeddings would be rounded by more than the distances
+    between neighbours.
+    """
+    with torch.autocast(left.device.type, enabled=False):
+        return left @ right.T
 
 
 def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: float) -> Tensor:
@@ -104,7 +120,8 @@ def n_pairs_loss(anchor: Tensor, positive: Tensor, regularisation: float = 0.0) 
             "n_pairs_loss takes two embeddings of one shape (B, D) with at least 2 pairs; "
             f"got {tuple(anchor.shape)} and {tuple(positive.shape)}."
         )
-    logits = anchor @ positive.T
+    anchor, positive = _whole(anchor), _whole(positive)
+    logits = _products(anchor, positive)
     labels = torch.arange(len(anchor), device=anchor.device)
     norms = anchor.square().sum(1).mean() + positive.square().sum(1).mean()
     return F.cross_entropy(logits, labels) + regularisation * norms

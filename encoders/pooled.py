@@ -9,6 +9,7 @@ from torch import Tensor
 
 from encoders.backbones import BackboneConfig, BackboneEncoder
 from encoders.base import FrameBatch, LossAndMetrics, Sampling
+from encoders.errors import check_norm
 from encoders.registry import register
 
 
@@ -28,6 +29,7 @@ class PooledConfig(BackboneConfig):
         super().__post_init__()
         if not self.freeze:
             raise ValueError("freeze is False; pooled features are a baseline without training: use 'tcn' to train.")
+        check_norm(self.norm)
 
 
 @register("pooled")

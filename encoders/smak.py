@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from encoders.backbones import BackboneConfig, BackboneEncoder
 from encoders.base import FrameBatch, LossAndMetrics, Sampling
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_norm
 from encoders.layers import conv_block
 from encoders.losses import grouped_n_pairs_loss
 from encoders.registry import register
@@ -27,6 +27,7 @@ _INCEPTION: dict[str, Any] = {
     "width": 128,
     "first_kernel": 5,
     "hidden": 512,
+    "dropout": 0.2,
 }
 
 PAPER: dict[str, dict[str, Any]] = {
@@ -42,6 +43,8 @@ parameter counts (1082k, 1580k, 1082k, 1080k) under what the text does say: few 
 channels, one width for everything that is compared with g, one more convolution before each of L1, L2, L3
 and g in the extended network (four 3x3 convolutions at these widths are the 480k of difference), and
 another pipeline behind ResNet, whose 2048 channels are squeezed by a 1x1 convolution first.
+
+The paper's drop-out "with a probability of 0.8" is read as TensorFlow had it, in which it was written: to keep a value.
 """
 
 
@@ -83,6 +86,7 @@ class SMAKConfig(BackboneConfig):
             raise ValueError(
                 f"first_kernel must be odd, every width at least 1, and squeeze 0 for none or a width; got {self}."
             )
+        check_norm(self.norm)
 
 
 class SpatialAttention(nn.Module):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from encoders.backbones import BackboneConfig, BackboneEncoder
 from encoders.base import FrameBatch, LossAndMetrics, Sampling
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_norm
 from encoders.layers import SpatialSoftmax, conv_block
 from encoders.losses import TripletTerms, grouped_n_pairs_loss, masked_triplet_loss
 from encoders.registry import register
@@ -55,8 +56,14 @@ class TCNConfig(BackboneConfig):
         check_choice("pooling", self.pooling, POOLINGS)
         if self.head_kernel not in (3, 5):
             raise ValueError(f"head_kernel is {self.head_kernel}; it must be 3 or 5.")
-        if self.videos < 1:
-            raise ValueError(f"videos is {self.videos}; it must be at least 1.")
+        if min(self.videos, self.embedding_dim, self.hidden) < 1:
+            raise ValueError(
+                f"videos is {self.videos}, embedding_dim {self.embedding_dim} and hidden {self.hidden}; all must be at "
+                "least 1."
+            )
+        check_norm(self.norm)
+        if not 0 <= self.margin < math.inf:
+            raise ValueError(f"margin is {self.margin}; it must be finite and at least 0.")
         if not 0 < self.positive_range < self.negative_range:
             raise ValueError(
                 "positive_range must be at least 1 and smaller than negative_range; "

@@ -27,8 +27,11 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
         fps: Frames a second.
 
     Raises:
-        ValueError: If the file cannot be written.
+        ValueError: If a side is odd, or the file cannot be written.
     """
+    height, width = frames.shape[1:3]
+    if height % 2 or width % 2:
+        raise ValueError(f"The frames for {path} are {width} x {height} pixels; mp4 needs even numbers.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".video-", dir=path.parent) as folder:

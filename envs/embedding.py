@@ -125,6 +125,7 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
 class VecEmbeddingObservation(VecEnvWrapper):
     """``EmbeddingObservation`` for a vectorised environment, with one forward pass a step.
 
+    Episodes begin at the demonstration's first frame.
     The last frame of a finished episode is embedded in the same pass, into its ``terminal_observation``.
 
     Args:

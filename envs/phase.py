@@ -82,7 +82,7 @@ class PhaseObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation
 
 
 class VecPhaseObservation(VecEnvWrapper):
-    """``PhaseObservation`` for a vectorised environment.
+    """``PhaseObservation`` for a vectorised environment whose episodes begin at phase 0.
 
     Args:
         venv: A vectorised environment with dictionary observations.

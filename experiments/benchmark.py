@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 from rich.console import Console
@@ -25,6 +26,7 @@ from experiments import benchmark_report, command_line, figures, jobs
 from experiments.grid import Cell, Grid, read_preset
 from experiments.jobs import LAUNCHERS, Job, Launcher
 from experiments.provenance import provenance
+from experiments.runs import completed, make_folder
 from experiments.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
 from experiments.worlds import World, get
 
@@ -40,13 +42,13 @@ class BenchmarkConfig:
 
     Attributes:
         preset: A committed preset, or a TOML file, that names the grid; leave the grid's flags out then.
-        env: The environment.
-        encoders: What the learners see with; random is untrained, none the robot's own state.
-        algos: The agents.
-        rewards: What the agents are given.
-        tasks: Numbers of the tasks; for kuka_reach the demonstrations.
-        seeds: One training a seed.
-        steps: Environment steps of one training; 0 for the environment's default.
+        env: The environment; kuka_reach by default.
+        encoders: What the learners see with; random is untrained, none the robot's own state. By default tcn.
+        algos: The agents; ppo by default.
+        rewards: What the agents are given; tcn_huber and oracle by default.
+        tasks: Numbers of the tasks; for kuka_reach the demonstrations. By default 0.
+        seeds: One training a seed; 0, 1 and 2 by default.
+        steps: Environment steps of one training; the environment's default without.
         out: Folder of all runs; a cell that is complete there is not run again.
         name: Folder of the results in ``out``; the preset's name by default.
         launcher: local, or ray.
@@ -59,13 +61,13 @@ class BenchmarkConfig:
     """
 
     preset: str | None = None
-    env: str = Grid.env
-    encoders: tuple[str, ...] = Grid.encoders
-    algos: tuple[str, ...] = Grid.algos
-    rewards: tuple[str, ...] = Grid.rewards
-    tasks: tuple[int, ...] = Grid.tasks
-    seeds: tuple[int, ...] = Grid.seeds
-    steps: int = Grid.steps
+    env: str | None = None
+    encoders: tuple[str, ...] | None = None
+    algos: tuple[str, ...] | None = None
+    rewards: tuple[str, ...] | None = None
+    tasks: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    steps: int | None = None
     out: Path = Path("runs/benchmark")
     name: str = ""
     launcher: str = "local"
@@ -85,21 +87,24 @@ class BenchmarkConfig:
             )
         if self.ray_address is not None and self.launcher != "ray":
             raise ValueError("ray_address is for --launcher ray; add it, or leave --ray-address out.")
-        if self.preset is not None:
-            named = [part.name for part in fields(Grid) if hasattr(self, part.name)]
-            given = [name for name in named if getattr(self, name) != getattr(BenchmarkConfig, name)]
-            if given:
-                raise ValueError(
-                    f"--preset {self.preset} names the whole grid; leave "
-                    f"{', '.join('--' + name for name in given)} out, or write a preset of your own."
-                )
+        if self.preset is not None and self._named:
+            raise ValueError(
+                f"--preset {self.preset} names the whole grid; leave "
+                f"{', '.join('--' + name for name in self._named)} out, or write a preset of your own."
+            )
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        """What the flags say of the grid."""
+        values = {part.name: getattr(self, part.name, None) for part in fields(Grid)}
+        return {name: value for name, value in values.items() if value is not None}
 
     @property
     def grid(self) -> Grid:
         """The grid, from the preset or the flags."""
         if self.preset is not None:
             return read_preset(self.preset)
-        return Grid(self.env, self.encoders, self.algos, self.rewards, self.tasks, self.seeds, self.steps)
+        return Grid(**self._named)
 
     @property
     def results(self) -> Path:
@@ -128,6 +133,9 @@ def benchmark(config: BenchmarkConfig) -> int:
     world = get(grid.env)
     methods = grid.methods(world.method)
     cells = grid.cells(methods, world.steps)
+    if config.launcher == "ray":
+        # A cluster's workers have working folders of their own.
+        config = replace(config, out=config.out.resolve())
     check_folder(config.out)
     for cell in cells:
         world.check(cell, config.out)
@@ -137,12 +145,14 @@ def benchmark(config: BenchmarkConfig) -> int:
         return 0
     if config.launcher == "ray":
         jobs.check_ray(config.ray_address)
+    if config.publish is not None:
+        make_folder(config.publish, "--publish")
     with _alone(config.out):
         started = time.time()
         prepare_folder(config)
         failures = run(config, world, cells, left)
         spent = time.time() - started
-        rows, points = collect(cells, world, config.out)
+        rows, points = collect(cells, world, config.out, failures)
         write_csv(config.results / "scores.csv", rows, columns(world))
         write_csv(config.results / "curves.csv", points, CURVE_COLUMNS)
         write_atomically(config.results / "table.md", markdown(summary(rows)).encode())
@@ -151,7 +161,6 @@ def benchmark(config: BenchmarkConfig) -> int:
             figures.plot_charts(drawn, config.results / "curves.png")
         benchmark_report.write(config.results, world, cells, config.out, rows, points)
     if config.publish is not None:
-        config.publish.mkdir(parents=True, exist_ok=True)
         write_csv(config.publish / f"{config.results.name}.csv", rows, columns(world))
         write_csv(config.publish / f"{config.results.name}_curves.csv", points, CURVE_COLUMNS)
     console.print(markdown(summary(rows)), soft_wrap=True, highlight=False, markup=False)
@@ -183,10 +192,7 @@ def check_folder(out: Path) -> None:
 
 def prepare_folder(config: BenchmarkConfig) -> None:
     """Marks the folder of runs, and notes how these results come about."""
-    try:
-        config.results.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{config.results} cannot be made: {error.strerror}; choose another --out.") from error
+    make_folder(config.results, "--out")
     write_atomically(config.out / "benchmark.json", json.dumps({"format": FORMAT}).encode())
     write_atomically(config.results / "provenance.json", json.dumps(provenance(), indent=2).encode())
 
@@ -205,12 +211,6 @@ def _alone(out: Path) -> AbstractContextManager[object]:
         raise ValueError(f"A benchmark is running in {out}; wait for it, or choose another --out.") from error
     except OSError as error:
         raise ValueError(f"{out} cannot be written: {error.strerror}; choose another --out.") from error
-
-
-def completed(folder: Path) -> bool:
-    """Whether a run has ended well."""
-    path = folder / "result.json"
-    return path.exists() and json.loads(path.read_text())["status"] == "completed"
 
 
 def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> Table:
@@ -237,13 +237,20 @@ def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cel
 
     Returns:
         The reason of every failure by the job's name.
+
+    Raises:
+        ValueError: If the random policy could not be measured, without which there is no table.
     """
-    if not left:
+    lacking = {cell.task: cell for cell in cells if not world.reference_file(cell.task, config.out).exists()}
+    prepared = list(dict.fromkeys([*left, *lacking.values()]))
+    if not prepared:
         return {}
     with _launcher(config) as launcher, _progress() as progress:
         failures: dict[str, str] = {}
-        for number, phase in enumerate(world.preparations(left, config.out), start=1):
+        for number, phase in enumerate(world.preparations(prepared, config.out), start=1):
             failures |= _finish(launcher, phase, progress, f"preparation {number}", lambda: None)
+        for task in lacking:
+            world.reference(task, config.out)
         watched = {cell: world.folder(cell, config.out) for cell in left}
         bars: dict[Cell, TaskID] = {}
 

@@ -21,12 +21,14 @@ from agents.extractor import frame_space, own_encoder, policy_arguments, view_fr
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
+from encoders.errors import check_choice
 from encoders.files import write_csv
 from envs.atari import AtariConfig, AtariVecEnv
 from envs.cartpole import Cartpole
 from envs.kuka import KukaReach
 from envs.pixels import PixelObservation
 from experiments import command_line
+from experiments.runs import make_folder
 
 WORLDS = ("kuka", "cartpole", "atari")
 
@@ -76,8 +78,10 @@ class CardConfig:
     def __post_init__(self) -> None:
         for name in self.encoders:
             encoders.configure(name)
-        if self.steps < 1:
-            raise ValueError(f"steps is {self.steps}; it must be at least 1.")
+        for world in self.worlds:
+            check_choice("world", world, WORLDS)
+        if not self.worlds or self.steps < 1:
+            raise ValueError(f"worlds are {self.worlds} and steps {self.steps}; at least one of each is needed.")
 
 
 def combinations(names: tuple[str, ...], worlds: tuple[str, ...] = WORLDS) -> Iterator[Fit]:
@@ -174,11 +178,11 @@ def _weights(agent: BaseAlgorithm) -> list[torch.Tensor]:
 def try_all(config: CardConfig) -> list[dict[str, str]]:
     """Tries every combination and writes the table."""
     torch.set_num_threads(1)
-    rows = []
+    make_folder(config.out.parent, "--out")
+    rows: list[dict[str, str]] = []
     for fit in track(list(combinations(config.encoders or tuple(encoders.names()), config.worlds))):
         rows.append({**fit._asdict(), "steps": str(config.steps), "status": attempt(fit, config.steps)})
-    config.out.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(config.out, rows, list(rows[0]))
+        write_csv(config.out, rows, list(rows[0]))
     Console().print(markdown(rows), highlight=False)
     return rows
 

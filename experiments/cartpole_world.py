@@ -167,8 +167,18 @@ class CartpoleWorld(RunWorld[SwingConfig]):
 
 
 def _read(method: Method, readers: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
-    """The values of those of a method's settings that something reads."""
-    return {name: readers[name](value) for name, value in method.settings_in(readers).items()}
+    """The values of those of a method's settings that something reads.
+
+    Raises:
+        ValueError: If one cannot be read.
+    """
+    values = {}
+    for name, text in method.settings_in(readers).items():
+        try:
+            values[name] = readers[name](text)
+        except ValueError as error:
+            raise ValueError(f"{name}={text} of {method.label!r} cannot be used: {error}.") from error
+    return values
 
 
 def _types(config: Any) -> Mapping[str, Callable[[str], Any]]:

@@ -24,7 +24,7 @@ from encoders.files import write_atomically, write_csv
 from encoders.fit import FitConfig
 from experiments import command_line
 from experiments.allocator import keep_freed_memory
-from experiments.comparison import VARIANTS, Split, run_cell, split_clips, variant_of
+from experiments.comparison import VARIANTS, Split, check_variants, encoder_config, run_cell, split_clips, variant_of
 from experiments.figures import save_figure
 from experiments.intervals import bootstrap_interval
 from experiments.provenance import provenance
@@ -56,6 +56,7 @@ class CompareConfig:
         threads: Threads of one training; another number gives other rounding.
         memory_mb: Memory that the decoded frames of one training take at most, megabytes.
         backbone: The stem that all variants of the tables are compared on, frozen if it is pretrained.
+        weights: File of the stem's standard weights, where its package ships none.
         dropout: Share of the stem's channels that are dropped in training.
         fit: How they are trained.
         record: The Kuka set.
@@ -71,6 +72,7 @@ class CompareConfig:
     threads: int = 1
     memory_mb: int = 1024
     backbone: str = "efficientnet_lite0"
+    weights: str = ""
     dropout: float = 0.2
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(steps=900, patience=100, colour_jitter=0.5, feature_copies=3)
@@ -80,8 +82,7 @@ class CompareConfig:
 
     def __post_init__(self) -> None:
         for name in self.encoders:
-            variant_of(name)
-        BackboneConfig(image_size=self.image_size, **self.stem)
+            encoder_config(variant_of(name), self.image_size, self.stem)
         unique = len(set(self.encoders)) == len(self.encoders) and len(set(self.seeds)) == len(self.seeds)
         if not self.encoders or not self.seeds or min(self.seeds) < 0 or not unique:
             raise ValueError(
@@ -101,7 +102,8 @@ class CompareConfig:
     @property
     def stem(self) -> dict[str, Any]:
         """Settings of the stem for every encoder that is compared on it."""
-        return {"backbone": self.backbone, "freeze": self.backbone != "small", "dropout": self.dropout}
+        settings: dict[str, Any] = {"backbone": self.backbone, "weights": self.weights, "dropout": self.dropout}
+        return {**settings, "freeze": BackboneConfig(image_size=self.image_size, **settings).pretrained}
 
     @property
     def folder(self) -> Path:
@@ -145,17 +147,14 @@ def _work(job: tuple[str, int], config: CompareConfig) -> dict[str, Any]:
 def compare(config: CompareConfig) -> None:
     """Runs every variant with every seed and writes ``table.csv``, ``table.md`` and ``table.png``."""
     console = Console(stderr=True)
-    identity = {
-        key: value
-        for key, value in asdict(config).items()
-        if key in ("clips", "image_size", "backbone", "dropout", "fit", "memory_mb", "record", "extra", "threads")
-    }
+    left_out = {"encoders", "seeds", "out", "workers"}
+    identity = {key: value for key, value in asdict(config).items() if key not in left_out}
     check_claim(config.out, "config.json", identity)
     if config.clips is None:
         record_pairs(config.record, config.folder, config.workers)
         if config.extra:
             record_pairs(config.extra_record, config.extra_folder, config.workers)
-    open_split(config)
+    check_variants(config.encoders, open_split(config), config.image_size, config.stem)
     # Only now: a mistake in the clips should not take the folder.
     claim(config.out, "config.json", identity)
     write_atomically(config.out / "provenance.json", json.dumps(provenance(), indent=2).encode())
@@ -186,8 +185,7 @@ def markdown(results: Sequence[dict[str, Any]]) -> str:
         cells = []
         for key, _ in columns:
             form = ".1%" if key.endswith("error") or "accuracy" in key else ".3f"
-            mean, low, high = bootstrap_interval([row[key] for row in rows], np.mean)
-            cells.append(f"{mean:{form}} [{low:{form}}, {high:{form}}]" if len(rows) > 1 else f"{mean:{form}}")
+            cells.append(bootstrap_interval([row[key] for row in rows], np.mean).text(form))
         head = f"| {name} | {rows[0]['steps']:,} | {rows[0]['parameters']:,} | {len(rows)} | "
         lines.append(head + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import encoders
 from encoders.backbones import BackboneConfig
-from encoders.base import Encoder, channels_first
+from encoders.base import Encoder, EncoderConfig, channels_first
 from encoders.clips import Clips, Labels
 from encoders.errors import check_choice
 from encoders.files import write_atomically
@@ -25,6 +25,9 @@ from experiments.figures import plot_distance_matrix
 
 SPLIT = (133 / 235, 17 / 235)
 """Shares of the clips that train and that validate; the rest is for testing. The pouring set's 133, 17 and 85."""
+
+RGB = 3
+"""Channels of a clip's frames."""
 
 RANK_PAIRS = 20_000
 """Pairs of frames that the rank correlation with the true state is measured on."""
@@ -193,6 +196,33 @@ def _rank_correlation(
     return rank_correlation(np.concatenate(embedding), np.concatenate(truth))
 
 
+def encoder_config(variant: Variant, image_size: int, stem: Mapping[str, Any]) -> EncoderConfig:
+    """The checked settings of a variant's encoder.
+
+    Args:
+        variant: Which.
+        image_size: Width and height of the clips, pixels.
+        stem: Settings of the stem that variants are compared on.
+
+    Raises:
+        ValueError: If it does not take such frames.
+    """
+    settings = dict(variant.settings) if variant.own_stem else {**stem, **variant.settings}
+    return encoders.configure(variant.encoder, image_size=image_size, channels=RGB, **settings)
+
+
+def check_variants(names: Sequence[str], split: Split, image_size: int, stem: Mapping[str, Any]) -> None:
+    """Refuses clips that one of the variants cannot learn from.
+
+    Raises:
+        ValueError: If its weights are missing, or the clips have too few views or frames for it.
+    """
+    for variant in map(variant_of, names):
+        encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem)))
+        for purpose, clips in (("training", split.training), ("validation", split.validation)):
+            check_clips(encoder, clips, purpose)
+
+
 def run_cell(
     name: str, seed: int, split: Split, config: FitConfig, image_size: int, stem: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
@@ -213,8 +243,7 @@ def run_cell(
         return done
     variant = variant_of(name)
     torch.manual_seed(seed)
-    settings = dict(variant.settings) if variant.own_stem else {**stem, **variant.settings}
-    encoder = encoders.make(variant.encoder, image_size=image_size, **settings)
+    encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem)))
     trainable = sum(weight.numel() for weight in encoder.parameters() if weight.requires_grad)
     steps = max(1, round(config.steps * variant.share)) if variant.trained and trainable else 0
     curve: list[dict[str, float]] = []

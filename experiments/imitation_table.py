@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import sys
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from encoders.files import write_csv
 from experiments import command_line
 from experiments.intervals import bootstrap_interval
+from experiments.run_rows import check_comparable, completed_runs, publish_rows
 
 COLUMNS = (
     "encoder",
@@ -35,28 +33,36 @@ COLUMNS = (
     "env_steps_per_second",
 )
 
+TOLD = ("encoder", "encoder_settings", "encoder_mode", "auxiliary", "algo", "reward", "demo_seed", "seed")
+"""What a row tells of a run's configuration; the auxiliary loss is that of a joint encoder."""
+
 
 @dataclass(frozen=True)
 class TableConfig:
     """Where the runs are and where the table goes.
 
     Attributes:
-        runs: Folder that ``imitate_kuka.py`` wrote into.
-        csv: File of one row a run; read if there are no runs, so that the table can be made from it again.
+        runs: Folders that ``imitate_kuka.py`` wrote into.
+        publish: Folder that ``imitate_kuka.csv``, one row a run, is written into, such as experiments/results.
     """
 
-    runs: Path = Path("runs/imitate_kuka")
-    csv: Path = Path("experiments/results/imitate_kuka.csv")
+    runs: tuple[Path, ...] = (Path("runs/imitate_kuka"),)
+    publish: Path | None = None
 
 
-def collect(runs: Path) -> list[dict[str, Any]]:
-    """The completed runs below a folder, one row each, in order."""
+def collect(runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """The completed runs below folders that imitate recorded demonstrations, one row each, in order.
+
+    Raises:
+        ValueError: If there are none, or they cannot be in one table.
+    """
+    found = [run for run in completed_runs(runs, "imitate_kuka.py") if run.result["demo_seed"] is not None]
+    check_comparable(found, TOLD)
     rows = []
-    for path in sorted(runs.glob("*/seed_*/result.json")):
-        result = json.loads(path.read_text())
-        if result["status"] == "completed" and result["demo_seed"] is not None:
-            label = " ".join([result["encoder"], *result.get("encoder_settings", [])])
-            rows.append({**{column: result[column] for column in COLUMNS}, "encoder": label})
+    for run in found:
+        joint = ["(joint)"] * (run.result["encoder_mode"] == "joint")
+        label = " ".join([run.result["encoder"], *run.result["encoder_settings"], *joint])
+        rows.append({**{column: run.result[column] for column in COLUMNS}, "encoder": label})
     return sorted(rows, key=lambda row: (row["encoder"], row["reward"], row["demo_seed"], row["seed"]))
 
 
@@ -80,41 +86,19 @@ def table(rows: list[dict[str, Any]]) -> str:
         seeds = len({row["seed"] for row in members})
         lines.append(
             f"| {encoder} | {algo} | {reward} | {len(members)} ({demos} demonstrations x {seeds} seeds) "
-            f"| {link[0]:.2f} [{link[1]:.2f}, {link[2]:.2f}] | {share[0]:.3f} [{share[1]:.3f}, {share[2]:.3f}] "
-            f"| {joint[0]:.3f} [{joint[1]:.3f}, {joint[2]:.3f}] | {audit:.2f} |"
+            f"| {link.text('.2f')} | {share.text('.3f')} | {joint.text('.3f')} | {audit:.2f} |"
         )
     return "\n".join(lines)
 
 
-def kept(rows: list[dict[str, Any]], file: Path, columns: Sequence[str], wanted: str) -> list[dict[str, Any]]:
-    """Writes rows into a CSV file; without any, reads those that are in it.
-
-    Args:
-        rows: Of the runs that are there.
-        file: The CSV file.
-        columns: Its columns.
-        wanted: What is missing where there are neither rows nor a file, and how to come by it.
-
-    Raises:
-        ValueError: If there are neither.
-    """
-    if not rows:
-        if not file.exists():
-            raise ValueError(f"There is no {file}, and there are no completed {wanted}")
-        with file.open() as opened:
-            return list(csv.DictReader(opened))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_csv(file, rows, columns)
-    return rows
-
-
 def print_table(config: TableConfig) -> None:
-    """Collects the runs into the CSV file, or reads it, and prints the table.
+    """Collects the runs and prints their table.
 
     Raises:
-        ValueError: If there are neither runs nor a file.
+        ValueError: If there are none, or they cannot be in one table.
     """
-    rows = kept(collect(config.runs), config.csv, COLUMNS, f"runs in {config.runs}; run imitate_kuka.py first.")
+    rows = collect(config.runs)
+    publish_rows(rows, COLUMNS, config.publish, "imitate_kuka")
     sys.stdout.write(table(rows) + "\n")
 
 

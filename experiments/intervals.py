@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -22,6 +23,11 @@ class Interval(NamedTuple):
     value: float
     low: float
     high: float
+
+    def text(self, form: str) -> str:
+        """``value [low, high]`` in a format such as ``.2f``; a single value alone."""
+        value, low, high = (format(part, form) for part in self)
+        return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
 def iqm(values: NDArray[np.float64], axis: int = -1) -> Any:

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from encoders.base import Encoder
+from encoders.errors import check_seeds
 from encoders.files import write_csv
 from encoders.fit import fit
 from experiments import command_line
 from experiments.keypoint_figures import keypoint_network, keypoint_sheet, newest_points
+from experiments.runs import make_folder
 from experiments.swing import recorded
 from experiments.swing_recordings import Recording
 from experiments.swing_settings import SwingConfig, new_encoder
@@ -43,8 +45,9 @@ class KeypointQualityConfig:
     )
 
     def __post_init__(self) -> None:
-        if self.episodes < 4 or not self.seeds:
-            raise ValueError(f"episodes is {self.episodes} and seeds {self.seeds}; at least 4 and 1 are needed.")
+        check_seeds(self.seeds)
+        if self.episodes < 4:
+            raise ValueError(f"episodes is {self.episodes}; at least 4 are needed, to fit and to test on.")
         if self.world.encoder_name not in ("imm", "autoencoder_imm"):
             raise ValueError(f"Encoder {self.world.encoder_name!r} has no keypoints; use sac_imm or sac_ae_imm.")
 
@@ -76,7 +79,7 @@ def linear_error(points: NDArray[np.float64], landmarks: NDArray[np.float64], si
 def judge(config: KeypointQualityConfig) -> list[dict[str, str]]:
     """Trains a network a seed, judges it beside an untrained one and random points, and writes the table."""
     torch.set_num_threads(1)
-    config.out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(config.out.parent, "--out")
     console = Console(stderr=True)
     rows: list[dict[str, str]] = []
     world = config.world

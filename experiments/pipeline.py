@@ -81,26 +81,30 @@ def check_inputs(config: ImitateConfig) -> None:
             )
     if config.encoder == NO_ENCODER:
         return
+    given = None if config.encoder_folder is None else given_encoder(config, config.encoder_folder)
     if config.encoder_mode == "joint":
-        check_joint(config)
-    if config.encoder_folder is not None:
-        given_encoder(config, config.encoder_folder)
-    elif (views := new_encoder(config).sampling.views) > len(config.record.cameras):
+        check_joint(config, given or new_encoder(config))
+    if given is None and (views := new_encoder(config).sampling.views) > len(config.record.cameras):
         raise ValueError(
             f"The encoder {config.encoder!r} learns from {views} views of a moment and "
             f"record.cameras names {len(config.record.cameras)}: {config.record.cameras}; name more."
         )
 
 
-def check_joint(config: ImitateConfig) -> None:
+def check_joint(config: ImitateConfig, encoder: Encoder) -> None:
     """Refuses an encoder that cannot be trained with the agent.
 
     Raises:
-        ValueError: If it has nothing to train, or an episode is too short for its loss.
+        ValueError: If it has nothing to train, the agent has too few cameras for its loss, or an episode is too short.
     """
-    encoder = new_encoder(config)
     if not any(part.requires_grad for part in encoder.parameters()):
         raise ValueError(f"Encoder {config.encoder!r} has nothing to train; leave --encoder-mode joint out.")
+    if (views := encoder.sampling.views) > len(config.scene.cameras):
+        raise ValueError(
+            f"The encoder {config.encoder!r} learns from {views} views of a moment, and the agent that is to train it "
+            f"sees {len(config.scene.cameras)}: {config.scene.cameras}; give a --demo a camera, or leave "
+            "--encoder-mode joint out."
+        )
     factory.part_of(config.horizon, config.horizon, encoder.sampling.least)
 
 

@@ -10,11 +10,11 @@ import encoders
 from agents import players
 from agents.auxiliary import AuxiliaryConfig
 from encoders.attention import SMALLEST, AttentionConfig
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_seeds
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
 from envs.atari import AtariConfig, rom_of
-from experiments.settings import ENCODER_MODES, NO_ENCODER, key_of
+from experiments.settings import ENCODER_MODES, NO_ENCODER, check_unsettled, key_of
 
 MASKS: dict[str, tuple[str, ...]] = {
     "own": (),
@@ -111,15 +111,15 @@ class PlayConfig:
             raise ValueError(
                 f"mask is {self.mask!r}, and joint training starts without one; use --encoder-mode frozen."
             )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        check_seeds(self.seeds)
         if self.row_steps % self.update_steps or self.row_steps < 1:
             raise ValueError(
                 f"row_steps is {self.row_steps}; it must be a multiple of the {self.update_steps} steps of an update."
             )
         if self.steps < self.row_steps or self.episodes < 1:
             raise ValueError(
-                f"steps must be at least row_steps, {self.row_steps}, and episodes at least 1; got {self}."
+                f"steps is {self.steps} and episodes {self.episodes}; at least row_steps, {self.row_steps}, and 1 are "
+                "needed."
             )
         if self.encoder != NO_ENCODER:
             self.attention  # noqa: B018 - refuses wrong settings now
@@ -150,9 +150,7 @@ class PlayConfig:
         """The checked settings of the attention module: it sees the latest frame of the stack."""
         settings = encoders.settings_of("attention", self.encoder_settings)
         shape = {"image_size": self.atari.image_size, "channels": self.atari.stack, "latest": 1}
-        given = sorted(set(shape) & set(settings))
-        if given:
-            raise ValueError(f"The game's frames settle {', '.join(given)}; leave them out of --encoder-settings.")
+        check_unsettled(shape, settings)
         config = encoders.configure("attention", **shape, **settings)
         assert isinstance(config, AttentionConfig)
         return config

@@ -205,8 +205,10 @@ def check(config: CheckConfig) -> None:
     """Compares, or writes.
 
     Raises:
-        ValueError: If a table differs.
+        ValueError: If a table differs, or there is no such file.
     """
+    if not config.readme.is_file():
+        raise ValueError(f"{config.readme} is no file; name one with --readme.")
     text = config.readme.read_text()
     wrong = differing(text)
     if config.write:

@@ -44,7 +44,10 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 class Stopwatch:
-    """Seconds by stage, kept in a file so that a resumed run still knows what its stages took."""
+    """Seconds by stage, kept in a file so that a resumed run still knows what its stages took.
+
+    A process that is killed has no time to note those of the stage that it was in.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -55,9 +58,33 @@ class Stopwatch:
         """Announces a stage and adds its time."""
         console.print(f"[bold]{name}[/]")
         started = time.perf_counter()
-        yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
-        write_atomically(self._path, json.dumps(self.seconds, indent=2).encode())
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+            write_atomically(self._path, json.dumps(self.seconds, indent=2).encode())
+
+
+def make_folder(folder: Path, flag: str) -> None:
+    """Makes a folder that the user names.
+
+    Args:
+        folder: Which.
+        flag: What names it on the command line.
+
+    Raises:
+        ValueError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"{folder} cannot be made: {error.strerror}; choose another {flag}.") from error
+
+
+def completed(folder: Path) -> bool:
+    """Whether the run in a folder has ended well."""
+    path = folder / "result.json"
+    return path.exists() and bool(json.loads(path.read_text())["status"] == "completed")
 
 
 def check_run_folder(config: RunConfig, seed: int) -> None:
@@ -69,7 +96,7 @@ def check_run_folder(config: RunConfig, seed: int) -> None:
     folder = config.run_folder(seed)
     check_claim(folder, "config.json", config.identity(seed))
     if (folder / "config.json").exists() and not config.resume:
-        state = "complete" if (folder / "result.json").exists() else "unfinished"
+        state = "complete" if completed(folder) else "unfinished"
         raise ValueError(f"{folder} holds this run already, {state}; add --resume, or choose another --out.")
 
 
@@ -125,10 +152,9 @@ def run_stages(
     """
     folder = config.run_folder(seed)
     path = folder / "result.json"
-    if path.exists():
+    if completed(folder):
         result: dict[str, Any] = json.loads(path.read_text())
-        if result["status"] == "completed":
-            return result
+        return result
     console.rule(f"{config.variant}, seed {seed}")
     try:
         result = stages(folder, Stopwatch(folder / "stages.json"))

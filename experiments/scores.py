@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,13 +33,14 @@ def columns(world: World) -> tuple[str, ...]:
     return (*COLUMNS, *SCORES, *(measure.key for measure in world.measures))
 
 
-def collect(cells: Sequence[Cell], world: World, out: Path) -> tuple[list[Row], list[Row]]:
+def collect(cells: Sequence[Cell], world: World, out: Path, failures: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
     """Reads what the cells left on disk.
 
     Args:
         cells: The grid.
         world: Its environment.
         out: Folder of all runs.
+        failures: Why a cell's process died, by the cell's name; what ended in an orderly way has noted it itself.
 
     Returns:
         One row a cell, failed and missing ones too, and one row a point of a learning curve.
@@ -48,7 +49,7 @@ def collect(cells: Sequence[Cell], world: World, out: Path) -> tuple[list[Row], 
     for cell in cells:
         folder = world.folder(cell, out)
         path = folder / "result.json"
-        result: dict[str, Any] = {"status": "missing", "reason": "it has not ended"}
+        result: dict[str, Any] = {"status": "missing", "reason": failures.get(cell.name, "it has not ended")}
         if path.exists():
             result = json.loads(path.read_text())
         reference = world.reference(cell.task, out)
@@ -231,11 +232,7 @@ def _raw(rows: list[Row], measure: Measure) -> Interval | None:
 
 def shown(interval: Interval | None, digits: int) -> str:
     """An interval as text; without ends where they are not known."""
-    if interval is None:
-        return ""
-    if np.isnan(interval.low):
-        return f"{interval.value:.{digits}f}"
-    return f"{interval.value:.{digits}f} [{interval.low:.{digits}f}, {interval.high:.{digits}f}]"
+    return "" if interval is None else interval.text(f".{digits}f")
 
 
 def improvements(rows: list[Row]) -> TableBlock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import encoders
 from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from encoders.base import Encoder, EncoderConfig
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_seeds
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS
 from envs.kuka_scene import CAMERAS
@@ -92,8 +93,7 @@ class ImitateConfig:
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         self._check_encoder()
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        check_seeds(self.seeds)
         if self.demo_seed < 0:
             raise ValueError(f"demo_seed is {self.demo_seed}; it must be at least 0.")
         if len(self.demo) > len(self.record.cameras):
@@ -215,7 +215,20 @@ def encoder_config(config: ImitateConfig) -> EncoderConfig:
         ValueError: If one is unknown or refused.
     """
     settings = encoders.settings_of(config.encoder, config.encoder_settings)
-    return encoders.configure(config.encoder, image_size=config.record.image_size, channels=3, **settings)
+    shape = {"image_size": config.record.image_size, "channels": 3}
+    check_unsettled(shape, settings)
+    return encoders.configure(config.encoder, **shape, **settings)
+
+
+def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> None:
+    """Refuses settings of an encoder that the frames it is to see settle.
+
+    Raises:
+        ValueError: If one of them is given.
+    """
+    twice = sorted(set(shape) & set(settings))
+    if twice:
+        raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of --encoder-settings.")
 
 
 def new_encoder(config: ImitateConfig) -> Encoder:

@@ -68,10 +68,18 @@ def check_inputs(config: SwingConfig) -> None:
     """Refuses what would fail later.
 
     Raises:
-        ValueError: If ``encoder_folder`` holds no encoder that fits, or nothing can be drawn here.
+        ValueError: If ``encoder_folder`` holds no encoder that fits, the encoder is to learn from more views than the
+            cartpole has, or nothing can be drawn here.
     """
-    if config.encoder_folder is not None:
-        given_encoder(config, config.encoder_folder)
+    if config.seen:
+        given = config.encoder_folder
+        encoder = new_encoder(config) if given is None else given_encoder(config, given)
+        views = encoder.sampling.views
+        if views > 1 and (config.pretrained or config.encoder_mode == "joint"):
+            raise ValueError(
+                f"The encoder {encoder.name!r} learns from {views} views of a moment, and the cartpole has one camera; "
+                "choose one that learns from a single view, such as 'tcn' or 'imm'."
+            )
     make_env(config, None, 0).close()
 
 

@@ -7,17 +7,19 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig
 from agents.frame_buffer import RGB, check_memory
 from agents.pixel_sac import LearningConfig
 from encoders.base import Encoder, EncoderConfig
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_seeds
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
 from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, SUPERSAMPLING, TASKS
-from experiments.settings import key_of
+from experiments.settings import check_unsettled, key_of
 
 AUTO = "auto"
 
@@ -113,12 +115,16 @@ class SwingConfig:
         check_choice("render_quality", self.render_quality, RENDER_QUALITIES)
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("device", self.device, ("cpu", "cuda", AUTO))
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise ValueError("device is 'cuda', and PyTorch finds none here; leave --device out, or use cpu.")
         check_choice("start of the encoder", self.encoder_start, STARTS)
         check_choice("encoder mode", self.encoder_mode, MODES)
         if not 1 <= self.action_repeat <= CONTROL_STEPS or self.stack < 1:
-            raise ValueError(f"action_repeat is {self.action_repeat} and stack {self.stack}; both must be at least 1.")
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+            raise ValueError(
+                f"action_repeat is {self.action_repeat} and stack {self.stack}; both must be at least 1, and an action "
+                f"can be held for the {CONTROL_STEPS} control steps of an episode at most."
+            )
+        check_seeds(self.seeds)
         if min(self.episodes, self.row_episodes) < 1 or self.steps < self.row_steps:
             raise ValueError(
                 f"steps is {self.steps}, episodes {self.episodes}, row_episodes {self.row_episodes}; a row takes "
@@ -216,9 +222,7 @@ class SwingConfig:
         """The checked settings of the encoder for the preset's frames."""
         given = encoders.settings_of(self.encoder_name, self.encoder_settings)
         shape = {"image_size": self.sizes.image_size, "channels": RGB * self.stack}
-        twice = sorted(set(shape) & set(given))
-        if twice:
-            raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of --encoder-settings.")
+        check_unsettled(shape, given)
         known = asdict(encoders.configure(self.encoder_name, **shape))
         own = {"second_stride": self.sizes.second_stride} if "second_stride" in known else {}
         return encoders.configure(self.encoder_name, **{**own, **given, **shape})

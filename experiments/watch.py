@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,10 @@ from envs.starts import DemonstrationStarts
 from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
-from experiments.runs import Stopwatch, console, run_seeds, run_stages
+from experiments.runs import Stopwatch, completed, console, run_seeds, run_stages
 from experiments.swing import EVALUATION_SEED, recorded
 from experiments.swing_film import Demonstration, filmed
-from experiments.swing_settings import new_encoder
+from experiments.swing_settings import SwingConfig, new_encoder
 from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
 from experiments.watch_starts import recorded_starts
 from rewards.goal import Goal, Scales
@@ -67,11 +68,35 @@ def check_inputs(config: WatchConfig) -> None:
     """Refuses what would fail later.
 
     Raises:
-        ValueError: If the teacher's folder holds no complete run, or nothing can be drawn here.
+        ValueError: If the teacher's folder holds no complete run or one that cannot be filmed for this imitation, an
+            encoder cannot learn from the cartpole's frames, or nothing can be drawn here.
     """
-    if config.teacher is not None and not (config.teacher / "result.json").exists():
-        raise ValueError(f"{config.teacher} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
-    swing.make_env(config.swing, None, 0).close()
+    if config.teacher is not None:
+        check_teacher(config.teaching, config.teacher)
+    swing.check_inputs(config.swing)
+    swing.check_inputs(config.learning)
+
+
+def check_teacher(teaching: SwingConfig, folder: Path) -> None:
+    """Refuses a run that cannot be filmed.
+
+    Args:
+        teaching: The run that would do.
+        folder: The one that is named.
+
+    Raises:
+        ValueError: If it is not complete, or differs in what the imitator's world or the agent's network is made of.
+    """
+    if not completed(folder):
+        raise ValueError(f"{folder} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
+    found, wanted = (json.loads(text) for text in ((folder / "config.json").read_text(), _text(teaching.identity(0))))
+    for name in ("variant", "preset", "task", "action_repeat", "learning"):
+        if found[name] != wanted[name]:
+            raise ValueError(f"The teacher in {folder} has {name} {found[name]!r}; it takes {wanted[name]!r} here.")
+
+
+def _text(identity: dict[str, Any]) -> str:
+    return json.dumps(identity, default=str)
 
 
 def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:

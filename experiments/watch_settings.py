@@ -8,7 +8,8 @@ from typing import Any
 
 import encoders
 from agents import pixel_sac
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_seeds
+from experiments.settings import key_of
 from experiments.swing_settings import SwingConfig
 from rewards import sources
 from rewards.huber import HuberConfig
@@ -72,8 +73,7 @@ class WatchConfig:
         check_choice("encoder", self.encoder, encoders.names())
         check_choice("reward", self.reward, REWARDS)
         check_choice("learner", self.learner, LEARNERS)
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise ValueError(f"seeds are {self.seeds}; name at least one, each once, none negative.")
+        check_seeds(self.seeds)
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
         if not 0 <= self.starts <= 1:
@@ -125,6 +125,13 @@ class WatchConfig:
             out=self.out / "teacher",
             resume=True,
         )
+
+    @property
+    def film(self) -> Path:
+        """Where the video is shared by all runs that see the same teacher in the same way."""
+        teacher = self.teaching.identity(0) if self.teacher is None else str(self.teacher.resolve())
+        key = key_of({"teacher": teacher, "seen": self.swing.recordings_folder.name, "task": self.world.task})
+        return self.out / "demonstrations" / f"{self.world.task}-{key}.npz"
 
     @property
     def source(self) -> sources.Source:

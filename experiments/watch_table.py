@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from experiments import command_line
-from experiments.imitation_table import kept
 from experiments.intervals import bootstrap_interval
+from experiments.run_rows import check_comparable, completed_runs, publish_rows
 
 COLUMNS = (
     "encoder",
@@ -25,6 +25,9 @@ COLUMNS = (
     "demonstration_return",
 )
 
+TOLD = ("encoder", "encoder_settings", "learner", "reward", "starts", "steps", "seed")
+"""What a row tells of a run's configuration."""
+
 
 @dataclass(frozen=True)
 class TableConfig:
@@ -32,21 +35,26 @@ class TableConfig:
 
     Attributes:
         runs: Folders that ``imitate_cartpole.py`` wrote into.
-        csv: File of one row a run; read if there are no runs, so that the table can be made from it again.
+        publish: Folder that ``imitate_cartpole.csv``, one row a run, is written into, such as experiments/results.
     """
 
     runs: tuple[Path, ...] = (Path("runs/imitate_cartpole"),)
-    csv: Path = Path("experiments/results/imitate_cartpole.csv")
+    publish: Path | None = None
 
 
-def collect(runs: tuple[Path, ...]) -> list[dict[str, Any]]:
-    """The completed runs below folders, one row each, in order."""
+def collect(runs: Sequence[Path]) -> list[dict[str, Any]]:
+    """The completed runs below folders, one row each, in order.
+
+    Raises:
+        ValueError: If there are none, or they cannot be in one table.
+    """
+    found = completed_runs(runs, "imitate_cartpole.py")
+    check_comparable(found, TOLD)
     rows = []
-    for path in (path for folder in runs for path in folder.glob("*/seed_*/result.json")):
-        result = json.loads((path.parent / "config.json").read_text()) | json.loads(path.read_text())
-        if result["status"] == "completed":
-            label = " ".join([result["encoder"], *result["encoder_settings"]])
-            rows.append({**{column: result[column] for column in COLUMNS}, "encoder": label})
+    for run in found:
+        told = run.config | run.result
+        label = " ".join([told["encoder"], *told["encoder_settings"]])
+        rows.append({**{column: told[column] for column in COLUMNS}, "encoder": label})
     return sorted(rows, key=lambda row: [row[column] for column in COLUMNS[:6]])
 
 
@@ -67,24 +75,19 @@ def table(rows: list[dict[str, Any]]) -> str:
         share = bootstrap_interval([float(row["true_return"]) / float(row["demonstration_return"]) for row in members])
         lines.append(
             f"| `{learner}` | {reward} | {encoder} | {starts:.0%} | {steps:,} | {len(members)} "
-            f"| {true[0]:.0f} [{true[1]:.0f}, {true[2]:.0f}] | {share[0]:.2f} [{share[1]:.2f}, {share[2]:.2f}] "
-            f"| {learned[0]:.0f} [{learned[1]:.0f}, {learned[2]:.0f}] |"
+            f"| {true.text('.0f')} | {share.text('.2f')} | {learned.text('.0f')} |"
         )
     return "\n".join(lines)
 
 
 def print_table(config: TableConfig) -> None:
-    """Collects the runs into the CSV file, or reads it, and prints the table.
+    """Collects the runs and prints their table.
 
     Raises:
-        ValueError: If there are neither runs nor a file.
+        ValueError: If there are none, or they cannot be in one table.
     """
-    rows = kept(
-        collect(config.runs),
-        config.csv,
-        COLUMNS,
-        f"runs in {', '.join(map(str, config.runs))}; run imitate_cartpole.py first.",
-    )
+    rows = collect(config.runs)
+    publish_rows(rows, COLUMNS, config.publish, "imitate_cartpole")
     sys.stdout.write(table(rows) + "\n")
 
 

@@ -47,6 +47,9 @@ class World(Protocol):
     def job(self, cell: Cell, out: Path) -> Job:
         """The training of a cell; it leaves ``result.json`` and ``progress.csv`` in its folder."""
 
+    def reference_file(self, task: int, out: Path) -> Path:
+        """Where ``preparations`` leave a random policy's figures on a task."""
+
     def reference(self, task: int, out: Path) -> dict[str, float]:
         """A random policy's ``score`` and ``true_return`` on a task; ``ValueError`` if ``preparations`` left none."""
 

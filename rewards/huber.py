@@ -56,7 +56,19 @@ def huber_reward(
     """
     if np.shape(own) != np.shape(target):
         raise ValueError(f"own and target embeddings must have one shape; got {np.shape(own)} and {np.shape(target)}.")
-    if not (np.isfinite(scale) and scale > 0):
-        raise ValueError(f"scale is {scale}; it must be positive and finite: fit the encoder first, which measures it.")
+    check_scale(scale)
     squared = np.square((np.asarray(own, np.float64) - np.asarray(target, np.float64)) / scale).sum(axis=-1)
     return -config.alpha * squared - config.beta * np.sqrt(config.gamma + squared)
+
+
+def check_scale(scale: float) -> None:
+    """Refuses a distance that cannot count as 1.
+
+    Raises:
+        ValueError: If it is not positive and finite.
+    """
+    if not (np.isfinite(scale) and scale > 0):
+        raise ValueError(
+            f"scale is {scale}; it must be positive and finite: fit the encoder first, which measures it, on videos "
+            "whose successive frames differ."
+        )

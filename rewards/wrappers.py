@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from envs.starts import begun_at
-from rewards.huber import HuberConfig, huber_reward
+from rewards.huber import HuberConfig, check_scale, huber_reward
 
 Observation = dict[str, NDArray[Any]]
 
@@ -31,7 +30,8 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         scale: The distance that counts as 1, in the observation's units.
 
     Raises:
-        ValueError: If the observation is missing, or the path does not fit it or is not finite.
+        ValueError: If the observation is missing, the path does not fit it or is not finite, or the scale is not
+            positive.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
     ) -> None:
         super().__init__(env)
         check_path(env.observation_space, key, path)
+        check_scale(scale)
         self._key = key
         self._path = np.asarray(path, np.float64).reshape(len(path), -1)
         self._config = config
@@ -55,7 +56,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the path's first entry, or at the one that ``options["time"]`` names."""
-        self._time = begun_at(options)
+        self._time = int((options or {}).get("time", 0))
         self._replaced_return = 0.0
         return self.env.reset(seed=seed, options=options)
 
@@ -71,7 +72,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
 
 
 class VecTrackingReward(VecEnvWrapper):
-    """``TrackingReward`` for a vectorised environment; logs the learned return beside the true one.
+    """``TrackingReward`` for a vectorised environment whose episodes begin at the path's first entry.
 
     Each finished episode's info carries ``learned_return``, the sum of this wrapper's rewards, next to
     the ``episode`` entry of the Monitor inside, which has the true one.
@@ -84,12 +85,14 @@ class VecTrackingReward(VecEnvWrapper):
         scale: The distance that counts as 1, in the observation's units.
 
     Raises:
-        ValueError: If the observation is missing, or the path does not fit it or is not finite.
+        ValueError: If the observation is missing, the path does not fit it or is not finite, or the scale is not
+            positive.
     """
 
     def __init__(self, venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> None:
         super().__init__(venv)
         check_path(venv.observation_space, key, path)
+        check_scale(scale)
         self._key = key
         self._path = np.asarray(path, np.float64).reshape(len(path), -1)
         self._config = config

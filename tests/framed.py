@@ -59,7 +59,7 @@ SETTINGS: dict[str, tuple[type[BaseAlgorithm], dict[str, Any]]] = {
 
 def attention(**settings: object) -> Attention:
     torch.manual_seed(3)
-    made = encoders.make("attention", image_size=SIZE, channels=2, latest=1, **settings)
+    made = encoders.make("attention", **{"image_size": SIZE, "channels": 2, "latest": 1, **settings})
     assert isinstance(made, Attention)
     # A number, or nothing would equal it.
     made.distance_scale.fill_(1.0)

@@ -147,6 +147,8 @@ def test_a_benchmark_that_was_killed_ends_as_if_it_had_not_been(
         assert not (out / "grid" / "scores.csv").exists()
     elif victim == "worker":
         assert (process.returncode, "killed by signal 9" in said) == (1, True)
+        (row,) = [row for row in read_rows(out / "grid" / "scores.csv") if row["status"] == "missing"]
+        assert "killed by signal 9" in row["reason"]
     else:
         # Ray itself starts the task again.
         assert process.returncode == 0
@@ -233,6 +235,23 @@ def test_a_preparation_that_failed_is_told_with_its_log(
     assert "references" in (out / "logs" / "record.log").read_text()
 
 
+def test_the_random_policy_is_measured_where_its_figures_are_missing(finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    (out / "references" / "demo0.json").unlink()
+    before = states(out)
+    assert benchmark(tiny_benchmark(out)) == 0
+    assert states(out) == before
+    assert timeless(out / "grid" / "scores.csv") == timeless(finished / "grid" / "scores.csv")
+
+
+def test_where_results_go_is_tried_before_anything_runs(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ValueError, match=r"file cannot be made: .*choose another --publish"):
+        benchmark(tiny_benchmark(tmp_path / "out", publish=tmp_path / "file"))
+    assert not (tmp_path / "out").exists()
+
+
 def tiny_cells(out: Path) -> list[Cell]:
     grid = tiny_benchmark(out).grid
     return grid.cells(grid.methods(TINY_WORLD.method), STEPS)
@@ -273,6 +292,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
         ({"core_hour_price": float("nan")}, "must be finite"),
         ({"ray_address": "head:6379"}, "is for --launcher ray"),
         ({"preset": "kuka_encoders", "seeds": (7,)}, "names the whole grid; leave --seeds out"),
+        ({"preset": "kuka_encoders", "seeds": (0, 1, 2), "env": "kuka_reach"}, "leave --env, --seeds out"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object], message: str) -> None:

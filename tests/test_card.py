@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -70,3 +71,17 @@ def test_the_table_has_a_line_an_encoder(tmp_path: Path) -> None:
 def test_an_unknown_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match="Did you mean 'tcn'"):
         CardConfig(encoders=("tnc",))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"worlds": ("kukka",)}, "Unknown world 'kukka'. Did you mean 'kuka'"),
+        ({"worlds": ()}, r"worlds are \(\)"),
+        ({"encoders": ("tnc",)}, "Did you mean 'tcn'"),
+        ({"steps": 0}, "steps 0"),
+    ],
+)
+def test_wrong_names_are_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        CardConfig(**settings)

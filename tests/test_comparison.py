@@ -7,7 +7,7 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from encoders.clips import Clips, Labels
 from encoders.errors import check_choice
 from encoders.fit import FitConfig, fit
 from encoders.losses import grouped_n_pairs_loss
+from encoders.video import write_video
 from envs.embedding import EmbeddingObservation
 from envs.kuka import KukaReach
 from experiments import compare_encoders
 from experiments.compare_encoders import CompareConfig, compare, markdown, open_split
-from experiments.comparison import LARGE, VARIANTS, Split, judge, run_cell, split_clips, variant_of
+from experiments.comparison import LARGE, VARIANTS, Split, encoder_config, judge, run_cell, split_clips, variant_of
 
 FIT = FitConfig(steps=4, validate_every=2, validation_batches=2, feature_copies=2, colour_jitter=0.5)
 STEM = {"backbone": "efficientnet_lite0", "freeze": True}
@@ -326,6 +327,36 @@ def test_a_mistake_in_the_clips_does_not_take_the_folder(folder: Path, tmp_path:
     with pytest.raises(ValueError, match="cannot be decoded"):
         compare(replace(config, clips=tmp_path / "broken"))
     assert not (tmp_path / "out" / "config.json").exists()
+
+
+def test_clips_that_are_too_short_for_an_encoder_are_refused_before_the_folder_is_taken(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir()
+    for index in range(6):
+        for view in (0, 1):
+            write_video(folder / f"x{index}_view{view}.mp4", np.zeros((6, 32, 32, 3), np.uint8), 10)
+    config = CompareConfig(clips=folder, out=tmp_path / "out", image_size=32, fit=FIT, encoders=("untrained", "tcn"))
+    with pytest.raises(ValueError, match=r"x0 has 6 frame\(s\), and the loss of 'tcn' compares moments of at least 9"):
+        compare(config)
+    assert not (tmp_path / "out" / "config.json").exists()
+
+
+def test_a_stem_is_frozen_where_it_is_pretrained() -> None:
+    for backbone, weights, frozen in (
+        ("efficientnet_lite0", "", True),
+        ("small", "", False),
+        ("residual", "", False),
+        ("resnet50_v2", "", False),
+        ("resnet50_v2", "weights.safetensors", True),
+    ):
+        assert CompareConfig(backbone=backbone, weights=weights).stem["freeze"] is frozen
+
+
+@pytest.mark.parametrize("name", encoders.names())
+def test_every_registered_encoder_takes_frames_in_colour(name: str) -> None:
+    config = CompareConfig(encoders=(name,))
+    made = encoders.make(name, **asdict(encoder_config(variant_of(name), config.image_size, config.stem)))
+    made.check_frames((3, 64, 64))
 
 
 @pytest.mark.parametrize("name", ["pretrained_pooled", "smak_123_third"])

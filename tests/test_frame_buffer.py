@@ -17,8 +17,13 @@ SPACE = spaces.Box(0, 255, (3 * STACK, SIZE, SIZE), np.uint8)
 ACTIONS = spaces.Box(-1, 1, (1,), np.float32)
 
 
-def fill(buffers: list[Any], steps: int, lengths: tuple[int, ...] = (5, 7), timeout: bool = True) -> None:
-    """Plays environments whose frames are their numbers: environment, episode and step."""
+def fill(
+    buffers: list[Any], steps: int, lengths: tuple[int, ...] = (5, 7), timeout: bool = True, amid: bool = False
+) -> None:
+    """Plays environments whose frames are their numbers: environment, episode and step.
+
+    With ``amid``, every second episode begins amid what went before: its first stack is of three frames.
+    """
     rng = np.random.default_rng(0)
     stacks: list[list[np.ndarray[Any, Any]]] = []
     episodes, times = [0] * ENVS, [0] * ENVS
@@ -30,7 +35,14 @@ def fill(buffers: list[Any], steps: int, lengths: tuple[int, ...] = (5, 7), time
         picture[:, 0, 2] = times[env]
         return picture
 
-    stacks = [[frame(env)] * STACK for env in range(ENVS)]
+    def first(env: int) -> list[np.ndarray[Any, Any]]:
+        older = [frame(env).copy() for _ in range(STACK - 1)]
+        if amid and episodes[env] % 2:
+            for age, picture in enumerate(older):
+                picture[:, 1, 1] = 100 + age
+        return [*older, frame(env)]
+
+    stacks = [first(env) for env in range(ENVS)]
     for _ in range(steps):
         before = np.stack([np.concatenate(stack) for stack in stacks])
         dones = np.zeros(ENVS, bool)
@@ -44,7 +56,7 @@ def fill(buffers: list[Any], steps: int, lengths: tuple[int, ...] = (5, 7), time
             infos[env]["TimeLimit.truncated"] = timeout
             episodes[env] += 1
             times[env] = 0
-            stacks[env] = [frame(env)] * STACK
+            stacks[env] = first(env)
         actions, rewards = rng.uniform(-1, 1, (ENVS, 1)), rng.uniform(size=ENVS)
         for buffer in buffers:
             buffer.add(before, after, actions, rewards, dones, infos)
@@ -57,10 +69,11 @@ def both(size: int) -> tuple[FrameReplayBuffer, ReplayBuffer]:
     )
 
 
-@pytest.mark.parametrize("steps", [1, 4, 13, 20, 33, 47])
-def test_every_stack_is_that_of_the_usual_buffer(steps: int) -> None:
+@pytest.mark.parametrize("amid", [False, True])
+@pytest.mark.parametrize("steps", [1, 4, 7, 13, 20, 33, 47])
+def test_every_stack_is_that_of_the_usual_buffer(steps: int, amid: bool) -> None:
     own, usual = both(20 * ENVS)
-    fill([own, usual], steps)
+    fill([own, usual], steps, amid=amid)
     left_out = STACK - 1 if own.full else 0
     rows = (np.arange(left_out, own.size()) + (own.pos if own.full else 0)) % own.buffer_size
     for env in range(ENVS):
@@ -121,7 +134,7 @@ def test_it_takes_a_sixth_of_the_memory() -> None:
 @pytest.mark.parametrize("steps", [12, 47])
 def test_a_restored_buffer_goes_on_alike(steps: int) -> None:
     own, restored = both(20 * ENVS)[0], both(20 * ENVS)[0]
-    fill([own], steps)
+    fill([own], steps, amid=True)
     restored.restore(own.arrays())
     draws = []
     for buffer in (own, restored):

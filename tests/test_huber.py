@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from rewards.huber import HuberConfig, huber_reward
+from rewards.huber import HuberConfig, check_scale, huber_reward
 
 
 def test_the_reward_is_the_one_worked_out_by_hand() -> None:
@@ -48,6 +48,8 @@ def test_embeddings_of_different_shapes_are_refused_rather_than_broadcast() -> N
 def test_a_scale_that_was_never_measured_is_refused(scale: float) -> None:
     with pytest.raises(ValueError, match="scale is"):
         huber_reward(np.zeros(2), np.zeros(2), HuberConfig(), scale)
+    with pytest.raises(ValueError, match="fit the encoder first, which measures it, on videos"):
+        check_scale(scale)
 
 
 @pytest.mark.parametrize("name", ["alpha", "beta", "gamma"])

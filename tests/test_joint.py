@@ -14,7 +14,7 @@ import encoders
 from agents import factory
 from agents.extractor import trained_encoder
 from experiments.imitation import make_learner
-from experiments.pipeline import check_inputs, run_all
+from experiments.pipeline import check_inputs, check_joint, run_all
 from experiments.settings import ImitateConfig
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
@@ -135,6 +135,8 @@ def test_an_encoder_that_cannot_be_trained_with_the_agent_is_refused_before_any_
         check_inputs(tiny(out, encoder="pooled", encoder_mode="joint"))
     with pytest.raises(ValueError, match="an episode has 15"):
         check_inputs(tiny(out, encoder="tcn", encoder_mode="joint", encoder_settings=("negative_range=20",)))
+    with pytest.raises(ValueError, match="learns from 2 views of a moment, and the agent that is to train it sees 1"):
+        check_joint(tiny(out, encoder="smak", encoder_mode="joint", demo=(out / "one.mp4",)), encoders.make("smak"))
 
 
 def test_frozen_runs_keep_the_identity_that_they_had_before_there_were_modes(out: Path) -> None:

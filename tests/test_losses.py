@@ -28,6 +28,18 @@ def test_squared_distances_are_those_of_every_row_to_every_row() -> None:
     assert squared_distances(left, right).tolist() == [[16.0, 2.0, 9.0], [25.0, 5.0, 0.0]]
 
 
+def test_distances_between_neighbours_are_not_rounded_in_training_in_bfloat16() -> None:
+    # Of length 10, half apart: rounded to bfloat16, products of about 100 are wrong by up to a quarter.
+    angle = 0.05 * torch.arange(20)
+    embeddings = 10 * torch.stack([angle.cos(), angle.sin()], dim=1)
+    exact = squared_distances(embeddings, embeddings)
+    assert exact[0, 1].item() == pytest.approx(0.25, rel=0.01)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(squared_distances(embeddings, embeddings), exact)
+        pairs = n_pairs_loss(embeddings[1:], embeddings[:-1])
+    assert torch.equal(pairs, n_pairs_loss(embeddings[1:], embeddings[:-1]))
+
+
 def test_squared_distances_are_never_negative_for_long_embeddings() -> None:
     points = (10 * random(50, 32)).float()
     distances = squared_distances(points, points)

@@ -20,6 +20,7 @@ from recorded import TINY, arguments, recorded_out, tiny
 import encoders
 from agents.training import read_curve
 from encoders.video import read_video
+from experiments import imitation_table
 from experiments.pipeline import given_encoder, run_all
 from experiments.recordings import record_demonstration
 from experiments.runs import claim_run_folder
@@ -138,6 +139,24 @@ def test_the_result_says_all_that_a_table_needs(completed: Run) -> None:
     assert result["link_error_m"] > 0
     assert 0 <= result["triplet_accuracy_margin"] <= result["triplet_accuracy"] <= 1
     assert set(result["wall_seconds"]) == {"record", "fit", "audit", "train", "evaluate"}
+
+
+def test_the_table_tells_joint_runs_apart_and_refuses_what_it_cannot_tell(completed: Run, tmp_path: Path) -> None:
+    here = tmp_path / "frozen" / completed.config.variant / "seed_0"
+    shutil.copytree(completed.folder, here)
+    (row,) = imitation_table.collect([tmp_path / "frozen"])
+    assert (row["encoder"], row["link_error_m"]) == ("tcn", completed.result["link_error_m"])
+    there = tmp_path / "joint" / completed.config.variant / "seed_0"
+    shutil.copytree(here, there)
+    for name, added in (("config", {"encoder_mode": "joint", "auxiliary": {}}), ("result", {"encoder_mode": "joint"})):
+        path = there / f"{name}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | added))
+    rows = imitation_table.collect([tmp_path / "frozen", tmp_path / "joint"])
+    assert [row["encoder"] for row in rows] == ["tcn", "tcn (joint)"]
+    path = there / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"steps": 1}))
+    with pytest.raises(ValueError, match="differ in steps, which the table does not tell"):
+        imitation_table.collect([tmp_path / "frozen", tmp_path / "joint"])
 
 
 def test_the_curve_of_a_run_is_whole_episodes(completed: Run) -> None:

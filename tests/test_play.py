@@ -191,7 +191,7 @@ def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: 
         ({"mask": "universal"}, "use --encoder-mode frozen"),
         ({"encoder": "none", "encoder_mode": "frozen"}, "has no mask"),
         ({"encoder_mode": "frozen", "encoder_folder": Path("x"), "mask": "universal"}, "with settings of its own"),
-        ({"encoder_settings": ("image_size=64",)}, "The game's frames settle image_size"),
+        ({"encoder_settings": ("image_size=64",)}, "The frames settle image_size"),
         ({"atari": AtariConfig(image_size=20)}, "frames of 36 pixels or more"),
         ({"encoder_folder": Path("x")}, "add --encoder-mode frozen"),
         ({"encoder_settings": ("sparsity=-1",)}, "sparsity -1.0 finite"),

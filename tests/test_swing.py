@@ -170,6 +170,14 @@ def test_an_encoder_for_other_frames_is_refused_before_any_work(tmp_path: Path) 
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("changes", [{"encoder_mode": "frozen"}, {"encoder_start": "recorded"}, {}])
+def test_an_encoder_of_two_views_is_refused_before_any_work(changes: dict[str, Any], tmp_path: Path) -> None:
+    config = replace(TINY, variant="sac_imm", encoder="smak", encoder_settings=(), out=tmp_path / "out", **changes)
+    with pytest.raises(ValueError, match="'smak' learns from 2 views of a moment, and the cartpole has one camera"):
+        swing_all(config)
+    assert not (tmp_path / "out").exists()
+
+
 def test_recorded_actions_bring_the_cart_back_and_both_tasks_in() -> None:
     actions = back_and_forth(125, np.random.default_rng(0))
     assert actions.shape == (125, 1)
@@ -241,8 +249,10 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
     with pytest.raises(ValueError, match="Unknown variant"):
         world.method("tcn", "sac", "task", ())
-    with pytest.raises(ValueError, match="Unknown switch 'no'"):
+    with pytest.raises(ValueError, match="layer_norm=no of 'sac' cannot be used: Unknown switch 'no'"):
         world.method("sac", "sac", "task", ("layer_norm=no",))
+    with pytest.raises(ValueError, match=r"n_steps=1\.5 of 'sac' cannot be used"):
+        world.method("sac", "sac", "task", ("n_steps=1.5",))
 
 
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("cartpole")])

@@ -133,6 +133,9 @@ def test_wrong_settings_are_refused() -> None:
     for positive, negative in [(0, 10), (10, 10), (11, 10), (-1, 3)]:
         with pytest.raises(ValueError, match="positive_range"):
             small(positive_range=positive, negative_range=negative)
+    for name, value in [("norm", 0.0), ("norm", float("nan")), ("margin", -1.0), ("hidden", 0), ("channels", 0)]:
+        with pytest.raises(ValueError, match=f"{name}.* {value}"):
+            small(**{name: value})
 
 
 def test_flattened_maps_tell_positions_that_a_mean_would_not() -> None:

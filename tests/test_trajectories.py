@@ -13,6 +13,7 @@ from stable_baselines3 import SAC
 
 import encoders
 from agents.extractor import EncoderExtractor, MaskedConvolutions, frame_space, trained_encoder, view_frames
+from agents.training import break_off
 from agents.trajectories import Steps, draw_batch, stored_steps, stretch
 from encoders.attention import Attention
 from encoders.base import Encoder, Sampling
@@ -65,6 +66,16 @@ def test_a_replay_buffer_gives_stretches_of_one_trajectory_before_and_after_it_w
     check(made)
 
 
+def test_a_trajectory_ends_where_training_was_broken_off() -> None:
+    made = agent("sac", learning_starts=1000)
+    assert isinstance(made, SAC) and made.replay_buffer is not None
+    made.learn(10)
+    break_off(made.replay_buffer)
+    made.learn(8, reset_num_timesteps=False)
+    # Episodes of seven steps, broken off after five; the newest step is an end of its own.
+    assert np.flatnonzero(stored_steps(made).ends[:, 0]).tolist() == [4, 6, 8]
+
+
 def test_a_stretch_does_not_cross_the_place_where_new_steps_meet_old_ones() -> None:
     ends = np.zeros((6, 1), bool)
     ends[2] = True
@@ -115,14 +126,15 @@ def test_the_policys_initialisation_leaves_the_encoder_as_it_came() -> None:
         assert copied is not encoder
 
 
-def test_the_mask_multiplies_the_map_and_an_open_one_changes_nothing() -> None:
-    encoder = attention()
-    space = agent("a2c").observation_space
+@pytest.mark.parametrize("channels", [1, 2])
+def test_the_mask_multiplies_the_map_and_an_open_one_changes_nothing(channels: int) -> None:
+    encoder = attention(channels=channels)
+    space = spaces.Box(0, 255, (channels, SIZE, SIZE), np.uint8)
     torch.manual_seed(0)
     masked = MaskedConvolutions(space, encoder, features_dim=8)
     torch.manual_seed(0)
     plain = MaskedConvolutions(space, None, features_dim=8)
-    frames = torch.randint(0, 256, (3, 2, SIZE, SIZE)).float()
+    frames = torch.randint(0, 256, (3, channels, SIZE, SIZE)).float()
     plain.load_state_dict({k: v for k, v in masked.state_dict().items() if not k.startswith("encoder")})
     maps = plain.convolutions(frames / 255)
     mask = encoder.mask(frames.to(torch.uint8))

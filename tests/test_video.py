@@ -81,6 +81,11 @@ def test_a_video_of_odd_sizes_is_read_as_it_is(tmp_path: Path) -> None:
     assert read_video(path).shape == (20, 37, 51, 3)
 
 
+def test_a_video_of_odd_sizes_is_not_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="are 51 x 38 pixels; mp4 needs even numbers"):
+        write_video(tmp_path / "odd.mp4", np.zeros((2, 38, 51, 3), np.uint8), 10)
+
+
 def test_a_video_that_imageio_wrote_directly_is_read(tmp_path: Path) -> None:
     frames = movie(7, 32, 64)
     iio.imwrite(tmp_path / "a.mp4", frames, plugin="FFMPEG", fps=10, macro_block_size=2)

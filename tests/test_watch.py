@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,6 +20,7 @@ from encoders.video import read_video
 from envs.embedding import VecVectorObservation
 from envs.phase import phase
 from experiments import swing, watch, watch_table
+from experiments.scores import read_rows
 from experiments.swing_film import filmed
 from experiments.swing_settings import PretrainingConfig, SwingConfig
 from experiments.watch import watch_all
@@ -65,7 +67,7 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfi
     assert result["status"] == "completed"
     assert len(result["true_returns"]) == len(result["learned_returns"]) == 2
     assert result["learned_return"] < 0 <= result["true_return"]
-    assert len(read_video(config.out / "demonstrations" / "swingup.mp4")) == 9
+    assert len(read_video(config.film.with_suffix(".mp4"))) == 9
     assert len(read_video(folder / "side_by_side.mp4")) == 8
     demonstration = filmed(config)
     assert demonstration.pixels.shape == (9, 16, 16, 9)
@@ -161,14 +163,29 @@ def test_the_table_has_a_line_a_learner_and_reward(
     lines = watch_table.table(rows).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == ["oracle", "tcn_huber"]
     assert " 50% | 24 | 2 | 75 [50, 100] | 0.38 [0.25, 0.50] |" in lines[1]
-    kept = watch_table.TableConfig((config.out,), tmp_path / "kept.csv")
-    watch_table.print_table(kept)
-    first = capsys.readouterr().out
-    assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 50% | 24 | 1 | {result['true_return']:.0f} [" in first
-    watch_table.print_table(replace(kept, runs=(tmp_path,)))
-    assert capsys.readouterr().out == first
-    with pytest.raises(ValueError, match=r"run imitate_cartpole\.py first"):
-        watch_table.print_table(watch_table.TableConfig((tmp_path,), tmp_path / "none.csv"))
+    out = tmp_path / "out"
+    shutil.copytree(config.run_folder(0), out / config.variant / "seed_0")
+    watch_table.print_table(watch_table.TableConfig((out,), tmp_path / "published"))
+    said = capsys.readouterr().out
+    assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 50% | 24 | 1 | {result['true_return']:.0f} |" in said
+    assert watch_table.table(read_rows(tmp_path / "published" / "imitate_cartpole.csv")) == said.rstrip()
+
+
+def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together(
+    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path
+) -> None:
+    config, _ = learned
+    with pytest.raises(ValueError, match=r"no completed runs in .*nothing; run imitate_cartpole\.py first"):
+        watch_table.collect([tmp_path / "nothing"])
+    folders = [tmp_path / name for name in ("one", "again", "other")]
+    for folder in folders:
+        shutil.copytree(config.run_folder(0), folder / config.variant / "seed_0")
+    with pytest.raises(ValueError, match="are the same run; name it once"):
+        watch_table.collect(folders[:2])
+    path = folders[2] / config.variant / "seed_0" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"lost": 0.5}))
+    with pytest.raises(ValueError, match="differ in lost, which the table does not tell"):
+        watch_table.collect([folders[0], folders[2]])
 
 
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
@@ -230,8 +247,37 @@ def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> No
         replace(TINY, **changes)
 
 
-def test_a_teacher_that_is_not_there_is_refused_before_any_work(tmp_path: Path) -> None:
+def test_another_teacher_or_view_is_another_video() -> None:
+    others = [
+        replace(TINY, teacher=Path("teacher")),
+        replace(TINY, world=replace(TINY.world, action_repeat=100)),
+        replace(TINY, world=replace(TINY.world, camera="lookatcart")),
+        replace(TINY, world=replace(TINY.world, stack=2)),
+    ]
+    assert len({config.film for config in [TINY, *others]}) == 5
+    assert replace(TINY, reward="oracle", steps=80, learner="sac_state").film == TINY.film
+
+
+def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
+    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path
+) -> None:
     config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "none")
     with pytest.raises(ValueError, match="no complete run"):
+        watch_all(config)
+    good = learned[0].teaching.run_folder(0)
+    shutil.copytree(good, tmp_path / "failed")
+    (tmp_path / "failed" / "result.json").write_text('{"status": "failed", "reason": "cut"}')
+    with pytest.raises(ValueError, match="no complete run"):
+        watch_all(replace(config, teacher=tmp_path / "failed"))
+    slower = replace(config, teacher=good, world=replace(TINY.world, action_repeat=100))
+    with pytest.raises(ValueError, match="has action_repeat 125; it takes 100 here"):
+        watch_all(slower)
+    assert not (tmp_path / "out").exists()
+    watch.check_inputs(replace(config, teacher=good))
+
+
+def test_an_encoder_of_two_views_is_refused_before_any_work(tmp_path: Path) -> None:
+    config = replace(TINY, encoder="smak", encoder_settings=(), out=tmp_path / "out")
+    with pytest.raises(ValueError, match="'smak' learns from 2 views of a moment, and the cartpole has one camera"):
         watch_all(config)
     assert not (tmp_path / "out").exists()
