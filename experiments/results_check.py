@@ -138,6 +138,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_joint": partial(_scores, "kuka_joint"),
     "atari_attention": partial(_scores, "atari_attention"),
     "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
+    "cartpole_keypoints": partial(_scores, "cartpole_keypoints"),
     "throughput": _throughput,
     "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
     "mask_quality": _masks,
