@@ -80,9 +80,14 @@ class _Local:
 
 
 def _run_process(job: Job) -> None:
-    """A process of its own for one job: whatever kills it kills nothing else."""
+    """A process of its own for one job: whatever kills it kills nothing else.
+
+    It is forked from one that has done nothing but import the libraries, which takes longer than many a preparation.
+    """
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    process = mp.get_context("spawn").Process(target=_work, args=(job,), name=job.name)
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(["experiments.worlds"])
+    process = context.Process(target=_work, args=(job,), name=job.name)
     process.start()
     process.join()
     code = process.exitcode
