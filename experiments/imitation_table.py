@@ -70,7 +70,7 @@ def table(rows: list[dict[str, Any]]) -> str:
     """The table in Markdown, one row a reward."""
     groups = defaultdict(list)
     for row in rows:
-        groups[row["encoder"], row["algo"], row["reward"]].append({k: row[k] for k in row})
+        groups[row["encoder"], row["algo"], row["reward"]].append(row)
     lines = [
         "| encoder | agent | reward | runs | link error, cm | share of standing still | joint error, rad | audit |",
         "|---|---|---|---|---|---|---|---|",

@@ -22,6 +22,7 @@ from encoders.files import write_csv
 from envs.atari import FRAME_SKIP, AtariConfig, env_id, rom_of
 from experiments import command_line
 from experiments.mask_figures import spread
+from experiments.runs import make_folder
 
 MOVED = 10
 """Grey levels by which a pixel differs from the median of its place where something moves."""
@@ -181,6 +182,7 @@ def judge(attention: Attention, played: Play, reach: float) -> dict[str, float]:
 def measure(asked: QualityConfig) -> None:
     """Judges every mask, an untrained one, and random points on every game, and writes the table."""
     console = Console(stderr=True)
+    make_folder(asked.out.parent, "--out")
     for game in asked.games:
         _memory(game)
     config = AtariConfig()
@@ -213,7 +215,6 @@ def measure(asked: QualityConfig) -> None:
                 {"game": game, "mask": name, "frames": len(played.frames), "objects": f"{objects:.1f}", **values}
             )
             console.print(rows[-1], highlight=False)
-    asked.out.parent.mkdir(parents=True, exist_ok=True)
     write_csv(asked.out, rows, list(rows[0]))
 
 

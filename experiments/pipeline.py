@@ -81,10 +81,11 @@ def check_inputs(config: ImitateConfig) -> None:
             )
     if config.encoder == NO_ENCODER:
         return
-    given = None if config.encoder_folder is None else given_encoder(config, config.encoder_folder)
+    folder = config.encoder_folder
+    encoder = new_encoder(config) if folder is None else given_encoder(config, folder)
     if config.encoder_mode == "joint":
-        check_joint(config, given or new_encoder(config))
-    if given is None and (views := new_encoder(config).sampling.views) > len(config.record.cameras):
+        check_joint(config, encoder)
+    if folder is None and (views := encoder.sampling.views) > len(config.record.cameras):
         raise ValueError(
             f"The encoder {config.encoder!r} learns from {views} views of a moment and "
             f"record.cameras names {len(config.record.cameras)}: {config.record.cameras}; name more."

@@ -18,6 +18,7 @@ from encoders.files import write_json
 from envs.cartpole import Cartpole
 from experiments import command_line
 from experiments.figures import save_figure
+from experiments.runs import make_folder
 
 STATE = (0.4, 0.6)
 """Place of the cart and angle of the pole in the figure, metres and radians."""
@@ -73,6 +74,8 @@ def ways(size: int) -> dict[str, Callable[[], NDArray[np.uint8]]]:
 
 def measure(config: RenderConfig) -> dict[str, Any]:
     """Measures, prints and writes."""
+    make_folder(config.out.parent, "--out")
+    make_folder(config.picture.parent, "--picture")
     drawing = ways(config.image_size)
     for draw in drawing.values():
         draw()
@@ -96,7 +99,6 @@ def measure(config: RenderConfig) -> dict[str, Any]:
         panel.imshow(draw())
         panel.set_axis_off()
         panel.set_title(f"{name}: {ratios[name]:.1f} x", fontsize=10)
-    config.picture.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, config.picture)
     for name in drawing:
         Console().print(

@@ -89,14 +89,11 @@ def check_teacher(teaching: SwingConfig, folder: Path) -> None:
     """
     if not completed(folder):
         raise ValueError(f"{folder} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
-    found, wanted = (json.loads(text) for text in ((folder / "config.json").read_text(), _text(teaching.identity(0))))
+    found = json.loads((folder / "config.json").read_text())
+    wanted = json.loads(json.dumps(teaching.identity(0), default=str))
     for name in ("variant", "preset", "task", "action_repeat", "learning"):
         if found[name] != wanted[name]:
             raise ValueError(f"The teacher in {folder} has {name} {found[name]!r}; it takes {wanted[name]!r} here.")
-
-
-def _text(identity: dict[str, Any]) -> str:
-    return json.dumps(identity, default=str)
 
 
 def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
