@@ -179,10 +179,12 @@ def summary(rows: list[Row]) -> TableBlock:
     lines = []
     for runs in grouped(rows):
         tasks, seeds = (len({row[key] for row in runs.rows}) for key in ("task", "seed"))
-        score = "" if runs.scores is None else shown(stratified_iqm(runs.scores), 2)
+        score = [] if runs.scores is None else [shown(stratified_iqm(runs.scores), 2)]
         raw = [shown(_raw(runs.rows, measure), measure.digits) for measure in measures]
-        lines.append([runs.method, runs.algo, f"{tasks} x {seeds}", str(runs.failed), score, *raw])
-    columns = ["method", "agent", "tasks x seeds", "failed", "normalised score", *(m.label for m in measures)]
+        lines.append([runs.method, runs.algo, f"{tasks} x {seeds}", str(runs.failed), *score, *raw])
+    # A grid without the yardstick has nothing to normalise with.
+    score_column = [] if yardstick_scores(rows, "score") is None else ["normalised score"]
+    columns = ["method", "agent", "tasks x seeds", "failed", *score_column, *(m.label for m in measures)]
     return TableBlock("Scores", caption(rows), columns, lines)
 
 
@@ -208,11 +210,16 @@ def caption(rows: list[Row]) -> str:
     """What the numbers are, and of how many runs."""
     failed = failed_runs(rows)
     steps = sorted({int(row["steps"]) for row in rows})
+    yardstick = (
+        ""
+        if yardstick_scores(rows, "score") is None
+        else " Normalised score: 0 is a random policy, 1 the mean of "
+        f"{get(rows[0]['env']).yardstick.says} on the same task."
+    )
     return (
         f"n = {len(rows)} runs of {' or '.join(f'{s:,}' for s in steps)} environment steps, {failed} failed (they "
         "count with the random policy's score, and not at all in raw figures). Interquartile mean [95% bootstrap "
-        "interval, seeds resampled within tasks]. Normalised score: 0 is a random policy, 1 the mean of "
-        f"{get(rows[0]['env']).yardstick.says} on the same task."
+        f"interval, seeds resampled within tasks].{yardstick}"
     )
 
 
