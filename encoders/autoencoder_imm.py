@@ -1,4 +1,4 @@
-"""A regularised auto-encoder and keypoints on the same convolutions, as in SAC+AE+IMM."""
+"""A regularised auto-encoder and keypoints in one encoder, as in SAC+AE+IMM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from encoders.autoencoder import AutoencoderConfig, Latent, LatentDecoder, regularised_reconstruction_loss
 from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling, centred
-from encoders.convolutions import quantised
+from encoders.convolutions import frame_convolutions, quantised
 from encoders.imm import IMM, IMMConfig
 from encoders.registry import register
 
@@ -23,11 +23,14 @@ class AutoencoderIMMConfig(IMMConfig):
         latent: Length of the auto-encoder's latent.
         latent_penalty: Weight of half the latent's mean squared length.
         weight_penalty: Weight of half the decoder's squared weights.
+        shared: Whether keypoints are found on the auto-encoder's convolutions, as published; else on convolutions of
+            their own, which the auto-encoder and the agent cannot pull away from under them.
     """
 
     latent: int = 50
     latent_penalty: float = 1e-6
     weight_penalty: float = 1e-7
+    shared: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -49,10 +52,10 @@ class AutoencoderIMMConfig(IMMConfig):
 
 @register("autoencoder_imm")
 class AutoencoderIMM(Encoder):
-    """The latent of SAC+AE beside the keypoints of IMM, from one set of convolutions.
+    """The latent of SAC+AE beside the keypoints of IMM.
 
     Plesner, Dahl and Rygaard, Self-Supervised Keypoint Learning, "SAC+AE with key points". Where frames of a stack are
-    looked at one by one, the latent is made of all their maps.
+    looked at one by one and convolutions are shared, the latent is made of all their maps.
     """
 
     Config = AutoencoderIMMConfig
@@ -61,8 +64,9 @@ class AutoencoderIMM(Encoder):
     def __init__(self, config: AutoencoderIMMConfig) -> None:
         super().__init__(config)
         self.imm = IMM(config)
-        positions = config.sides[-1] ** 2
-        self.latent = Latent(config.frames * config.width * positions, config.latent)
+        maps = config.width * config.sides[-1] ** 2
+        self.convolutions = None if config.shared else frame_convolutions(config.channels, config)
+        self.latent = Latent(config.frames * maps if config.shared else maps, config.latent)
         self.decoder = LatentDecoder(config.latent, config.autoencoder)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -80,20 +84,23 @@ class AutoencoderIMM(Encoder):
         """Pairs of moments from trajectories."""
         return self.imm.sampling
 
-    def _maps(self, frames: Tensor) -> Tensor:
-        """The convolutions' maps of every frame of stacks: (B T, F, h, w)."""
+    def _shared_maps(self, frames: Tensor) -> Tensor:
+        """The maps of every frame that both parts take: (B, C, S, S) uint8 -> (B T, F, h, w)."""
         maps: Tensor = self.imm.convolutions(centred(self.imm.single(frames)))
         return maps
 
     def _latent(self, maps: Tensor) -> Tensor:
-        """The latents of stacks: (B T, F, h, w) -> (B, L)."""
-        together = maps.contiguous().reshape(len(maps) // self.config.frames, -1, *maps.shape[2:])
+        """The latents of stacks, from the maps of their frames, or of the stacks: (B T, F, h, w) -> (B, L)."""
+        frames = self.config.frames if self.config.shared else 1
+        together = maps.contiguous().reshape(len(maps) // frames, -1, *maps.shape[2:])
         latent: Tensor = self.latent(together)
         return latent
 
     def forward(self, frames: Tensor) -> Tensor:
         """Embeds frames with a gradient: (B, C, S, S) uint8 -> (B, D) float32."""
-        maps = self._maps(frames)
+        if self.convolutions is not None:
+            return torch.cat([self._latent(self.convolutions(centred(frames))), self.imm(frames)], dim=1)
+        maps = self._shared_maps(frames)
         points: Tensor = self.imm.keypoint_head(maps).points
         if not self.config.policy_gradient:
             points = points.detach()
@@ -106,7 +113,12 @@ class AutoencoderIMM(Encoder):
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The sum of both losses."""
         config = self.config
-        maps = self._maps(batch.frames)
+        if self.convolutions is None:
+            maps = self._shared_maps(batch.frames)
+            newest = maps[config.frames - 1 :: config.frames]
+        else:
+            maps = self.convolutions(centred(batch.frames))
+            newest = self.imm.convolutions(centred(self.imm.newest(batch.frames)))
         latent = self._latent(maps)
         reconstruction = regularised_reconstruction_loss(
             self.decoder(latent).float(),
@@ -116,6 +128,6 @@ class AutoencoderIMM(Encoder):
             list(self.decoder.parameters()),
             config.weight_penalty,
         )
-        keypoints = self.imm.loss_of(maps[config.frames - 1 :: config.frames], batch)
+        keypoints = self.imm.loss_of(newest, batch)
         metrics = {"autoencoder": reconstruction.detach(), "imm": keypoints.loss.detach(), **keypoints.metrics}
         return LossAndMetrics(reconstruction + keypoints.loss, metrics)
