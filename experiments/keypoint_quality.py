@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import torch
 from numpy.typing import NDArray
 from rich.console import Console
 
-from encoders.base import Encoder
+import encoders
+from agents.frame_buffer import RGB
 from encoders.errors import check_seeds
 from encoders.files import write_csv
 from encoders.fit import fit
+from encoders.imm import IMM
 from experiments import command_line
 from experiments.keypoint_figures import keypoint_network, keypoint_sheet, newest_points
 from experiments.runs import make_folder
@@ -33,12 +36,14 @@ class KeypointQualityConfig:
     Attributes:
         seeds: One network a seed.
         episodes: Recorded episodes that it is judged on: half of them fit the linear map, the others test it.
+        encoders: Folders of trained encoders, such as agents leave, that are judged in place of new ones.
         out: The table, CSV; figures go beside it.
         world: The run whose encoder is trained on recorded random actions, as for ``encoder_start=recorded``.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
     episodes: int = 24
+    encoders: tuple[Path, ...] = ()
     out: Path = Path("runs/keypoint_quality/keypoint_quality.csv")
     world: SwingConfig = field(
         default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded")
@@ -77,48 +82,79 @@ def linear_error(points: NDArray[np.float64], landmarks: NDArray[np.float64], si
 
 
 def judge(config: KeypointQualityConfig) -> list[dict[str, str]]:
-    """Trains a network a seed, judges it beside an untrained one and random points, and writes the table."""
+    """Judges networks and writes the table: one a seed, beside an untrained one and random points, or given ones.
+
+    Raises:
+        ValueError: If a given encoder cannot be read, has no keypoints, or is for frames of another size.
+    """
     torch.set_num_threads(1)
     make_folder(config.out.parent, "--out")
     console = Console(stderr=True)
     rows: list[dict[str, str]] = []
+    for row in _judge_given(config) if config.encoders else _judge_new(config):
+        rows.append(row)
+        console.print(row, highlight=False)
+    write_csv(config.out, rows, list(rows[0]))
+    return rows
+
+
+def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
     world = config.world
-    judged = recorded(replace(world, pretraining=replace(world.pretraining, episodes=config.episodes)), JUDGED_SEED)
+    judged = _recorded(config, world.stack)
     for seed in config.seeds:
         torch.manual_seed(seed)
         encoder = new_encoder(world)
         network = keypoint_network(encoder)
         assert network is not None
         count = network.config.keypoints
-        points = {"untrained": _points(encoder, judged)}
+        points = {"untrained": _points(network, judged)}
         rng = np.random.default_rng(seed)
         points["random points"] = rng.uniform(size=(*judged.landmarks.shape[:2], 2 * count))
         folder = world.shared_encoder(seed)
         training, validation = recorded(world, seed).clips
         fit(encoder, training, validation, world.pretraining.fit, seed, folder)
-        points["trained"] = _points(encoder, judged)
+        points["trained"] = _points(network, judged)
         for name in ("trained", "untrained", "random points"):
-            cart, tip = linear_error(points[name], judged.landmarks, judged.frames.shape[2])
-            rows.append(
-                {
-                    "keypoints": name,
-                    "seed": str(seed),
-                    "count": str(count),
-                    "cart_error": f"{cart:.5f}",
-                    "tip_error": f"{tip:.5f}",
-                    "mean_error": f"{(cart + tip) / 2:.5f}",
-                }
-            )
-            console.print(rows[-1], highlight=False)
+            yield _row(name, str(seed), count, points[name], judged)
         keypoint_sheet(network.eval(), judged.frames[0], config.out.parent / f"keypoints_seed{seed}.png")
-    write_csv(config.out, rows, list(rows[0]))
-    return rows
 
 
-def _points(encoder: Encoder, judged: Recording) -> NDArray[np.float64]:
-    """Keypoints of every frame: (N, T, 2 K)."""
+def _judge_given(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
+    given = {str(folder): _given(folder, config.world.sizes.image_size) for folder in config.encoders}
+    for name, network in given.items():
+        judged = _recorded(config, network.config.channels // RGB)
+        yield _row(name, "", network.config.keypoints, _points(network, judged), judged)
+
+
+def _given(folder: Path, size: int) -> IMM:
+    encoder = encoders.load(folder)
     network = keypoint_network(encoder)
-    assert network is not None
+    if network is None:
+        raise ValueError(f"{folder} holds the encoder {encoder.name!r}, which has no keypoints; name one of sac_imm's.")
+    network.check_frames((network.config.channels, size, size))
+    return network
+
+
+def _recorded(config: KeypointQualityConfig, stack: int) -> Recording:
+    """Recordings to judge on: the same states whatever the stack."""
+    pretraining = replace(config.world.pretraining, episodes=config.episodes)
+    return recorded(replace(config.world, stack=stack, pretraining=pretraining), JUDGED_SEED)
+
+
+def _row(name: str, seed: str, count: int, points: NDArray[np.float64], judged: Recording) -> dict[str, str]:
+    cart, tip = linear_error(points, judged.landmarks, judged.frames.shape[2])
+    return {
+        "keypoints": name,
+        "seed": seed,
+        "count": str(count),
+        "cart_error": f"{cart:.5f}",
+        "tip_error": f"{tip:.5f}",
+        "mean_error": f"{(cart + tip) / 2:.5f}",
+    }
+
+
+def _points(network: IMM, judged: Recording) -> NDArray[np.float64]:
+    """Keypoints of every frame: (N, T, 2 K)."""
     training = network.training
     network.eval()
     places = np.stack([newest_points(network, episode) for episode in judged.frames])

@@ -28,7 +28,7 @@ from experiments.keypoint_quality import KeypointQualityConfig, linear_error
 from experiments.render_speed import RenderConfig
 from experiments.swing import swing_all
 from experiments.swing_recordings import back_and_forth, read_recording, record
-from experiments.swing_settings import PretrainingConfig, SwingConfig
+from experiments.swing_settings import PretrainingConfig, SwingConfig, new_encoder
 
 TINY = SwingConfig(
     variant="sac_imm",
@@ -216,10 +216,26 @@ def test_the_linear_map_is_fitted_on_one_half_and_judged_on_what_is_in_sight() -
 
 def test_keypoints_are_judged_beside_their_controls(tmp_path: Path) -> None:
     world = replace(TINY, stack=1, encoder_start="recorded", out=tmp_path)
-    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, tmp_path / "q.csv", world))
+    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "q.csv", world=world))
     assert [row["keypoints"] for row in rows] == ["trained", "untrained", "random points"]
     assert (tmp_path / "q.csv").exists()
     assert (tmp_path / "keypoints_seed0.png").exists()
+
+
+def test_a_given_encoders_keypoints_are_judged_as_a_new_ones(tmp_path: Path) -> None:
+    world = replace(TINY, out=tmp_path)
+    new = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "new.csv", world=world))
+    torch.manual_seed(0)
+    new_encoder(world).save(tmp_path / "untrained")
+    new_encoder(replace(world, variant="sac_ae_imm", stack=1)).save(tmp_path / "single")
+    folders = (tmp_path / "untrained", tmp_path / "single")
+    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, folders, tmp_path / "given.csv", world))
+    assert [row["keypoints"] for row in rows] == [str(folder) for folder in folders]
+    (untrained,) = [row for row in new if row["keypoints"] == "untrained"]
+    assert rows[0] == {**untrained, "keypoints": str(folders[0]), "seed": ""}
+    new_encoder(replace(world, variant="sac", encoder_settings=())).save(tmp_path / "none")
+    with pytest.raises(ValueError, match="'autoencoder', which has no keypoints"):
+        keypoint_quality.judge(KeypointQualityConfig((0,), 4, (tmp_path / "none",), tmp_path / "q.csv", world))
 
 
 def test_keypoints_are_drawn_where_they_are() -> None:
