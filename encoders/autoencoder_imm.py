@@ -106,28 +106,45 @@ class AutoencoderIMM(Encoder):
             points = points.detach()
         return torch.cat([self._latent(maps), self.imm.embedding_of(points)], dim=1)
 
+    def freeze_keypoints(self) -> None:
+        """Leaves the keypoints as they are from now on: neither its loss nor an agent's trains them.
+
+        Raises:
+            ValueError: If they are found on convolutions that the auto-encoder trains.
+        """
+        if self.convolutions is None:
+            raise ValueError(
+                "Keypoints on convolutions that the auto-encoder trains cannot be frozen alone; set shared=false."
+            )
+        self.imm.requires_grad_(False)
+
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
         """The heat maps of the newest frame."""
         return self.imm.attention_maps(frames)
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
-        """The sum of both losses."""
-        config = self.config
+        """The sum of both losses; the auto-encoder's alone where keypoints are frozen."""
         if self.convolutions is None:
             maps = self._shared_maps(batch.frames)
-            newest = maps[config.frames - 1 :: config.frames]
-        else:
-            maps = self.convolutions(centred(batch.frames))
-            newest = self.imm.convolutions(centred(self.imm.newest(batch.frames)))
+            newest = maps[self.config.frames - 1 :: self.config.frames]
+            return _sum(self._reconstruction(maps, batch), self.imm.loss_of(newest, batch))
+        reconstruction = self._reconstruction(self.convolutions(centred(batch.frames)), batch)
+        if not any(part.requires_grad for part in self.imm.parameters()):
+            return LossAndMetrics(reconstruction, {"autoencoder": reconstruction.detach()})
+        return _sum(reconstruction, self.imm.loss(batch))
+
+    def _reconstruction(self, maps: Tensor, batch: FrameBatch) -> Tensor:
         latent = self._latent(maps)
-        reconstruction = regularised_reconstruction_loss(
+        return regularised_reconstruction_loss(
             self.decoder(latent).float(),
             quantised(batch.frames),
             latent,
-            config.latent_penalty,
+            self.config.latent_penalty,
             list(self.decoder.parameters()),
-            config.weight_penalty,
+            self.config.weight_penalty,
         )
-        keypoints = self.imm.loss_of(newest, batch)
-        metrics = {"autoencoder": reconstruction.detach(), "imm": keypoints.loss.detach(), **keypoints.metrics}
-        return LossAndMetrics(reconstruction + keypoints.loss, metrics)
+
+
+def _sum(reconstruction: Tensor, keypoints: LossAndMetrics) -> LossAndMetrics:
+    metrics = {"autoencoder": reconstruction.detach(), "imm": keypoints.loss.detach(), **keypoints.metrics}
+    return LossAndMetrics(reconstruction + keypoints.loss, metrics)

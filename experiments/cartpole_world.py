@@ -17,6 +17,7 @@ from experiments import swing
 from experiments.grid import MARK, Cell, Measure, Method, Yardstick
 from experiments.jobs import Job
 from experiments.run_world import RunWorld, write_reference
+from experiments.swing_encoders import first_encoder, recorded
 from experiments.swing_settings import SwingConfig
 
 ALGO = "sac"
@@ -151,7 +152,7 @@ class CartpoleWorld(RunWorld[SwingConfig]):
     def seconds(self, cell: Cell) -> float:
         """By the number of steps and updates, and whether an encoder is trained in them."""
         config = self._configured(cell.method)
-        kind = "joint" if config.seen and config.encoder_mode == "joint" else "none"
+        kind = "joint" if config.trained_along else "none"
         return OTHER_SECONDS + cell.steps * config.learning.updates * STEP_SECONDS[kind]
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
@@ -195,11 +196,11 @@ def _switch(text: str) -> bool:
 
 
 def _record(config: SwingConfig) -> None:
-    swing.recorded(config, config.seeds[0])
+    recorded(config, config.seeds[0])
 
 
 def _fit(config: SwingConfig) -> None:
-    swing.first_encoder(config, config.seeds[0])
+    first_encoder(config, config.seeds[0])
 
 
 def _reference(config: SwingConfig, path: Path) -> None:

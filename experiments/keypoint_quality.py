@@ -21,9 +21,9 @@ from encoders.imm import IMM
 from experiments import command_line
 from experiments.keypoint_figures import keypoint_network, keypoint_sheet, newest_points
 from experiments.runs import make_folder
-from experiments.swing import recorded
+from experiments.swing_encoders import new_encoder, recorded
 from experiments.swing_recordings import Recording
-from experiments.swing_settings import SwingConfig, new_encoder
+from experiments.swing_settings import SwingConfig
 
 JUDGED_SEED = 1_000
 """Recordings that keypoints are judged on are of another series than those they are trained on."""

@@ -15,22 +15,20 @@ from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-import encoders
 from agents import factory, pixel_sac
 from agents.auxiliary import AuxiliaryLossCallback
 from agents.extractor import own_encoder
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
 from encoders.base import Encoder
-from encoders.fit import fit
 from envs.cartpole import CONTROL_SECONDS, Cartpole
 from envs.landmarks import LandmarkObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from experiments import figures
 from experiments.keypoint_figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
-from experiments.swing_recordings import Recording, load_or_record
-from experiments.swing_settings import SwingConfig, new_encoder
+from experiments.swing_encoders import check_encoder, first_encoder, recorded
+from experiments.swing_settings import SwingConfig
 
 EVALUATION_SEED = 1_000_000
 """Episodes of the evaluation are of another series than those of the training."""
@@ -68,35 +66,11 @@ def check_inputs(config: SwingConfig) -> None:
     """Refuses what would fail later.
 
     Raises:
-        ValueError: If ``encoder_folder`` holds no encoder that fits, the encoder is to learn from more views than the
-            cartpole has, or nothing can be drawn here.
+        ValueError: If its encoder would fail, or nothing can be drawn here.
     """
     if config.seen:
-        given = config.encoder_folder
-        encoder = new_encoder(config) if given is None else given_encoder(config, given)
-        views = encoder.sampling.views
-        if views > 1 and (config.pretrained or config.encoder_mode == "joint"):
-            raise ValueError(
-                f"The encoder {encoder.name!r} learns from {views} views of a moment, and the cartpole has one camera; "
-                "choose one that learns from a single view, such as 'tcn' or 'imm'."
-            )
+        check_encoder(config)
     make_env(config, None, 0).close()
-
-
-def given_encoder(config: SwingConfig, folder: Path) -> Encoder:
-    """The encoder in a folder that the user names.
-
-    Raises:
-        ValueError: If it is damaged, of another name, or made for other frames.
-    """
-    encoder = encoders.load(folder)
-    if encoder.name != config.encoder_name:
-        raise ValueError(
-            f"{folder} holds the encoder {encoder.name!r}, not {config.encoder_name!r}; add --encoder {encoder.name}."
-        )
-    size = config.sizes.image_size
-    encoder.check_frames((config.encoder_config.channels, size, size))
-    return encoder
 
 
 def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
@@ -112,7 +86,7 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         agent = train(config, seed, folder, encoder)
     with watch.stage("evaluate"):
         returns = evaluate(config, agent, encoder, seed)
-        trained = own_encoder(agent) if config.encoder_mode == "joint" else encoder
+        trained = own_encoder(agent) if config.trained_along else encoder
         if trained is not None:
             trained.save(folder / "encoder")
         film(config, agent, encoder, trained, seed, folder / "swingup.mp4")
@@ -138,37 +112,6 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "updates_per_second": agent.num_timesteps * config.learning.updates / curve[-1]["seconds"],
         "wall_seconds": watch.seconds,
     }
-
-
-def first_encoder(config: SwingConfig, seed: int) -> Encoder | None:
-    """The encoder that training starts with: none, new, given, or trained on recorded random actions."""
-    if not config.seen:
-        return None
-    if config.encoder_folder is not None:
-        return given_encoder(config, config.encoder_folder)
-    torch.manual_seed(seed)
-    encoder = new_encoder(config)
-    if not config.pretrained:
-        return encoder
-    folder = config.shared_encoder(seed)
-    if (folder / "config.json").exists():
-        return encoders.load(folder)
-    training, validation = recorded(config, seed).clips
-    return fit(encoder, training, validation, config.pretraining.fit, seed, folder)
-
-
-def recorded(config: SwingConfig, seed: int) -> Recording:
-    """Recorded random actions as a run sees them, shared by all runs of a seed."""
-    return load_or_record(
-        config.recordings_folder,
-        config.pretraining.episodes,
-        seed,
-        config.sizes.image_size,
-        config.action_repeat,
-        config.stack,
-        config.camera,
-        config.render_quality,
-    )
 
 
 def make_world(config: SwingConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
@@ -207,7 +150,7 @@ def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int
 
 def frozen_part(config: SwingConfig, encoder: Encoder | None) -> Encoder | None:
     """The encoder that stands in the environment: none where the agent trains it."""
-    return None if encoder is None or config.encoder_mode == "joint" else encoder.frozen()
+    return None if encoder is None or config.trained_along else encoder.frozen()
 
 
 def train(config: SwingConfig, seed: int, folder: Path, encoder: Encoder | None) -> SharedEncoderSAC:
@@ -233,7 +176,7 @@ def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: 
     """An untrained agent on frames, with the encoder that it is to train, or on vectors."""
     return pixel_sac.make(
         venv,
-        encoder if config.encoder_mode == "joint" else None,
+        encoder if config.trained_along else None,
         config.sizes,
         config.learning,
         config.kept_steps,
@@ -277,7 +220,7 @@ def learn_to_end(
         true_key=true_key,
     )
     callbacks: list[BaseCallback] = [curve]
-    if config.seen and config.encoder_mode == "joint":
+    if config.trained_along:
         callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
     agent.learn(end - agent.num_timesteps, callback=callbacks, log_interval=100, reset_num_timesteps=False)
 

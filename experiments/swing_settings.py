@@ -14,7 +14,7 @@ from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig
 from agents.frame_buffer import RGB, check_memory
 from agents.pixel_sac import LearningConfig
-from encoders.base import Encoder, EncoderConfig
+from encoders.base import EncoderConfig
 from encoders.errors import check_choice, check_seeds
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
@@ -25,7 +25,7 @@ AUTO = "auto"
 
 STARTS = ("scratch", "recorded")
 
-MODES = ("joint", "frozen")
+JOINT, KEYPOINTS_FROZEN, FROZEN = MODES = ("joint", "keypoints_frozen", "frozen")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class SwingConfig:
         encoder: Registered name of another encoder than the variant's; empty for the variant's own.
         encoder_settings: The encoder's own settings as NAME=VALUE, such as keypoints=4.
         encoder_start: scratch, or recorded: the encoder is first trained on recorded random actions.
-        encoder_mode: joint, or frozen: then the encoder is trained on recorded random actions and stays as it is.
+        encoder_mode: joint; frozen: then the encoder is trained on recorded random actions and stays as it is; or
+            keypoints_frozen: then its keypoints stay, and the rest is trained on with the agent.
         encoder_folder: Folder of a trained encoder to start from, or to use as it is when frozen.
         label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
@@ -139,7 +140,7 @@ class SwingConfig:
 
     def _check_encoder(self) -> None:
         if not self.seen:
-            if self.encoder or self.encoder_settings or self.encoder_folder is not None or self.encoder_mode != "joint":
+            if self.encoder or self.encoder_settings or self.encoder_folder is not None or self.encoder_mode != JOINT:
                 raise ValueError(
                     f"variant {self.variant!r} sees the truth and has no encoder; leave the encoder's flags out."
                 )
@@ -150,11 +151,11 @@ class SwingConfig:
                 "encoder_folder holds a trained encoder with settings of its own; leave --encoder-settings and "
                 "--encoder-start out."
             )
-        if self.encoder_mode == "frozen" and self.shift:
+        if self.encoder_mode == FROZEN and self.shift:
             raise ValueError(
                 f"variant {self.variant!r} shifts what its encoder sees in training; a frozen one has none."
             )
-        if self.encoder_mode == "joint":
+        if self.trained_along:
             size = self.sizes.image_size
             check_memory(self.kept_steps * RGB * size * size, self.kept_steps)
 
@@ -162,6 +163,11 @@ class SwingConfig:
     def seen(self) -> bool:
         """Whether the agent sees frames."""
         return pixel_sac.VARIANTS[self.variant].encoder is not None
+
+    @property
+    def trained_along(self) -> bool:
+        """Whether the agent trains an encoder, or a part of one."""
+        return self.seen and self.encoder_mode != FROZEN
 
     @property
     def landmarks(self) -> bool:
@@ -232,7 +238,7 @@ class SwingConfig:
         """Whether the encoder is trained on recorded random actions before the agent is."""
         if not self.seen or self.encoder_folder is not None:
             return False
-        return self.encoder_mode == "frozen" or self.encoder_start == "recorded"
+        return self.encoder_mode != JOINT or self.encoder_start == "recorded"
 
     @property
     def own_loss(self) -> AuxiliaryConfig:
@@ -251,7 +257,7 @@ class SwingConfig:
             parts += [text.replace("/", "_") for text in self.encoder_settings]
             parts += [self.encoder_start] * (self.encoder_start != "scratch")
             parts += ["given"] * (self.encoder_folder is not None)
-            parts += ["frozen"] * (self.encoder_mode == "frozen")
+            parts += [self.encoder_mode] * (self.encoder_mode != JOINT)
         parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
         return "-".join([*parts, self.preset_name])
 
@@ -288,8 +294,3 @@ class SwingConfig:
             "settings": asdict(self.encoder_config),
         }
         return self.out / "encoders" / f"{self.encoder_name}-{key_of(content)}" / f"seed_{seed}"
-
-
-def new_encoder(config: SwingConfig) -> Encoder:
-    """An untrained encoder for a run's frames."""
-    return encoders.make(config.encoder_name, **asdict(config.encoder_config))

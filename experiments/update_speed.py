@@ -25,7 +25,8 @@ from encoders.files import write_json
 from experiments import command_line
 from experiments.allocator import keep_freed_memory
 from experiments.swing import make_env
-from experiments.swing_settings import SwingConfig, new_encoder
+from experiments.swing_encoders import new_encoder
+from experiments.swing_settings import SwingConfig
 
 STAGES = ("stable_baselines3", "one_encoding", "channels_last", "bfloat16", "kept_memory")
 """Each has what those before it have; a variant without an encoder knows the first two."""

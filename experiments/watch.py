@@ -28,9 +28,10 @@ from experiments import figures, swing
 from experiments.demonstrations import ORACLE_SCALE
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.runs import Stopwatch, completed, console, run_seeds, run_stages
-from experiments.swing import EVALUATION_SEED, recorded
+from experiments.swing import EVALUATION_SEED
+from experiments.swing_encoders import first_encoder, new_encoder, recorded
 from experiments.swing_film import Demonstration, filmed
-from experiments.swing_settings import SwingConfig, new_encoder
+from experiments.swing_settings import SwingConfig
 from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
 from experiments.watch_starts import recorded_starts
 from rewards.goal import Goal, Scales
@@ -137,7 +138,7 @@ def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> d
 def fitted_encoder(config: WatchConfig, seed: int) -> Encoder:
     """The encoder of a seed: trained on recorded random actions, or for the control only calibrated on them."""
     if config.source.trained:
-        encoder = swing.first_encoder(config.swing, seed)
+        encoder = first_encoder(config.swing, seed)
         assert encoder is not None
         return encoder
     torch.manual_seed(seed)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from encoders.base import Encoder
 from envs.starts import Starts, nearest
-from experiments.swing import recorded
+from experiments.swing_encoders import recorded
 from experiments.swing_recordings import Recording
 from experiments.watch_settings import WatchConfig
 from rewards.lost import lost_distance

@@ -27,8 +27,9 @@ from experiments.keypoint_figures import draw_points
 from experiments.keypoint_quality import KeypointQualityConfig, linear_error
 from experiments.render_speed import RenderConfig
 from experiments.swing import swing_all
+from experiments.swing_encoders import new_encoder
 from experiments.swing_recordings import back_and_forth, read_recording, record
-from experiments.swing_settings import PretrainingConfig, SwingConfig, new_encoder
+from experiments.swing_settings import PretrainingConfig, SwingConfig
 
 TINY = SwingConfig(
     variant="sac_imm",
@@ -122,6 +123,30 @@ def test_other_kinds_of_runs(changes: dict[str, Any], tmp_path: Path) -> None:
         fitted, own = config.shared_encoder(0), config.run_folder(0) / "encoder"
         same = (fitted / "weights.safetensors").read_bytes() == (own / "weights.safetensors").read_bytes()
         assert same == (config.encoder_mode == "frozen")
+
+
+def test_frozen_keypoints_stay_and_the_latent_beside_them_is_trained(tmp_path: Path) -> None:
+    settings = ("keypoints=2", "shared=false")
+    config = replace(
+        TINY, variant="sac_ae_imm", encoder_settings=settings, encoder_mode="keypoints_frozen", out=tmp_path
+    )
+    swing_all(config)
+    folders = (config.shared_encoder(0), config.run_folder(0) / "encoder")
+    fitted, own = (load_file(path / "weights.safetensors") for path in folders)
+    for name in own:
+        if name.startswith("imm."):
+            torch.testing.assert_close(own[name], fitted[name], rtol=0, atol=0, equal_nan=True)
+    for part in ("convolutions.", "latent.", "decoder."):
+        assert any(name.startswith(part) and not torch.equal(own[name], fitted[name]) for name in own)
+
+
+@pytest.mark.parametrize(
+    ("variant", "message"), [("sac_ae_imm", "set shared=false"), ("sac_imm", "'imm'; use --variant sac_ae_imm")]
+)
+def test_keypoints_that_cannot_stay_alone_are_refused(variant: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        swing_all(replace(TINY, variant=variant, encoder_mode="keypoints_frozen", out=tmp_path))
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path) -> None:
