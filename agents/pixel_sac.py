@@ -98,6 +98,8 @@ class LearningConfig:
         learning_starts: Steps of random actions before the first update.
         hidden: Width of the two hidden layers of actor and critics; 0 for the preset's.
         layer_norm: Whether the hidden layers of the critics are normalised; not so as published.
+        mean_start: Whether critics that train an encoder begin at the mean value of random actions; not so as
+            published. An encoder that they do not train cannot collapse, and they begin at zero.
     """
 
     learning_rate: float = 1e-3
@@ -113,11 +115,14 @@ class LearningConfig:
     learning_starts: int = 1_000
     hidden: int = 0
     layer_norm: bool = True
+    mean_start: bool = True
 
     def __post_init__(self) -> None:
         rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
         if not all(0.0 < rate <= 1.0 for rate in rates):
             raise ValueError(f"Rates, entropy, gamma and taus must be above 0 and at most 1; got {self}.")
+        if self.mean_start and self.gamma == 1.0:
+            raise ValueError("With gamma 1.0 values have no mean to start at; lower gamma, or set mean_start to false.")
         counts = (self.n_steps, self.delay, self.updates, self.buffer_size)
         if min(counts) < 1 or min(self.learning_starts, self.hidden) < 0:
             raise ValueError(
@@ -180,6 +185,7 @@ def make(
         entropy_learning_rate=learning.entropy_learning_rate,
         shift=shift if encoder is not None else 0,
         bfloat16=bfloat16,
+        mean_start=learning.mean_start and encoder is not None,
         replay_buffer_class=NStepReplayBuffer if encoder is None else FrameReplayBuffer,
         replay_buffer_kwargs={"n_steps": learning.n_steps, "gamma": learning.gamma},
     )

@@ -10,7 +10,7 @@ from stable_baselines3 import SAC
 from stable_baselines3.common.policies import ContinuousCritic
 from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
-from torch import Tensor
+from torch import Tensor, nn
 
 from encoders.augmentation import random_shift
 
@@ -52,6 +52,30 @@ def td_target(
     return rewards + (1 - dones) * discounts * soft
 
 
+def constant_value(rewards: Tensor, dones: Tensor, gamma: float) -> float:
+    """The one value of all states that solves the Bellman equation on average: v = mean(r) + gamma (1 - mean(d)) v.
+
+    It is the fixed point of temporal differences with one constant feature (Bradtke and Barto, Linear Least-Squares
+    Algorithms for Temporal Difference Learning, 1996, equation 9, without entropies).
+
+    Args:
+        rewards: Of single steps, (N,) float.
+        dones: (N,) float, 1 where an episode ended otherwise than by its horizon.
+        gamma: Discount of a step.
+
+    Raises:
+        ValueError: If the shapes differ, or no value solves it, as nothing is discounted and no episode ends.
+    """
+    if rewards.shape != dones.shape or rewards.ndim != 1 or len(rewards) == 0:
+        raise ValueError(
+            f"constant_value takes rewards and dones (N,); got {tuple(rewards.shape)} and {tuple(dones.shape)}."
+        )
+    lost = 1 - gamma * (1 - float(dones.mean()))
+    if lost <= 0:
+        raise ValueError(f"With gamma {gamma} and no end of an episode values have no bound; lower gamma.")
+    return float(rewards.mean()) / lost
+
+
 def critic_loss(values: Tensor, target: Tensor) -> Tensor:
     """Half the mean squared error of every critic, summed: (B, critics), (B, 1) -> ()."""
     return 0.5 * (values - target).square().mean(dim=0).sum()
@@ -64,6 +88,10 @@ class SharedEncoderSAC(SAC):
     once, with a gradient for the critic and without one for the actor and the temperature, which go by the features
     from before the critic's step; the next observations once for the actor and once by the target.
 
+    With ``mean_start`` critics begin at the value that random actions have on average. Critics that begin at zero
+    have to rise by the same in all states first; that gradient, alike for all frames, moves an encoder's outputs alike
+    too, until what is the same in all frames outweighs what is not and embeddings are constant.
+
     Yarats et al., Improving Sample Efficiency in Model-Free Reinforcement Learning from Images, 2021: the target's
     encoder follows faster than its heads, and actor, temperature and target are updated every other step.
 
@@ -74,6 +102,7 @@ class SharedEncoderSAC(SAC):
         entropy_learning_rate: Step size of the temperature.
         shift: Pixels that frames are shifted by at most, at random, in every batch; 0 for none.
         bfloat16: Whether the encoder calculates in bfloat16.
+        mean_start: Whether critics begin at the mean value of the random steps before the first update.
         **kwargs: As of ``SAC``.
     """
 
@@ -85,6 +114,7 @@ class SharedEncoderSAC(SAC):
         entropy_learning_rate: float = 1e-4,
         shift: int = 0,
         bfloat16: bool = False,
+        mean_start: bool = False,
         **kwargs: Any,
     ) -> None:
         self.encoder_tau = encoder_tau
@@ -92,6 +122,7 @@ class SharedEncoderSAC(SAC):
         self.entropy_learning_rate = entropy_learning_rate
         self.shift = shift
         self.bfloat16 = bfloat16
+        self.mean_start = mean_start
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -107,6 +138,8 @@ class SharedEncoderSAC(SAC):
         self.policy.set_training_mode(True)
         self._update_learning_rate([self.actor.optimizer, self.critic.optimizer])
         assert self.replay_buffer is not None
+        if self.mean_start and self._n_updates == 0:
+            self._start_at(self._mean_value())
         for _ in range(gradient_steps):
             batch = self.replay_buffer.sample(batch_size, env=self._vec_normalize_env)
             now, following = self._shifted(batch.observations), self._shifted(batch.next_observations)
@@ -129,6 +162,24 @@ class SharedEncoderSAC(SAC):
                 self._follow()
             self._n_updates += 1
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def _mean_value(self) -> float:
+        """Of the steps in the buffer."""
+        replay = self.replay_buffer
+        assert replay is not None
+        size = replay.size()
+        dones = replay.dones[:size] * (1 - replay.timeouts[:size])
+        return constant_value(
+            torch.from_numpy(replay.rewards[:size]).flatten(), torch.from_numpy(dones).flatten(), self.gamma
+        )
+
+    def _start_at(self, value: float) -> None:
+        """Has critics and their targets say a value of all states, but for the little that untrained ones say."""
+        for critic in (self.critic, self.critic_target):
+            for network in critic.q_networks:
+                *_, last = network.children()
+                assert isinstance(last, nn.Linear)
+                nn.init.constant_(last.bias, value)
 
     @property
     def _entropy_coefficient(self) -> Tensor:

@@ -274,7 +274,13 @@ class SwingConfig:
         elif not self.pretrained:
             left_out |= {"pretraining"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}
-        return content | {"seed": seed, "preset": self.preset_name}
+        return content | {"seed": seed, "preset": self.preset_name, "learning": self.learning_content}
+
+    @property
+    def learning_content(self) -> dict[str, Any]:
+        """The settings of the learning, without what this run does not go by."""
+        left_out = set() if self.trained_along else {"mean_start"}
+        return {key: value for key, value in asdict(self.learning).items() if key not in left_out}
 
     @property
     def recordings_folder(self) -> Path:

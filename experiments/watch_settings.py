@@ -153,4 +153,6 @@ class WatchConfig:
         content = {key: value for key, value in asdict(self).items() if key not in {"seeds", "out", "resume"}}
         for name in ("seeds", "out", "resume", "variant", "encoder", "label"):
             content["world"].pop(name)
+        if not self.learning.trained_along:
+            content["world"]["learning"].pop("mean_start")
         return content | {"seed": seed, "preset": self.swing.preset_name}

@@ -16,7 +16,7 @@ import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
 from agents.pixel_sac import VARIANTS, LearningConfig, Preset
-from agents.shared_sac import SharedEncoderSAC, critic_loss, td_target
+from agents.shared_sac import SharedEncoderSAC, constant_value, critic_loss, td_target
 from encoders.augmentation import random_shift
 from envs.cartpole import Cartpole
 from envs.pixels import PixelObservation, StateObservation
@@ -119,8 +119,46 @@ def test_every_step_is_followed_by_as_many_updates_as_are_asked_for() -> None:
     assert made._n_updates == 3 * 3
 
 
+def test_constant_value_by_hand() -> None:
+    rewards = torch.tensor([1.0, 3.0])
+    assert constant_value(rewards, torch.zeros(2), 0.9) == pytest.approx(20.0)
+    # v = 2 + 0.9 (1 - 0.5) v
+    assert constant_value(rewards, torch.tensor([0.0, 1.0]), 0.9) == pytest.approx(2 / 0.55)
+    assert constant_value(rewards, torch.tensor([0.0, 1.0]), 1.0) == pytest.approx(4.0)
+    with pytest.raises(ValueError, match="lower gamma"):
+        constant_value(rewards, torch.zeros(2), 1.0)
+    with pytest.raises(ValueError, match=r"\(N,\)"):
+        constant_value(rewards[:, None], torch.zeros(2), 0.9)
+
+
+def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_steps() -> None:
+    made = agent("sac")
+    replay = made.replay_buffer
+    assert replay is not None
+    replay.rewards[: replay.size()] = np.linspace(1.0, 3.0, replay.size())[:, None]  # type: ignore[attr-defined]
+    # The tenth step ends the episode by its horizon, which is no end.
+    replay.dones[8], replay.timeouts[8] = 1.0, 1.0  # type: ignore[attr-defined]
+    made.lr_schedule = lambda _: 0.0
+    step(made)
+    for critic in (made.critic, made.critic_target):
+        for network in critic.q_networks:
+            assert float(list(network.children())[-1].bias.detach()) == pytest.approx(2.0 / (1 - 0.99))
+    made.policy.critic.q_networks[0][-1].bias.data.zero_()
+    step(made)
+    assert float(made.critic.q_networks[0][-1].bias.detach()) == 0.0  # type: ignore[index, union-attr]
+
+
+@pytest.mark.parametrize(("variant", "mean_start"), [("sac", False), ("sac_state", True)])
+def test_other_critics_begin_as_they_are_made(variant: str, mean_start: bool) -> None:
+    made = agent(variant, mean_start=mean_start)
+    made.lr_schedule = lambda _: 0.0
+    before = parameters(made.critic)
+    step(made)
+    assert not moved(before, made.critic)
+
+
 def test_one_update_is_that_of_the_formulas() -> None:
-    made = agent("sac", delay=1)
+    made = agent("sac", delay=1, mean_start=False)
     reference = copy.deepcopy(made.policy)
     log_alpha = made.log_ent_coef.detach().clone().requires_grad_()  # type: ignore[union-attr]
     np.random.seed(3)  # noqa: NPY002 - what SB3 draws its minibatches from
@@ -244,3 +282,9 @@ def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
 def test_wrong_rates_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must be"):
         LearningConfig(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_mean_start_without_a_discount_is_refused() -> None:
+    with pytest.raises(ValueError, match="set mean_start to false"):
+        LearningConfig(gamma=1.0)
+    assert LearningConfig(gamma=1.0, mean_start=False).gamma == 1.0
