@@ -157,6 +157,8 @@ class SharedEncoderSAC(SAC):
             self.critic.optimizer.step()
             self.logger.record_mean("train/critic_loss", float(loss.detach()))
             self.logger.record_mean("train/q_target", float(target.mean()))
+            # Near 0 where the encoder tells no frame from another.
+            self.logger.record_mean("train/features_std", float(features.detach().std(dim=0).mean()))
             if self._n_updates % self.delay == 0:
                 self._step_actor(features.detach())
                 self._follow()

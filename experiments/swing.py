@@ -222,7 +222,9 @@ def learn_to_end(
     callbacks: list[BaseCallback] = [curve]
     if config.trained_along:
         callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
-    agent.learn(end - agent.num_timesteps, callback=callbacks, log_interval=100, reset_num_timesteps=False)
+    agent.learn(
+        end - agent.num_timesteps, callback=callbacks, log_interval=config.row_episodes, reset_num_timesteps=False
+    )
 
 
 def evaluate(config: SwingConfig, agent: SharedEncoderSAC, encoder: Encoder | None, seed: int) -> list[float]:

@@ -288,3 +288,13 @@ def test_a_mean_start_without_a_discount_is_refused() -> None:
     with pytest.raises(ValueError, match="set mean_start to false"):
         LearningConfig(gamma=1.0)
     assert LearningConfig(gamma=1.0, mean_start=False).gamma == 1.0
+
+
+def test_how_far_apart_embeddings_are_is_logged() -> None:
+    made = agent("sac")
+    step(made)
+    apart = made.logger.name_to_value["train/features_std"]
+    assert apart > 0
+    nn.init.zeros_(made.critic.features_extractor.encoder.latent[0].weight)  # type: ignore[index, union-attr]
+    step(made)
+    assert made.logger.name_to_value["train/features_std"] == pytest.approx(apart / 2)

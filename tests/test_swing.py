@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import encoders
 from agents import pixel_sac
@@ -27,7 +28,7 @@ from experiments.keypoint_figures import draw_points
 from experiments.keypoint_quality import KeypointQualityConfig, linear_error
 from experiments.render_speed import RenderConfig
 from experiments.swing import swing_all
-from experiments.swing_encoders import new_encoder
+from experiments.swing_encoders import first_encoder, new_encoder
 from experiments.swing_recordings import back_and_forth, read_recording, record
 from experiments.swing_settings import PretrainingConfig, SwingConfig
 
@@ -302,3 +303,20 @@ def test_presets_of_the_cartpole_are_whole(preset: str) -> None:
     world = CartpoleWorld(SwingConfig())
     for encoder in grid.encoders:
         world.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("mean_start", "told_apart"), [(True, True), (False, False)])
+def test_an_encoder_tells_frames_apart_after_its_first_updates(
+    mean_start: bool, told_apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(pixel_sac.PRESETS, "cpu", Preset(64, 2, 64, 256, 16))
+    learning = LearningConfig(mean_start=mean_start)
+    config = SwingConfig(variant="sac_shift", preset="cpu", steps=1_250, learning=learning, device="cpu", out=tmp_path)
+    venv = DummyVecEnv([lambda: swing.make_env(config, None, seed=1)])
+    agent = swing.new_agent(config, venv, first_encoder(config, 1), 1)
+    agent.learn(config.steps)
+    frames = torch.as_tensor(agent.replay_buffer.sample(128).observations)  # type: ignore[union-attr]
+    with torch.no_grad():
+        spread = float(agent.critic.features_extractor(frames).std(dim=0).mean())
+    assert (spread > 0.1) == told_apart
