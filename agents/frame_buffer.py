@@ -15,18 +15,21 @@ from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.type_aliases import ReplayBufferSamples
 from stable_baselines3.common.vec_env import VecNormalize
 
+from agents.extractor import PIXELS
+
 RGB = 3
 
 
+Vectors = dict[str, NDArray[np.float32]]
+"""What is observed beside frames, by name."""
+
+
 class StackedFrames:
-    """The observations of a buffer, put together when they are asked for.
+    """The stacks of a buffer, put together when they are asked for.
 
     Args:
         stacks: Puts them together: (B,) rows, (B,) environments -> (B, C, S, S) uint8.
     """
-
-    nbytes = 0
-    """Of its own."""
 
     def __init__(self, stacks: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.uint8]]) -> None:
         self._stacks = stacks
@@ -36,8 +39,31 @@ class StackedFrames:
         rows, envs = index
         return self._stacks(np.asarray(rows), np.broadcast_to(envs, np.shape(rows)))
 
+
+class Observations:
+    """The observations of a buffer as Stable-Baselines3 asks for them: stacks, or stacks and vectors by name.
+
+    Args:
+        pixels: The stacks.
+        beside: (steps, environments, D) float32 each.
+    """
+
+    nbytes = 0
+    """Of its own."""
+
+    def __init__(self, pixels: StackedFrames, beside: Vectors) -> None:
+        self.pixels = pixels
+        self._beside = beside
+
+    def __getitem__(self, index: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Any:
+        """Of some steps: (B, C, S, S) uint8, or with vectors (B, D) beside."""
+        stacks = self.pixels[index]
+        if not self._beside:
+            return stacks
+        return {PIXELS: stacks, **{name: values[index] for name, values in self._beside.items()}}
+
     def __setitem__(self, row: int, observations: NDArray[np.uint8]) -> None:
-        """Nothing: the buffer has stored the frame that is new when Stable-Baselines3 stores a step."""
+        """Nothing: the buffer has stored what is new when Stable-Baselines3 stores a step."""
 
 
 class FrameReplayBuffer(NStepReplayBuffer):
@@ -50,9 +76,12 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
     A sample is a step, the rewards of ``n_steps`` from there, and what is observed after them.
 
+    Vectors that are observed beside the frames are stored as they are.
+
     Args:
         buffer_size: Steps of all environments together.
-        observation_space: Stacks of RGB frames (3 stack, S, S) uint8, the newest last.
+        observation_space: Stacks of RGB frames (3 stack, S, S) uint8, the newest last; or ``pixels`` that are such
+            stacks, with vectors beside.
         action_space: A box.
         device: Where samples go.
         n_envs: Number of environments.
@@ -77,8 +106,9 @@ class FrameReplayBuffer(NStepReplayBuffer):
         gamma: float = 0.99,
         memory: int | None = None,
     ) -> None:
-        shape = observation_space.shape
-        if not isinstance(observation_space, spaces.Box) or observation_space.dtype != np.uint8:
+        frames, vectors = _parts(observation_space)
+        shape = frames.shape
+        if not isinstance(frames, spaces.Box) or frames.dtype != np.uint8:
             raise ValueError(f"Frames are stored as uint8; the environment observes {observation_space}.")
         if shape is None or len(shape) != 3 or shape[0] % RGB:
             raise ValueError(f"Stacks of RGB frames have the shape (3 stack, S, S); the environment observes {shape}.")
@@ -87,7 +117,12 @@ class FrameReplayBuffer(NStepReplayBuffer):
         # The observations of the base class would take the memory that this one saves.
         nothing = spaces.Box(0, 255, (0,), np.uint8)
         super().__init__(buffer_size, nothing, action_space, device, n_envs, n_steps=n_steps, gamma=gamma)
-        self.observations, self.next_observations = StackedFrames(self.stacks), StackedFrames(self.next_stacks)  # type: ignore[assignment]
+        self.beside, self.next_beside = (
+            {name: np.zeros((self.buffer_size, n_envs, width), np.float32) for name, width in vectors.items()}
+            for _ in range(2)
+        )
+        self.observations = Observations(StackedFrames(self.stacks), self.beside)  # type: ignore[assignment]
+        self.next_observations = Observations(StackedFrames(self.next_stacks), self.next_beside)  # type: ignore[assignment]
         self.observation_space = observation_space
         self.obs_shape = shape
         self.stack = shape[0] // RGB
@@ -99,8 +134,8 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
     def add(
         self,
-        obs: NDArray[Any],
-        next_obs: NDArray[Any],
+        obs: Any,
+        next_obs: Any,
         action: NDArray[Any],
         reward: NDArray[Any],
         done: NDArray[Any],
@@ -108,6 +143,10 @@ class FrameReplayBuffer(NStepReplayBuffer):
     ) -> None:
         """Stores a step of every environment."""
         here = self.pos
+        for name in self.beside:
+            self.beside[name][here], self.next_beside[name][here] = obs[name], next_obs[name]
+        if self.beside:
+            obs, next_obs = obs[PIXELS], next_obs[PIXELS]
         before = (here - 1) % self.buffer_size
         for env in range(self.n_envs):
             # The frame after the step before is stored now, unless that step ended its episode.
@@ -174,10 +213,18 @@ class FrameReplayBuffer(NStepReplayBuffer):
         drawn = np.random.randint(left_out, self.size(), size=batch_size)  # noqa: NPY002 - SB3's own generator
         return self._get_samples((drawn + self._first) % self.buffer_size, env)
 
+    def to_torch(self, array: Any, copy: bool = True) -> Any:
+        """Tensors on the samples' device, of an array or of several by name."""
+        if isinstance(array, dict):
+            return {name: super(FrameReplayBuffer, self).to_torch(part, copy) for name, part in array.items()}
+        return super().to_torch(array, copy)
+
     def arrays(self) -> dict[str, NDArray[Any]]:
         """All that the buffer holds, to be written to a file."""
         size = self.size()
         whole = {name: getattr(self, name)[:size] for name in ("frames", "ages", *_PLAIN)}
+        for name in self.beside:
+            whole |= {f"beside.{name}": self.beside[name][:size], f"next_beside.{name}": self.next_beside[name][:size]}
         return whole | {
             "pos": np.array(self.pos),
             "full": np.array(self.full),
@@ -191,9 +238,26 @@ class FrameReplayBuffer(NStepReplayBuffer):
         self.pos, self.full = int(arrays["pos"]), bool(arrays["full"])
         for name in ("frames", "ages", *_PLAIN):
             getattr(self, name)[: len(arrays[name])] = arrays[name]
+        for name in self.beside:
+            for kept, key in ((self.beside, f"beside.{name}"), (self.next_beside, f"next_beside.{name}")):
+                kept[name][: len(arrays[key])] = arrays[key]
         self._age = np.array(arrays["age"])
         self._last = _pairs(arrays["last_keys"], arrays["last"])
         self._older = _pairs(arrays["older_keys"], arrays["older"])
+
+
+def _parts(space: gym.Space[Any]) -> tuple[gym.Space[Any], dict[str, int]]:
+    """The frames of an observation space, and the widths of the vectors beside them.
+
+    Raises:
+        ValueError: If what is beside them are no vectors.
+    """
+    if not isinstance(space, spaces.Dict) or PIXELS not in space.spaces:
+        return space, {}
+    beside = {name: part for name, part in space.spaces.items() if name != PIXELS}
+    if any(not isinstance(part, spaces.Box) or len(part.shape) != 1 for part in beside.values()):
+        raise ValueError(f"Beside frames vectors are stored; the environment observes {space}.")
+    return space[PIXELS], {name: spaces.flatdim(part) for name, part in beside.items()}
 
 
 _PLAIN = ("actions", "rewards", "dones", "timeouts")

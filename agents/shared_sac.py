@@ -12,6 +12,7 @@ from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import Tensor, nn
 
+from agents.extractor import PIXELS
 from encoders.augmentation import random_shift
 
 
@@ -193,6 +194,8 @@ class SharedEncoderSAC(SAC):
         # numpy's global state, as Stable-Baselines3 draws its minibatches from it.
         if self.shift == 0:
             return observations
+        if isinstance(observations, dict):
+            return {**observations, PIXELS: random_shift(observations[PIXELS], self.shift, np.random.randint)}
         return random_shift(observations, self.shift, np.random.randint)
 
     def _features(self, critic: ContinuousCritic, observations: Any) -> Tensor:

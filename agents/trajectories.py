@@ -58,7 +58,7 @@ def stored_steps(agent: BaseAlgorithm) -> Steps:
     ends[replay.pos - 1] = True
     first = replay.pos if replay.full else 0
     if isinstance(replay, FrameReplayBuffer):
-        return Steps(replay.observations, ends, first)
+        return Steps(replay.observations.pixels, ends, first)  # type: ignore[attr-defined]
     return Steps(_pixels(replay.observations)[:size], ends, first)
 
 

@@ -1,4 +1,4 @@
-"""A regularised auto-encoder and keypoints in one encoder, as in SAC+AE+IMM."""
+"""A regularised auto-encoder and keypoints on the same convolutions, as in SAC+AE+IMM."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from encoders.autoencoder import AutoencoderConfig, Latent, LatentDecoder, regularised_reconstruction_loss
 from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling, centred
-from encoders.convolutions import frame_convolutions, quantised
+from encoders.convolutions import quantised
 from encoders.imm import IMM, IMMConfig
 from encoders.registry import register
 
@@ -23,14 +23,11 @@ class AutoencoderIMMConfig(IMMConfig):
         latent: Length of the auto-encoder's latent.
         latent_penalty: Weight of half the latent's mean squared length.
         weight_penalty: Weight of half the decoder's squared weights.
-        shared: Whether keypoints are found on the auto-encoder's convolutions, as published; else on convolutions of
-            their own, which the auto-encoder and the agent cannot pull away from under them.
     """
 
     latent: int = 50
     latent_penalty: float = 1e-6
     weight_penalty: float = 1e-7
-    shared: bool = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,10 +49,10 @@ class AutoencoderIMMConfig(IMMConfig):
 
 @register("autoencoder_imm")
 class AutoencoderIMM(Encoder):
-    """The latent of SAC+AE beside the keypoints of IMM.
+    """The latent of SAC+AE beside the keypoints of IMM, from one set of convolutions.
 
     Plesner, Dahl and Rygaard, Self-Supervised Keypoint Learning, "SAC+AE with key points". Where frames of a stack are
-    looked at one by one and convolutions are shared, the latent is made of all their maps.
+    looked at one by one, the latent is made of all their maps.
     """
 
     Config = AutoencoderIMMConfig
@@ -64,9 +61,8 @@ class AutoencoderIMM(Encoder):
     def __init__(self, config: AutoencoderIMMConfig) -> None:
         super().__init__(config)
         self.imm = IMM(config)
-        maps = config.width * config.sides[-1] ** 2
-        self.convolutions = None if config.shared else frame_convolutions(config.channels, config)
-        self.latent = Latent(config.frames * maps if config.shared else maps, config.latent)
+        positions = config.sides[-1] ** 2
+        self.latent = Latent(config.frames * config.width * positions, config.latent)
         self.decoder = LatentDecoder(config.latent, config.autoencoder)
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
@@ -84,67 +80,42 @@ class AutoencoderIMM(Encoder):
         """Pairs of moments from trajectories."""
         return self.imm.sampling
 
-    def _shared_maps(self, frames: Tensor) -> Tensor:
-        """The maps of every frame that both parts take: (B, C, S, S) uint8 -> (B T, F, h, w)."""
+    def _maps(self, frames: Tensor) -> Tensor:
+        """The convolutions' maps of every frame of stacks: (B T, F, h, w)."""
         maps: Tensor = self.imm.convolutions(centred(self.imm.single(frames)))
         return maps
 
     def _latent(self, maps: Tensor) -> Tensor:
-        """The latents of stacks, from the maps of their frames, or of the stacks: (B T, F, h, w) -> (B, L)."""
-        frames = self.config.frames if self.config.shared else 1
-        together = maps.contiguous().reshape(len(maps) // frames, -1, *maps.shape[2:])
+        """The latents of stacks: (B T, F, h, w) -> (B, L)."""
+        together = maps.contiguous().reshape(len(maps) // self.config.frames, -1, *maps.shape[2:])
         latent: Tensor = self.latent(together)
         return latent
 
     def forward(self, frames: Tensor) -> Tensor:
         """Embeds frames with a gradient: (B, C, S, S) uint8 -> (B, D) float32."""
-        if self.convolutions is not None:
-            return torch.cat([self._latent(self.convolutions(centred(frames))), self.imm(frames)], dim=1)
-        maps = self._shared_maps(frames)
+        maps = self._maps(frames)
         points: Tensor = self.imm.keypoint_head(maps).points
         if not self.config.policy_gradient:
             points = points.detach()
         return torch.cat([self._latent(maps), self.imm.embedding_of(points)], dim=1)
-
-    def freeze_keypoints(self) -> None:
-        """Leaves the keypoints as they are from now on: neither its loss nor an agent's trains them.
-
-        Raises:
-            ValueError: If they are found on convolutions that the auto-encoder trains.
-        """
-        if self.convolutions is None:
-            raise ValueError(
-                "Keypoints on convolutions that the auto-encoder trains cannot be frozen alone; set shared=false."
-            )
-        self.imm.requires_grad_(False)
 
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
         """The heat maps of the newest frame."""
         return self.imm.attention_maps(frames)
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
-        """The sum of both losses; the auto-encoder's alone where keypoints are frozen."""
-        if self.convolutions is None:
-            maps = self._shared_maps(batch.frames)
-            newest = maps[self.config.frames - 1 :: self.config.frames]
-            return _sum(self._reconstruction(maps, batch), self.imm.loss_of(newest, batch))
-        reconstruction = self._reconstruction(self.convolutions(centred(batch.frames)), batch)
-        if not any(part.requires_grad for part in self.imm.parameters()):
-            return LossAndMetrics(reconstruction, {"autoencoder": reconstruction.detach()})
-        return _sum(reconstruction, self.imm.loss(batch))
-
-    def _reconstruction(self, maps: Tensor, batch: FrameBatch) -> Tensor:
+        """The sum of both losses."""
+        config = self.config
+        maps = self._maps(batch.frames)
         latent = self._latent(maps)
-        return regularised_reconstruction_loss(
+        reconstruction = regularised_reconstruction_loss(
             self.decoder(latent).float(),
             quantised(batch.frames),
             latent,
-            self.config.latent_penalty,
+            config.latent_penalty,
             list(self.decoder.parameters()),
-            self.config.weight_penalty,
+            config.weight_penalty,
         )
-
-
-def _sum(reconstruction: Tensor, keypoints: LossAndMetrics) -> LossAndMetrics:
-    metrics = {"autoencoder": reconstruction.detach(), "imm": keypoints.loss.detach(), **keypoints.metrics}
-    return LossAndMetrics(reconstruction + keypoints.loss, metrics)
+        keypoints = self.imm.loss_of(maps[config.frames - 1 :: config.frames], batch)
+        metrics = {"autoencoder": reconstruction.detach(), "imm": keypoints.loss.detach(), **keypoints.metrics}
+        return LossAndMetrics(reconstruction + keypoints.loss, metrics)

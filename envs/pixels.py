@@ -100,24 +100,31 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         self.episode = episode
 
 
-class FrozenEmbedding(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], NDArray[np.uint8]]):
-    """Observes the embedding of frames in their place.
+class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]]):
+    """Observes the embedding of frames, in their place or as ``embedding`` beside ``pixels``.
 
     Args:
         env: An environment that observes frames alone, channels first.
         encoder: Frozen.
+        keep_pixels: Whether the frames stay, for an agent that trains an encoder of its own.
 
     Raises:
         ValueError: If the frames do not fit the encoder.
     """
 
-    def __init__(self, env: gym.Env[NDArray[np.uint8], NDArray[np.float32]], encoder: Encoder) -> None:
+    def __init__(
+        self, env: gym.Env[NDArray[np.uint8], NDArray[np.float32]], encoder: Encoder, keep_pixels: bool = False
+    ) -> None:
         super().__init__(env)
-        assert env.observation_space.shape is not None
-        encoder.check_frames(env.observation_space.shape)
+        frames = env.observation_space
+        assert frames.shape is not None
+        encoder.check_frames(frames.shape)
         self._encoder = encoder
-        self.observation_space = spaces.Box(-np.inf, np.inf, (encoder.embedding_dim,), np.float32)
+        self._keep_pixels = keep_pixels
+        box = spaces.Box(-np.inf, np.inf, (encoder.embedding_dim,), np.float32)
+        self.observation_space = spaces.Dict({"pixels": frames, "embedding": box}) if keep_pixels else box
 
-    def observation(self, observation: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """(D,) float32."""
-        return self._encoder.embed(torch.from_numpy(observation[None]))[0].numpy()
+    def observation(self, observation: NDArray[np.uint8]) -> NDArray[np.float32] | Observation:
+        """(D,) float32, or both by name."""
+        embedding = self._encoder.embed(torch.from_numpy(observation[None]))[0].numpy()
+        return {"pixels": observation, "embedding": embedding} if self._keep_pixels else embedding

@@ -30,6 +30,8 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
     "encoder": str,
     "encoder_start": str,
     "encoder_mode": str,
+    "beside": str,
+    "beside_settings": lambda text: tuple(text.split(",")),
     "preset": str,
     "landmark_noise": float,
 }
@@ -118,7 +120,7 @@ class CartpoleWorld(RunWorld[SwingConfig]):
         configs = [self.config(cell, out) for cell in cells]
         logs = out / "logs"
         seen = {(config.recordings_folder, config.seeds[0]): config for config in configs if config.seen}
-        shared = {config.shared_encoder(config.seeds[0]): config for config in configs if config.pretrained}
+        shared = {fit.shared_encoder(fit.seeds[0]): fit for config in configs for fit in config.fits}
         tasks = {cell.task: config for cell, config in zip(cells, configs, strict=True)}
         return [
             [
@@ -159,7 +161,7 @@ class CartpoleWorld(RunWorld[SwingConfig]):
         """An encoder a seed and kind."""
         configs = [self.config(cell, Path()) for cell in cells]
         return PRETRAINING_SECONDS * len(
-            {config.shared_encoder(config.seeds[0]) for config in configs if config.pretrained}
+            {fit.shared_encoder(fit.seeds[0]) for config in configs for fit in config.fits}
         )
 
     def pictures(self, folder: Path) -> list[Path]:

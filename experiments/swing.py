@@ -21,13 +21,14 @@ from agents.extractor import own_encoder
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
 from encoders.base import Encoder
+from encoders.imm import IMM
 from envs.cartpole import CONTROL_SECONDS, Cartpole
 from envs.landmarks import LandmarkObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from experiments import figures
 from experiments.keypoint_figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
-from experiments.swing_encoders import check_encoder, first_encoder, recorded
+from experiments.swing_encoders import Encoders, check_encoders, first_encoders, recorded
 from experiments.swing_settings import SwingConfig
 
 EVALUATION_SEED = 1_000_000
@@ -69,7 +70,7 @@ def check_inputs(config: SwingConfig) -> None:
         ValueError: If its encoder would fail, or nothing can be drawn here.
     """
     if config.seen:
-        check_encoder(config)
+        check_encoders(config)
     make_env(config, None, 0).close()
 
 
@@ -81,16 +82,16 @@ def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
 def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     torch.set_num_threads(1)
     with watch.stage("encoder"):
-        encoder = first_encoder(config, seed)
+        encoders = first_encoders(config, seed)
     with watch.stage("train"):
-        agent = train(config, seed, folder, encoder)
+        agent = train(config, seed, folder, encoders)
     with watch.stage("evaluate"):
-        returns = evaluate(config, agent, encoder, seed)
-        trained = own_encoder(agent) if config.trained_along else encoder
-        if trained is not None:
-            trained.save(folder / "encoder")
-        film(config, agent, encoder, trained, seed, folder / "swingup.mp4")
-        network = keypoint_network(trained)
+        returns = evaluate(config, agent, encoders.frozen, seed)
+        own = own_encoder(agent) if config.trained_along else encoders.fixed
+        if own is not None:
+            own.save(folder / "encoder")
+        network = keypoint_network(own) or keypoint_network(encoders.fixed)
+        film(config, agent, encoders.frozen, network, seed, folder / "swingup.mp4")
         if network is not None:
             keypoint_sheet(network, recorded(config, seed).frames[0], folder / "keypoints.png")
     curve = read_curve(folder / CURVE_FILE)
@@ -103,6 +104,7 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "encoder_settings": list(config.encoder_settings),
         "encoder_start": config.encoder_start,
         "encoder_mode": config.encoder_mode if config.seen else None,
+        "beside": config.beside or None,
         "seed": seed,
         "agent_steps": agent.num_timesteps,
         "frames": agent.num_timesteps * config.action_repeat,
@@ -128,12 +130,13 @@ def make_world(config: SwingConfig, pixels: bool, render_mode: str | None = None
     )
 
 
-def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
+def make_env(config: SwingConfig, frozen: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
     """The world as the agent observes it.
 
     Args:
         config: The run.
-        encoder: Frozen, whose embeddings the agent observes; None for frames, or the truth.
+        frozen: Whose embeddings the agent observes, beside frames if it trains an encoder; None for frames alone, or
+            the truth.
         seed: Seed of the episodes.
         first: Number of the first episode.
     """
@@ -145,19 +148,14 @@ def make_env(config: SwingConfig, encoder: Encoder | None, seed: int, first: int
     if not config.seen:
         return Monitor(StateObservation(env))
     env = PixelObservation(env)
-    return Monitor(env if encoder is None else FrozenEmbedding(env, encoder))
+    return Monitor(env if frozen is None else FrozenEmbedding(env, frozen, keep_pixels=config.trained_along))
 
 
-def frozen_part(config: SwingConfig, encoder: Encoder | None) -> Encoder | None:
-    """The encoder that stands in the environment: none where the agent trains it."""
-    return None if encoder is None or config.trained_along else encoder.frozen()
-
-
-def train(config: SwingConfig, seed: int, folder: Path, encoder: Encoder | None) -> SharedEncoderSAC:
+def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> SharedEncoderSAC:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
-    frozen = frozen_part(config, encoder)
+    frozen = encoders.frozen
     venv = DummyVecEnv([lambda: make_env(config, frozen, seed)])
-    agent = new_agent(config, venv, encoder, seed)
+    agent = new_agent(config, venv, encoders.trained, seed)
     restore_checkpoint(agent, folder / "checkpoint")
     venv.env_method("start_with", agent.num_timesteps // config.horizon)
     learn_to_end(
@@ -176,7 +174,7 @@ def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: 
     """An untrained agent on frames, with the encoder that it is to train, or on vectors."""
     return pixel_sac.make(
         venv,
-        encoder if config.trained_along else None,
+        encoder,
         config.sizes,
         config.learning,
         config.kept_steps,
@@ -227,9 +225,9 @@ def learn_to_end(
     )
 
 
-def evaluate(config: SwingConfig, agent: SharedEncoderSAC, encoder: Encoder | None, seed: int) -> list[float]:
+def evaluate(config: SwingConfig, agent: SharedEncoderSAC, frozen: Encoder | None, seed: int) -> list[float]:
     """Returns of whole episodes with the mean action."""
-    env = make_env(config, frozen_part(config, encoder), EVALUATION_SEED + seed)
+    env = make_env(config, frozen, EVALUATION_SEED + seed)
     returns = []
     for _ in range(config.episodes):
         observation, _ = env.reset()
@@ -263,13 +261,13 @@ def fps(config: SwingConfig) -> float:
 def film(
     config: SwingConfig,
     agent: SharedEncoderSAC,
-    encoder: Encoder | None,
-    trained: Encoder | None,
+    frozen: Encoder | None,
+    network: IMM | None,
     seed: int,
     path: Path,
 ) -> None:
     """Films an episode with the mean action, drawn large, with the agent's keypoints in it."""
-    env = make_env(config, frozen_part(config, encoder), EVALUATION_SEED + seed)
+    env = make_env(config, frozen, EVALUATION_SEED + seed)
     world = env.unwrapped
     assert isinstance(world, Cartpole)
     large = Cartpole(config.task, FILM_SIZE, camera=config.camera, stack=1)
@@ -283,4 +281,4 @@ def film(
         observation, _, _, truncated, _ = env.step(agent.predict(observation, deterministic=True)[0])
     env.close()
     large.close()
-    film_keypoints(np.stack(pictures), np.stack(stacks) if stacks else None, trained, fps(config), path)
+    film_keypoints(np.stack(pictures), np.stack(stacks) if stacks else None, network, fps(config), path)

@@ -1,31 +1,51 @@
-"""The encoder that a run on the cartpole starts with, and the recordings that it was trained on."""
+"""The encoders that a run on the cartpole starts with, and the recordings that they were trained on."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
 import encoders
-from encoders.autoencoder_imm import AutoencoderIMM
 from encoders.base import Encoder
 from encoders.fit import fit
 from experiments.swing_recordings import Recording, load_or_record
-from experiments.swing_settings import KEYPOINTS_FROZEN, SwingConfig
+from experiments.swing_settings import SwingConfig
 
 
-def check_encoder(config: SwingConfig) -> None:
-    """Refuses an encoder that would fail later.
+class Encoders(NamedTuple):
+    """What an agent sees through.
+
+    Attributes:
+        trained: Trained with the agent, from here on.
+        fixed: Stays as it is, in place of the one that is trained or beside it.
+    """
+
+    trained: Encoder | None = None
+    fixed: Encoder | None = None
+
+    @property
+    def frozen(self) -> Encoder | None:
+        """A copy of the one that stays, for embedding alone."""
+        return None if self.fixed is None else self.fixed.frozen()
+
+
+def check_encoders(config: SwingConfig) -> None:
+    """Refuses encoders that would fail later.
 
     Raises:
-        ValueError: If ``encoder_folder`` holds none that fits, or the encoder is to learn from more views than the
-            cartpole has, or to keep keypoints that it has not.
+        ValueError: If ``encoder_folder`` holds none that fits, or one is to learn from more views than the cartpole
+            has.
     """
     given = config.encoder_folder
-    encoder = new_encoder(config) if given is None else given_encoder(config, given)
-    if config.encoder_mode == KEYPOINTS_FROZEN:
-        freeze_keypoints(encoder)
+    _check_views(new_encoder(config) if given is None else given_encoder(config, given), config)
+    if config.second is not None:
+        check_encoders(config.second)
+
+
+def _check_views(encoder: Encoder, config: SwingConfig) -> None:
     views = encoder.sampling.views
     if views > 1 and (config.pretrained or config.trained_along):
         raise ValueError(
@@ -55,31 +75,18 @@ def given_encoder(config: SwingConfig, folder: Path) -> Encoder:
     return encoder
 
 
-def freeze_keypoints(encoder: Encoder) -> None:
-    """Leaves an encoder's keypoints as they are, while the agent trains the rest.
-
-    Raises:
-        ValueError: If it has none beside something else, or they stand on what is trained.
-    """
-    if not isinstance(encoder, AutoencoderIMM):
-        raise ValueError(
-            f"encoder_mode {KEYPOINTS_FROZEN!r} is for keypoints beside a latent, and the encoder is {encoder.name!r}; "
-            "use --variant sac_ae_imm --encoder-settings shared=false."
-        )
-    encoder.freeze_keypoints()
-
-
-def first_encoder(config: SwingConfig, seed: int) -> Encoder | None:
-    """The encoder that training starts with: none, new, given, or trained on recorded random actions."""
+def first_encoders(config: SwingConfig, seed: int) -> Encoders:
+    """The encoders that training starts with."""
     if not config.seen:
-        return None
-    encoder = _whole_encoder(config, seed)
-    if config.encoder_mode == KEYPOINTS_FROZEN:
-        freeze_keypoints(encoder)
-    return encoder
+        return Encoders()
+    encoder = first_encoder(config, seed)
+    if not config.trained_along:
+        return Encoders(fixed=encoder)
+    return Encoders(encoder, None if config.second is None else first_encoder(config.second, seed))
 
 
-def _whole_encoder(config: SwingConfig, seed: int) -> Encoder:
+def first_encoder(config: SwingConfig, seed: int) -> Encoder:
+    """A run's own encoder to start with: new, given, or trained on recorded random actions."""
     if config.encoder_folder is not None:
         return given_encoder(config, config.encoder_folder)
     torch.manual_seed(seed)

@@ -25,7 +25,7 @@ AUTO = "auto"
 
 STARTS = ("scratch", "recorded")
 
-JOINT, KEYPOINTS_FROZEN, FROZEN = MODES = ("joint", "keypoints_frozen", "frozen")
+JOINT, FROZEN = MODES = ("joint", "frozen")
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,11 @@ class SwingConfig:
         encoder: Registered name of another encoder than the variant's; empty for the variant's own.
         encoder_settings: The encoder's own settings as NAME=VALUE, such as keypoints=4.
         encoder_start: scratch, or recorded: the encoder is first trained on recorded random actions.
-        encoder_mode: joint; frozen: then the encoder is trained on recorded random actions and stays as it is; or
-            keypoints_frozen: then its keypoints stay, and the rest is trained on with the agent.
+        encoder_mode: joint, or frozen: then the encoder is trained on recorded random actions and stays as it is.
         encoder_folder: Folder of a trained encoder to start from, or to use as it is when frozen.
+        beside: Registered name of a second encoder, such as imm, trained on recorded random actions and left as it is;
+            the agent sees its embedding beside the frames that it learns from. Empty for none.
+        beside_settings: Its settings as NAME=VALUE.
         label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
         steps: Steps of the agent, of ``action_repeat`` frames each; 12,500 of 8 are 100,000 frames.
@@ -90,6 +92,8 @@ class SwingConfig:
     encoder_start: str = "scratch"
     encoder_mode: str = "joint"
     encoder_folder: Path | None = None
+    beside: str = ""
+    beside_settings: tuple[str, ...] = ()
     label: str = ""
     seeds: tuple[int, ...] = (0,)
     steps: int = 12_500
@@ -137,6 +141,18 @@ class SwingConfig:
                 "is for sac_landmarks alone."
             )
         self._check_encoder()
+        self._check_beside()
+
+    def _check_beside(self) -> None:
+        if self.beside_settings and not self.beside:
+            raise ValueError(f"beside_settings are {self.beside_settings}, and no encoder is beside; add --beside imm.")
+        if self.beside and not self.trained_along:
+            raise ValueError(
+                f"The encoder {self.beside!r} can be beside one that the agent trains, and with variant "
+                f"{self.variant!r} and encoder_mode {self.encoder_mode!r} it trains none; use sac_ae, for one."
+            )
+        if self.second is not None:
+            self.second.encoder_config  # noqa: B018 - refuses wrong settings now
 
     def _check_encoder(self) -> None:
         if not self.seen:
@@ -241,6 +257,28 @@ class SwingConfig:
         return self.encoder_mode != JOINT or self.encoder_start == "recorded"
 
     @property
+    def second(self) -> SwingConfig | None:
+        """The run whose frozen encoder is beside the one that the agent trains."""
+        if not self.beside:
+            return None
+        return replace(
+            self,
+            variant="sac_imm",
+            encoder=self.beside,
+            encoder_settings=self.beside_settings,
+            encoder_start="scratch",
+            encoder_mode=FROZEN,
+            encoder_folder=None,
+            beside="",
+            beside_settings=(),
+        )
+
+    @property
+    def fits(self) -> tuple[SwingConfig, ...]:
+        """The runs whose encoders are trained on recorded random actions before this one: itself, and its second."""
+        return (self,) * self.pretrained + ((self.second,) if self.second is not None else ())
+
+    @property
     def own_loss(self) -> AuxiliaryConfig:
         """The encoder's own loss in this variant."""
         weight = self.auxiliary.weight * pixel_sac.VARIANTS[self.variant].weight
@@ -258,6 +296,8 @@ class SwingConfig:
             parts += [self.encoder_start] * (self.encoder_start != "scratch")
             parts += ["given"] * (self.encoder_folder is not None)
             parts += [self.encoder_mode] * (self.encoder_mode != JOINT)
+            parts += ["beside", self.beside] * bool(self.beside)
+            parts += [text.replace("/", "_") for text in self.beside_settings]
         parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
         return "-".join([*parts, self.preset_name])
 
@@ -267,11 +307,11 @@ class SwingConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "label"}
+        left_out = {"seeds", "out", "resume", "label"} | (set() if self.beside else {"beside", "beside_settings"})
         if not self.seen:
             left_out |= {"encoder_start", "auxiliary", "pretraining", "render_quality", "precision"}
             left_out |= set() if self.landmarks else {"camera", "stack"}
-        elif not self.pretrained:
+        elif not self.fits:
             left_out |= {"pretraining"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}
         return content | {"seed": seed, "preset": self.preset_name, "learning": self.learning_content}

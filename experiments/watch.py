@@ -138,9 +138,7 @@ def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> d
 def fitted_encoder(config: WatchConfig, seed: int) -> Encoder:
     """The encoder of a seed: trained on recorded random actions, or for the control only calibrated on them."""
     if config.source.trained:
-        encoder = first_encoder(config.swing, seed)
-        assert encoder is not None
-        return encoder
+        return first_encoder(config.swing, seed)
     torch.manual_seed(seed)
     validation = recorded(config.swing, seed).clips[1]
     return calibrate(new_encoder(config.swing), validation, config.run_folder(seed) / "encoder")

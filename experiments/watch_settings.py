@@ -151,7 +151,7 @@ class WatchConfig:
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
         content = {key: value for key, value in asdict(self).items() if key not in {"seeds", "out", "resume"}}
-        for name in ("seeds", "out", "resume", "variant", "encoder", "label"):
+        for name in ("seeds", "out", "resume", "variant", "encoder", "label", "beside", "beside_settings"):
             content["world"].pop(name)
         if not self.learning.trained_along:
             content["world"]["learning"].pop("mean_start")

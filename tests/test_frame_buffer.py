@@ -189,3 +189,47 @@ def test_the_auxiliary_loss_finds_its_trajectories() -> None:
     assert steps.ends.shape == (25, 1)
     assert np.flatnonzero(steps.ends).tolist() == [9, 19, 24]
     assert steps.pixels[np.arange(3), 0].shape == (3, 9, 16, 16)
+
+
+def test_vectors_beside_frames_come_with_the_transition_and_its_last_step() -> None:
+    space = spaces.Dict({"pixels": SPACE, "embedding": spaces.Box(-np.inf, np.inf, (2,), np.float32)})
+    plain = FrameReplayBuffer(20, SPACE, ACTIONS, "cpu", ENVS, n_steps=2, gamma=0.5)
+    buffer = FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS, n_steps=2, gamma=0.5)
+
+    class Beside:
+        """Numbers the steps: a step is seen as its number, and after it half a one more."""
+
+        steps = 0
+
+        def add(self, before: Any, after: Any, *rest: Any) -> None:
+            seen = np.full((ENVS, 2), [0.0, 100.0]) + self.steps
+            buffer.add({"pixels": before, "embedding": seen}, {"pixels": after, "embedding": seen + 0.5}, *rest)
+            self.steps += 1
+
+    fill([plain, Beside()], 26)
+    rows, envs = np.arange(10).repeat(ENVS), np.tile(np.arange(ENVS), 10)
+    np.testing.assert_array_equal(buffer.observations[rows, envs]["pixels"], plain.observations[rows, envs])
+    for drawn in range(5):
+        np.random.seed(drawn)  # noqa: NPY002 - what SB3 draws its minibatches from
+        ours = buffer.sample(16)
+        np.random.seed(drawn)  # noqa: NPY002
+        theirs = plain.sample(16)
+        assert ours.observations["pixels"].equal(theirs.observations)  # type: ignore[call-overload]
+        assert ours.next_observations["pixels"].equal(theirs.next_observations)  # type: ignore[call-overload]
+        before, after = ours.observations["embedding"], ours.next_observations["embedding"]  # type: ignore[call-overload]
+        assert (before[:, 1] - before[:, 0] == 100).all()
+        # One step further where an episode ends after the first, or nothing newer is stored, else two.
+        further = np.where(ours.discounts[:, 0] == 0.5, 0.5, 1.5)
+        np.testing.assert_array_equal((after - before)[:, 0], further)
+    restored = FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS, n_steps=2, gamma=0.5)
+    restored.restore(buffer.arrays())
+    for part in ("observations", "next_observations"):
+        wanted, found = getattr(buffer, part)[rows, envs], getattr(restored, part)[rows, envs]
+        for name in wanted:
+            np.testing.assert_array_equal(found[name], wanted[name])
+
+
+def test_what_is_no_vector_beside_frames_is_refused() -> None:
+    space = spaces.Dict({"pixels": SPACE, "more": spaces.Box(0, 1, (2, 2), np.float32)})
+    with pytest.raises(ValueError, match="Beside frames vectors are stored"):
+        FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS)

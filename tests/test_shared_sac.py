@@ -273,6 +273,16 @@ def test_shifts_move_frames_by_whole_pixels_and_repeat_the_edge() -> None:
     assert len({tuple(picture.flatten().tolist()) for picture in drawn[::2]}) == 9
 
 
+def test_frames_are_shifted_and_what_is_beside_them_is_not() -> None:
+    made = agent("sac", shift=2)
+    frames = torch.randint(0, 255, (8, 9, 16, 16), dtype=torch.uint8)
+    seen = {"pixels": frames, "embedding": torch.ones(8, 3)}
+    shifted = made._shifted(seen)
+    assert shifted["embedding"] is seen["embedding"]
+    assert not shifted["pixels"].equal(frames)
+    assert seen["pixels"] is frames
+
+
 def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
     with pytest.raises(ValueError, match="Did you mean 'sac_imm'"):
         pixel_sac.variant("sac_inm")

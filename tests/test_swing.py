@@ -126,28 +126,70 @@ def test_other_kinds_of_runs(changes: dict[str, Any], tmp_path: Path) -> None:
         assert same == (config.encoder_mode == "frozen")
 
 
-def test_frozen_keypoints_stay_and_the_latent_beside_them_is_trained(tmp_path: Path) -> None:
-    settings = ("keypoints=2", "shared=false")
-    config = replace(
-        TINY, variant="sac_ae_imm", encoder_settings=settings, encoder_mode="keypoints_frozen", out=tmp_path
-    )
-    swing_all(config)
-    folders = (config.shared_encoder(0), config.run_folder(0) / "encoder")
-    fitted, own = (load_file(path / "weights.safetensors") for path in folders)
-    for name in own:
-        if name.startswith("imm."):
-            torch.testing.assert_close(own[name], fitted[name], rtol=0, atol=0, equal_nan=True)
-    for part in ("convolutions.", "latent.", "decoder."):
-        assert any(name.startswith(part) and not torch.equal(own[name], fitted[name]) for name in own)
+def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = {"encoder_settings": (), "beside": "imm", "beside_settings": ("keypoints=2",)}
+    configs = [replace(TINY, variant="sac_shift", out=tmp_path / name, **beside) for name in ("whole", "cut")]
+    whole, cut = configs
+    (result,) = swing_all(whole)
+    assert result["beside"] == "imm"
+    assert encoders.load(whole.run_folder(0) / "encoder").name == "autoencoder"
+    assert (whole.run_folder(0) / "keypoints.png").exists()
+    # It is the one that an agent on frozen keypoints alone sees, and is shared with it.
+    alone = replace(TINY, encoder_mode="frozen", out=whole.out)
+    assert encoders.load(alone.shared_encoder(0)).name == "imm"
+    train = swing.SharedEncoderSAC.train
+
+    def until(agent: Any, **given: int) -> None:
+        if agent.num_timesteps == 44:
+            raise KeyboardInterrupt
+        train(agent, **given)
+
+    monkeypatch.setattr(swing.SharedEncoderSAC, "train", until)
+    with pytest.raises(KeyboardInterrupt):
+        swing_all(cut)
+    monkeypatch.setattr(swing.SharedEncoderSAC, "train", train)
+    swing_all(replace(cut, resume=True))
+    ours, theirs = (load_file(config.run_folder(0) / "agent" / "policy.safetensors") for config in configs)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, equal_nan=True)
+
+
+def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None:
+    config = replace(TINY, variant="sac_ae", encoder_settings=(), beside="imm", beside_settings=("keypoints=2",))
+    assert config.second is not None
+    second = new_encoder(config.second).frozen()
+    env = swing.make_env(config, second, 0)
+    observation, _ = env.reset()
+    assert observation["pixels"].shape == (9, 16, 16)
+    wanted = second.embed(torch.from_numpy(observation["pixels"][None]))[0].numpy()
+    np.testing.assert_array_equal(observation["embedding"], wanted)
+    assert env.observation_space.contains(observation)
 
 
 @pytest.mark.parametrize(
-    ("variant", "message"), [("sac_ae_imm", "set shared=false"), ("sac_imm", "'imm'; use --variant sac_ae_imm")]
+    ("changes", "message"),
+    [
+        ({"encoder_mode": "frozen", "beside": "imm"}, "it trains none; use sac_ae"),
+        ({"variant": "sac_state", "encoder_settings": (), "beside": "imm"}, "it trains none; use sac_ae"),
+        ({"beside_settings": ("keypoints=2",)}, "add --beside imm"),
+        ({"beside": "imn"}, "Did you mean 'imm'"),
+        ({"beside": "imm", "beside_settings": ("keypoint=2",)}, "keypoints"),
+    ],
 )
-def test_keypoints_that_cannot_stay_alone_are_refused(variant: str, message: str, tmp_path: Path) -> None:
+def test_a_wrong_second_encoder_is_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        swing_all(replace(TINY, variant=variant, encoder_mode="keypoints_frozen", out=tmp_path))
-    assert not list(tmp_path.iterdir())
+        replace(TINY, **changes)
+
+
+def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
+    plain = replace(TINY, variant="sac_ae", encoder_settings=())
+    beside = replace(plain, beside="imm", beside_settings=("keypoints=2",))
+    assert "beside" not in plain.identity(0)
+    assert beside.identity(0)["beside_settings"] == ("keypoints=2",)
+    assert "pretraining" in beside.identity(0)
+    assert beside.name != plain.name
 
 
 def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path) -> None:
@@ -289,6 +331,12 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     assert config.learning.layer_norm is False
     assert config.encoder_settings == ("keypoints=4",)
     assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
+    beside = world.method(
+        "sac_ae@mine", "sac", "task", ("beside=imm", "beside_settings=keypoints=4,features=heat_maps")
+    )
+    config = world.config(Cell("cartpole", beside, 0, 0, 1_250), Path("here"))
+    assert (config.beside, config.beside_settings) == ("imm", ("keypoints=4", "features=heat_maps"))
+    assert config.encoder_settings == ()
     with pytest.raises(ValueError, match="Unknown variant"):
         world.method("tcn", "sac", "task", ())
     with pytest.raises(ValueError, match="layer_norm=no of 'sac' cannot be used: Unknown switch 'no'"):
