@@ -209,7 +209,7 @@ def train(
     run = config.learning
     venv = make_learner(config, encoder, goal, scales, seed)
     torch.manual_seed(seed)
-    agent = swing.new_agent(run, venv, new_encoder(run) if run.seen else None, seed)
+    agent = swing.new_agent(run, venv, new_encoder(run) if run.trained_along else None, seed)
     restore_checkpoint(agent, folder / "checkpoint")
 
     def start_with(steps: int) -> None:
