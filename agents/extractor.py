@@ -84,6 +84,9 @@ class EncoderExtractor(_WithEncoder):
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.
         encoder: Copied; the agent trains the copy, but for a stem that its config freezes.
 
+    Attributes:
+        embedded: Features that are the embedding; they come first.
+
     Raises:
         ValueError: If there are no frames, or they do not fit the encoder.
     """
@@ -98,6 +101,7 @@ class EncoderExtractor(_WithEncoder):
         self._rest = sorted(set(parts) - {PIXELS})
         others = sum(spaces.flatdim(parts[key]) for key in self._rest)
         super().__init__(observation_space, len(frame) * encoder.embedding_dim + others)
+        self.embedded = len(frame) * encoder.embedding_dim
         self._scale = len(frame) ** -0.5
         self.encoder = copy.deepcopy(encoder).eval()
 

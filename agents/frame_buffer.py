@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -113,7 +114,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
         if shape is None or len(shape) != 3 or shape[0] % RGB:
             raise ValueError(f"Stacks of RGB frames have the shape (3 stack, S, S); the environment observes {shape}.")
         steps = max(1, buffer_size // n_envs)
-        check_memory(steps * n_envs * RGB * shape[1] * shape[2], steps * n_envs, memory)
+        check_memory(steps * n_envs, shape[1:], sum(vectors.values()), memory)
         # The observations of the base class would take the memory that this one saves.
         nothing = spaces.Box(0, 255, (0,), np.uint8)
         super().__init__(buffer_size, nothing, action_space, device, n_envs, n_steps=n_steps, gamma=gamma)
@@ -250,12 +251,12 @@ def _parts(space: gym.Space[Any]) -> tuple[gym.Space[Any], dict[str, int]]:
     """The frames of an observation space, and the widths of the vectors beside them.
 
     Raises:
-        ValueError: If what is beside them are no vectors.
+        ValueError: If what is beside them are no vectors, or nothing is.
     """
     if not isinstance(space, spaces.Dict) or PIXELS not in space.spaces:
         return space, {}
     beside = {name: part for name, part in space.spaces.items() if name != PIXELS}
-    if any(not isinstance(part, spaces.Box) or len(part.shape) != 1 for part in beside.values()):
+    if not beside or any(not isinstance(part, spaces.Box) or len(part.shape) != 1 for part in beside.values()):
         raise ValueError(f"Beside frames vectors are stored; the environment observes {space}.")
     return space[PIXELS], {name: spaces.flatdim(part) for name, part in beside.items()}
 
@@ -273,20 +274,23 @@ def _pairs(keys: NDArray[np.int64], frames: Iterable[NDArray[np.uint8]]) -> dict
     return {(int(row), int(env)): np.array(frame) for (row, env), frame in zip(keys, frames, strict=True)}
 
 
-def check_memory(needed: int, steps: int, memory: int | None = None) -> None:
-    """Refuses frames that would not fit in memory.
+def check_memory(steps: int, size: tuple[int, ...], beside: int = 0, memory: int | None = None) -> None:
+    """Refuses a buffer that would not fit in memory.
 
     Args:
-        needed: Bytes that they take.
-        steps: Steps that they belong to, for the message.
+        steps: That it is to hold.
+        size: Height and width of a frame, pixels.
+        beside: Numbers that are observed beside a stack; they are stored twice, as SB3 stores observations.
         memory: Bytes that there are; None for what is free.
 
     Raises:
-        ValueError: If they need more.
+        ValueError: If it needs more.
     """
+    frames, vectors = steps * RGB * math.prod(size), steps * 2 * np.dtype(np.float32).itemsize * beside
     free = psutil.virtual_memory().available if memory is None else memory
-    if needed > free:
+    if frames + vectors > free:
+        parts = f"{frames / 1e9:.1f} GB for its frames" + bool(beside) * f", {vectors / 1e9:.1f} GB for what is beside,"
         raise ValueError(
-            f"A replay buffer of {steps:,} steps takes {needed / 1e9:.1f} GB for its frames and {free / 1e9:.1f} GB "
-            "are free; choose a smaller buffer_size or image_size."
+            f"A replay buffer of {steps:,} steps takes {parts} and {free / 1e9:.1f} GB are free; choose a smaller "
+            "buffer_size or image_size" + bool(beside) * ", or an encoder with a shorter embedding" + "."
         )

@@ -82,7 +82,7 @@ def default_preset() -> str:
 
 @dataclass(frozen=True)
 class LearningConfig:
-    """How an agent on pixels learns; the published settings of SAC+AE, but for layer norms and the steps of a target.
+    """How an agent on pixels learns: as published for SAC+AE, but for layer norms, a target's steps and the start.
 
     Attributes:
         learning_rate: Of actor, critic and encoder.
@@ -98,8 +98,8 @@ class LearningConfig:
         learning_starts: Steps of random actions before the first update.
         hidden: Width of the two hidden layers of actor and critics; 0 for the preset's.
         layer_norm: Whether the hidden layers of the critics are normalised; not so as published.
-        mean_start: Whether critics that train an encoder begin at the mean value of random actions; not so as
-            published. An encoder that they do not train cannot collapse, and they begin at zero.
+        mean_start: Whether the critics of an agent that trains an encoder begin at the mean value of its first, random
+            actions; not so as published. Others begin at zero: no encoder can collapse under them.
     """
 
     learning_rate: float = 1e-3
@@ -121,8 +121,6 @@ class LearningConfig:
         rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
         if not all(0.0 < rate <= 1.0 for rate in rates):
             raise ValueError(f"Rates, entropy, gamma and taus must be above 0 and at most 1; got {self}.")
-        if self.mean_start and self.gamma == 1.0:
-            raise ValueError("With gamma 1.0 values have no mean to start at; lower gamma, or set mean_start to false.")
         counts = (self.n_steps, self.delay, self.updates, self.buffer_size)
         if min(counts) < 1 or min(self.learning_starts, self.hidden) < 0:
             raise ValueError(
@@ -145,7 +143,8 @@ def make(
     """Builds an untrained agent.
 
     Args:
-        venv: Observes stacks of frames (3 stack, S, S) uint8 with an encoder; else a vector.
+        venv: Observes stacks of frames (3 stack, S, S) uint8 with an encoder, alone or as ``pixels`` with vectors
+            beside; else a vector.
         encoder: Copied, and trained by the critic; None for an agent on vectors.
         preset: Sizes.
         learning: Rates.

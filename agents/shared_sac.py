@@ -12,7 +12,7 @@ from stable_baselines3.common.utils import polyak_update
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import Tensor, nn
 
-from agents.extractor import PIXELS
+from agents.extractor import PIXELS, EncoderExtractor
 from encoders.augmentation import random_shift
 
 
@@ -158,8 +158,11 @@ class SharedEncoderSAC(SAC):
             self.critic.optimizer.step()
             self.logger.record_mean("train/critic_loss", float(loss.detach()))
             self.logger.record_mean("train/q_target", float(target.mean()))
-            # Near 0 where the encoder tells no frame from another.
-            self.logger.record_mean("train/features_std", float(features.detach().std(dim=0).mean()))
+            extractor = self.critic.features_extractor
+            if isinstance(extractor, EncoderExtractor):
+                # Near 0 where the encoder tells no frame from another.
+                embedded = features[:, : extractor.embedded].detach()
+                self.logger.record_mean("train/embedding_std", float(embedded.std(dim=0).mean()))
             if self._n_updates % self.delay == 0:
                 self._step_actor(features.detach())
                 self._follow()

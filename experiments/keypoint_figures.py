@@ -55,18 +55,17 @@ def draw_points(frame: NDArray[np.uint8], points: NDArray[np.float64]) -> NDArra
 
 
 def film_keypoints(
-    large: NDArray[np.uint8], stacks: NDArray[np.uint8] | None, encoder: Encoder | None, fps: float, path: Path
+    large: NDArray[np.uint8], stacks: NDArray[np.uint8] | None, network: IMM | None, fps: float, path: Path
 ) -> None:
-    """Films an episode, with keypoints drawn in where the encoder has any.
+    """Films an episode, with keypoints drawn in.
 
     Args:
         large: (T, FILM_SIZE, FILM_SIZE, 3) uint8.
         stacks: (T, S, S, 3 stack) uint8, what the agent saw at the same moments; None if it saw none.
-        encoder: The trained one; None without.
+        network: Whose keypoints are drawn; None for none.
         fps: Frames a second.
         path: The mp4 file.
     """
-    network = keypoint_network(encoder)
     if network is not None and stacks is not None:
         places = newest_points(network, stacks)
         large = np.stack([draw_points(frame, points) for frame, points in zip(large, places, strict=True)])

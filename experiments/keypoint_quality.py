@@ -55,6 +55,11 @@ class KeypointQualityConfig:
             raise ValueError(f"episodes is {self.episodes}; at least 4 are needed, to fit and to test on.")
         if self.world.encoder_name not in ("imm", "autoencoder_imm"):
             raise ValueError(f"Encoder {self.world.encoder_name!r} has no keypoints; use sac_imm or sac_ae_imm.")
+        if self.world.beside:
+            raise ValueError(
+                f"The keypoints that are judged are the variant's, and {self.world.beside!r} is beside it; "
+                "leave beside out, or name folders of trained encoders with --encoders."
+            )
 
 
 def linear_error(points: NDArray[np.float64], landmarks: NDArray[np.float64], size: int) -> NDArray[np.float64]:

@@ -228,7 +228,7 @@ def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> No
     """
     twice = sorted(set(shape) & set(settings))
     if twice:
-        raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of --encoder-settings.")
+        raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of the encoder's settings.")
 
 
 def new_encoder(config: ImitateConfig) -> Encoder:

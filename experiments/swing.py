@@ -90,6 +90,8 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         own = own_encoder(agent) if config.trained_along else encoders.fixed
         if own is not None:
             own.save(folder / "encoder")
+        if encoders.trained is not None and encoders.fixed is not None:
+            encoders.fixed.save(folder / "beside")
         network = keypoint_network(own) or keypoint_network(encoders.fixed)
         film(config, agent, encoders.frozen, network, seed, folder / "swingup.mp4")
         if network is not None:
@@ -105,6 +107,7 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "encoder_start": config.encoder_start,
         "encoder_mode": config.encoder_mode if config.seen else None,
         "beside": config.beside or None,
+        "beside_settings": list(config.beside_settings),
         "seed": seed,
         "agent_steps": agent.num_timesteps,
         "frames": agent.num_timesteps * config.action_repeat,

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 
 import encoders
+from agents.frame_buffer import check_memory
 from encoders.base import Encoder
 from encoders.fit import fit
 from experiments.swing_recordings import Recording, load_or_record
@@ -36,22 +37,24 @@ def check_encoders(config: SwingConfig) -> None:
     """Refuses encoders that would fail later.
 
     Raises:
-        ValueError: If ``encoder_folder`` holds none that fits, or one is to learn from more views than the cartpole
-            has.
+        ValueError: If ``encoder_folder`` holds none that fits, one is to learn from more views than the cartpole has,
+            or what the second one says would not fit in the replay buffer.
     """
-    given = config.encoder_folder
-    _check_views(new_encoder(config) if given is None else given_encoder(config, given), config)
+    _checked(config)
     if config.second is not None:
-        check_encoders(config.second)
+        check_memory(config.kept_steps, config.frame_size, _checked(config.second).embedding_dim)
 
 
-def _check_views(encoder: Encoder, config: SwingConfig) -> None:
+def _checked(config: SwingConfig) -> Encoder:
+    given = config.encoder_folder
+    encoder = new_encoder(config) if given is None else given_encoder(config, given)
     views = encoder.sampling.views
     if views > 1 and (config.pretrained or config.trained_along):
         raise ValueError(
             f"The encoder {encoder.name!r} learns from {views} views of a moment, and the cartpole has one camera; "
             "choose one that learns from a single view, such as 'tcn' or 'imm'."
         )
+    return encoder
 
 
 def new_encoder(config: SwingConfig) -> Encoder:

@@ -151,8 +151,7 @@ class SwingConfig:
                 f"The encoder {self.beside!r} can be beside one that the agent trains, and with variant "
                 f"{self.variant!r} and encoder_mode {self.encoder_mode!r} it trains none; use sac_ae, for one."
             )
-        if self.second is not None:
-            self.second.encoder_config  # noqa: B018 - refuses wrong settings now
+        self.second  # noqa: B018 - refuses wrong settings now
 
     def _check_encoder(self) -> None:
         if not self.seen:
@@ -172,8 +171,16 @@ class SwingConfig:
                 f"variant {self.variant!r} shifts what its encoder sees in training; a frozen one has none."
             )
         if self.trained_along:
-            size = self.sizes.image_size
-            check_memory(self.kept_steps * RGB * size * size, self.kept_steps)
+            self._check_start()
+            check_memory(self.kept_steps, self.frame_size)
+
+    def _check_start(self) -> None:
+        gamma, starts = self.learning.gamma, self.learning.learning_starts
+        if self.learning.mean_start and (gamma == 1.0 or starts < 1):
+            raise ValueError(
+                f"mean_start takes the mean value of random steps, and with gamma {gamma} and learning_starts {starts} "
+                "there is none; use a gamma below 1 and at least one step, or set mean_start to false."
+            )
 
     @property
     def seen(self) -> bool:
@@ -182,7 +189,7 @@ class SwingConfig:
 
     @property
     def trained_along(self) -> bool:
-        """Whether the agent trains an encoder, or a part of one."""
+        """Whether the agent trains an encoder."""
         return self.seen and self.encoder_mode != FROZEN
 
     @property
@@ -204,6 +211,11 @@ class SwingConfig:
     def sizes(self) -> pixel_sac.Preset:
         """Sizes of networks and batches."""
         return pixel_sac.PRESETS[self.preset_name]
+
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """Height and width of a frame, pixels."""
+        return self.sizes.image_size, self.sizes.image_size
 
     @property
     def device_name(self) -> str:

@@ -63,6 +63,12 @@ class UpdateSpeedConfig:
             check_choice("variant", name, pixel_sac.VARIANTS)
         if not self.variants or min(self.updates, self.turns, self.threads) < 1:
             raise ValueError(f"Name a variant; updates, turns and threads must be at least 1; got {self}.")
+        if self.world.beside:
+            raise ValueError(
+                f"Variants are timed on frames alone, and {self.world.beside!r} is beside them; leave beside out."
+            )
+        for name in self.variants:
+            replace(self.world, variant=name)
 
 
 class FiveEncodings(SharedEncoderSAC):

@@ -50,7 +50,8 @@ class WatchConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
-        world: How the cartpole is seen and the agent learns; its variant and encoder are not used.
+        world: How the cartpole is seen and the agent learns; its variant and encoder are not used, and no second
+            encoder can be beside.
     """
 
     encoder: str = "tcn"
@@ -80,6 +81,11 @@ class WatchConfig:
             raise ValueError(f"starts is {self.starts}; it is a share of the episodes, from 0 to 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
+        if self.world.beside:
+            raise ValueError(
+                f"{self.world.beside!r} is to be beside the imitator's frames, and there it has no place; leave "
+                "--world.beside out, or let the agent see the reward's embeddings with --learner embedding."
+            )
         self.swing, self.learning  # noqa: B018 - refuses wrong settings now
 
     @property

@@ -157,6 +157,9 @@ def test_a_buffer_that_does_not_fit_in_memory_is_refused_with_the_figure() -> No
     space = spaces.Box(0, 255, (9, 84, 84), np.uint8)
     with pytest.raises(ValueError, match=r"2\.1 GB for its frames and 1\.0 GB are free"):
         FrameReplayBuffer(100_000, space, ACTIONS, memory=10**9)
+    both = spaces.Dict({"pixels": space, "embedding": spaces.Box(-1, 1, (1_000,), np.float32)})
+    with pytest.raises(ValueError, match=r"0\.8 GB for what is beside, and 2\.2 GB are free.*shorter embedding"):
+        FrameReplayBuffer(100_000, both, ACTIONS, memory=2_200_000_000)
 
 
 @pytest.mark.parametrize(
@@ -231,5 +234,8 @@ def test_vectors_beside_frames_come_with_the_transition_and_its_last_step() -> N
 
 def test_what_is_no_vector_beside_frames_is_refused() -> None:
     space = spaces.Dict({"pixels": SPACE, "more": spaces.Box(0, 1, (2, 2), np.float32)})
+    alone = spaces.Dict({"pixels": SPACE})
+    with pytest.raises(ValueError, match="Beside frames vectors are stored"):
+        FrameReplayBuffer(10, alone, ACTIONS)
     with pytest.raises(ValueError, match="Beside frames vectors are stored"):
         FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS)

@@ -136,7 +136,7 @@ def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_ste
     replay = made.replay_buffer
     assert replay is not None
     replay.rewards[: replay.size()] = np.linspace(1.0, 3.0, replay.size())[:, None]  # type: ignore[attr-defined]
-    # The tenth step ends the episode by its horizon, which is no end.
+    # The ninth step, the last, ends the episode by its horizon, which is no end.
     replay.dones[8], replay.timeouts[8] = 1.0, 1.0  # type: ignore[attr-defined]
     made.lr_schedule = lambda _: 0.0
     step(made)
@@ -294,17 +294,11 @@ def test_wrong_rates_are_refused(wrong: dict[str, float]) -> None:
         LearningConfig(**wrong)  # type: ignore[arg-type]
 
 
-def test_a_mean_start_without_a_discount_is_refused() -> None:
-    with pytest.raises(ValueError, match="set mean_start to false"):
-        LearningConfig(gamma=1.0)
-    assert LearningConfig(gamma=1.0, mean_start=False).gamma == 1.0
-
-
 def test_how_far_apart_embeddings_are_is_logged() -> None:
     made = agent("sac")
     step(made)
-    apart = made.logger.name_to_value["train/features_std"]
+    apart = made.logger.name_to_value["train/embedding_std"]
     assert apart > 0
     nn.init.zeros_(made.critic.features_extractor.encoder.latent[0].weight)  # type: ignore[index, union-attr]
     step(made)
-    assert made.logger.name_to_value["train/features_std"] == pytest.approx(apart / 2)
+    assert made.logger.name_to_value["train/embedding_std"] == pytest.approx(apart / 2)

@@ -6,9 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -138,7 +140,8 @@ def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on
     assert (whole.run_folder(0) / "keypoints.png").exists()
     # It is the one that an agent on frozen keypoints alone sees, and is shared with it.
     alone = replace(TINY, encoder_mode="frozen", out=whole.out)
-    assert encoders.load(alone.shared_encoder(0)).name == "imm"
+    shared, kept = alone.shared_encoder(0), whole.run_folder(0) / "beside"
+    assert (shared / "weights.safetensors").read_bytes() == (kept / "weights.safetensors").read_bytes()
     train = swing.SharedEncoderSAC.train
 
     def until(agent: Any, **given: int) -> None:
@@ -217,11 +220,37 @@ def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_
         ({"action_repeat": 0}, "at least 1"),
         ({"variant": "sac_shift", "encoder_settings": (), "encoder_mode": "frozen"}, "frozen one has none"),
         ({"encoder_folder": Path("x")}, "leave --encoder-settings"),
+        ({"learning": LearningConfig(gamma=1.0)}, "set mean_start to false"),
+        ({"learning": LearningConfig(learning_starts=0)}, "learning_starts 0 there is none"),
     ],
 )
 def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         replace(TINY, **changes)
+
+
+@pytest.mark.parametrize(
+    "learning", [LearningConfig(gamma=1.0), LearningConfig(learning_starts=0), LearningConfig(mean_start=False)]
+)
+def test_an_agent_that_trains_no_encoder_needs_no_mean_to_start_at(learning: LearningConfig) -> None:
+    config = replace(TINY, variant="sac_state", encoder_settings=(), learning=learning)
+    assert config.learning == learning
+
+
+def test_a_second_encoder_that_does_not_fit_in_memory_is_refused_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside = {"beside": "imm", "beside_settings": ("keypoints=2", "features=heat_maps")}
+    config = replace(TINY, variant="sac_ae", encoder_settings=(), out=tmp_path, **beside)
+    assert config.second is not None
+    frames = config.kept_steps * 3 * 16 * 16
+    memory = SimpleNamespace(available=frames + config.kept_steps * 8 * new_encoder(config.second).embedding_dim - 1)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
+    with pytest.raises(ValueError, match="for what is beside"):
+        swing_all(config)
+    assert not any(tmp_path.iterdir())
+    memory.available += 1
+    swing.check_inputs(config)
 
 
 def test_a_buffer_that_does_not_fit_is_refused_with_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -306,6 +335,18 @@ def test_a_given_encoders_keypoints_are_judged_as_a_new_ones(tmp_path: Path) -> 
         keypoint_quality.judge(KeypointQualityConfig((0,), 4, (tmp_path / "none",), tmp_path / "q.csv", world))
 
 
+@pytest.mark.parametrize(
+    ("world", "message"),
+    [
+        (SwingConfig(variant="sac_ae"), "'autoencoder' has no keypoints"),
+        (SwingConfig(variant="sac_imm", beside="tcn"), "leave beside out"),
+    ],
+)
+def test_a_world_whose_keypoints_cannot_be_judged_is_refused(world: SwingConfig, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        KeypointQualityConfig(world=world)
+
+
 def test_keypoints_are_drawn_where_they_are() -> None:
     drawn = draw_points(np.zeros((64, 64, 3), np.uint8), np.array([[0.25, 0.75]]))
     rows, columns = np.nonzero(drawn.any(axis=2))
@@ -353,18 +394,22 @@ def test_presets_of_the_cartpole_are_whole(preset: str) -> None:
         world.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("mean_start", "told_apart"), [(True, True), (False, False)])
-def test_an_encoder_tells_frames_apart_after_its_first_updates(
-    mean_start: bool, told_apart: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(pixel_sac.PRESETS, "cpu", Preset(64, 2, 64, 256, 16))
+def spread_after_first_updates(mean_start: bool) -> float:
     learning = LearningConfig(mean_start=mean_start)
-    config = SwingConfig(variant="sac_shift", preset="cpu", steps=1_250, learning=learning, device="cpu", out=tmp_path)
+    config = SwingConfig(
+        variant="sac_shift", preset="cpu", steps=1_250, learning=learning, device="cpu", precision="float32"
+    )
     venv = DummyVecEnv([lambda: swing.make_env(config, None, seed=1)])
     agent = swing.new_agent(config, venv, first_encoder(config, 1), 1)
     agent.learn(config.steps)
     frames = torch.as_tensor(agent.replay_buffer.sample(128).observations)  # type: ignore[union-attr]
     with torch.no_grad():
-        spread = float(agent.critic.features_extractor(frames).std(dim=0).mean())
-    assert (spread > 0.1) == told_apart
+        return float(agent.critic.features_extractor(frames).std(dim=0).mean())
+
+
+@pytest.mark.slow
+def test_an_encoder_tells_frames_apart_after_its_first_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(pixel_sac.PRESETS, "cpu", Preset(64, 2, 64, 256, 16))
+    spread = spread_after_first_updates(mean_start=True)
+    assert spread > 0.1
+    assert spread > 2 * spread_after_first_updates(mean_start=False)

@@ -37,3 +37,7 @@ def test_wrong_settings_are_refused() -> None:
         UpdateSpeedConfig(("sac_aee",))
     with pytest.raises(ValueError, match="at least 1"):
         UpdateSpeedConfig(updates=0)
+    with pytest.raises(ValueError, match="leave beside out"):
+        UpdateSpeedConfig(world=SwingConfig(beside="imm"))
+    with pytest.raises(ValueError, match="'sac_landmarks' sees the truth"):
+        UpdateSpeedConfig(world=SwingConfig(encoder="tcn"))

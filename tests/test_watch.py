@@ -238,6 +238,7 @@ def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[WatchConfig, dic
         ({"seeds": ()}, "at least one"),
         ({"lost": 0.0}, "lost is 0.0"),
         ({"starts": 1.5}, "starts is 1.5"),
+        ({"world": SwingConfig(variant="sac_ae", beside="imm")}, "leave --world.beside out"),
         ({"learner": "sac_shft"}, "Did you mean 'sac_shift'"),
         ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
     ],
