@@ -50,8 +50,8 @@ class WatchConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
-        world: How the cartpole is seen and the agent learns; its variant and encoder are not used, and no second
-            encoder can be beside.
+        world: How the cartpole is seen and the agent learns; its variant and encoder are not used, nor is a
+            second encoder beside, and embeddings stay as they come.
     """
 
     encoder: str = "tcn"
@@ -157,7 +157,17 @@ class WatchConfig:
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
         content = {key: value for key, value in asdict(self).items() if key not in {"seeds", "out", "resume"}}
-        for name in ("seeds", "out", "resume", "variant", "encoder", "label", "beside", "beside_settings"):
+        for name in (
+            "seeds",
+            "out",
+            "resume",
+            "variant",
+            "encoder",
+            "label",
+            "beside",
+            "beside_settings",
+            "standardise",
+        ):
             content["world"].pop(name)
         if not self.learning.trained_along:
             content["world"]["learning"].pop("mean_start")
