@@ -19,19 +19,23 @@ from envs.cartpole import Cartpole
 class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], Any, NDArray[np.float32]]):
     """Observes where cart and pole's tip are in the newest frames, in the form in which IMM's keypoints are observed.
 
-    What is out of sight is at the frame's edge. A control for agents on keypoints: what can be had from places at all,
-    and how exact they must be.
+    A control for agents on keypoints: what can be had from places at all, and how exact they must be. What is beside
+    the frame is at its edge, at its true height, so an agent is told how a pole swings that no frame shows; ``held``
+    keeps that from it.
 
     Args:
         env: A cartpole, or wrappers around one.
         frames: Successive frames whose places are observed.
         noise: Standard deviation of what is added to every place, pixels; drawn once for a frame.
+        held: Whether what leaves the frame stays where it was last seen, and does not move.
 
     Raises:
         ValueError: If ``frames`` is below 1, or ``noise`` negative or not finite.
     """
 
-    def __init__(self, env: gym.Env[Any, NDArray[np.float32]], frames: int, noise: float = 0.0) -> None:
+    def __init__(
+        self, env: gym.Env[Any, NDArray[np.float32]], frames: int, noise: float = 0.0, held: bool = False
+    ) -> None:
         super().__init__(env)
         if frames < 1 or not (math.isfinite(noise) and noise >= 0):
             raise ValueError(f"frames is {frames} and noise {noise}; frames must be at least 1, noise at least 0.")
@@ -39,6 +43,8 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         assert isinstance(world, Cartpole)
         self._world = world
         self._noise = noise
+        self._held = held
+        self._last: NDArray[np.float64] | None = None
         self._places: deque[NDArray[np.float32]] = deque(maxlen=frames)
         self.observation_space = spaces.Box(-np.inf, np.inf, (frames * 4,), np.float32)
 
@@ -46,6 +52,7 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         """Starts an episode."""
         _, info = self.env.reset(**settings)
         self._places.clear()
+        self._last = None
         return self._observe(), info
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], Any, bool, bool, dict[str, Any]]:
@@ -55,7 +62,11 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
 
     def _observe(self) -> NDArray[np.float32]:
         size = self._world.image_size
-        exact = np.clip(self._world.landmarks(), -0.5, size - 0.5)
+        true = self._world.landmarks()
+        exact = np.clip(true, -0.5, size - 0.5)
+        if self._held and self._last is not None:
+            exact = np.where((exact == true).all(axis=1, keepdims=True), exact, self._last)
+        self._last = exact
         seen = exact + self._noise * self._world.np_random.standard_normal(exact.shape)
         place = ((seen + 0.5) * (2 / size) - 1).astype(np.float32)
         self._places.extend([place] * ((self._places.maxlen or 1) - len(self._places)) or [place])

@@ -79,6 +79,8 @@ class SwingConfig:
         camera: fixed, or lookatcart.
         render_quality: fast, or reference.
         landmark_noise: Standard deviation of what is added to the true places that sac_landmarks sees, pixels.
+        landmarks_held: Whether sac_landmarks sees a place only while the frame shows it: what leaves the frame stays
+            where it was last seen.
         precision: In what the encoder calculates: float32, bfloat16, or auto: bfloat16 where it is faster.
         device: cpu, cuda, or auto.
         learning: How the agent learns.
@@ -109,6 +111,7 @@ class SwingConfig:
     camera: str = "fixed"
     render_quality: str = "fast"
     landmark_noise: float = 0.0
+    landmarks_held: bool = False
     precision: str = AUTO
     device: str = AUTO
     learning: LearningConfig = field(default_factory=LearningConfig)
@@ -142,6 +145,10 @@ class SwingConfig:
             raise ValueError(
                 f"landmark_noise is {self.landmark_noise} and the variant {self.variant!r}; it must be at least 0, and "
                 "is for sac_landmarks alone."
+            )
+        if self.landmarks_held and not self.landmarks:
+            raise ValueError(
+                f"landmarks_held is for sac_landmarks alone, and the variant is {self.variant!r}; leave it out."
             )
         self._check_encoder()
         self._check_beside()
@@ -314,6 +321,7 @@ class SwingConfig:
             parts += ["beside", self.beside] * bool(self.beside)
             parts += [text.replace("/", "_") for text in self.beside_settings]
         parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
+        parts += ["held"] * self.landmarks_held
         return "-".join([*parts, self.preset_name])
 
     def run_folder(self, seed: int) -> Path:
@@ -330,6 +338,8 @@ class SwingConfig:
             left_out |= {"pretraining"}
         if not (self.seen and self.standardise and (self.beside or not self.trained_along)):
             left_out |= {"standardise"}
+        if not self.landmarks_held:
+            left_out |= {"landmarks_held"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}
         return content | {"seed": seed, "preset": self.preset_name, "learning": self.learning_content}
 

@@ -167,6 +167,7 @@ class WatchConfig:
             "beside",
             "beside_settings",
             "standardise",
+            "landmarks_held",
         ):
             content["world"].pop(name)
         if not self.learning.trained_along:

@@ -35,6 +35,25 @@ def test_what_is_out_of_sight_is_at_the_edge() -> None:
     env.close()
 
 
+def test_what_leaves_the_frame_stays_where_it_was_last_seen_if_places_are_held() -> None:
+    told, held = (LandmarkObservation(world(), frames=1, held=held) for held in (False, True))
+    for env in (told, held):
+        env.reset(options={"joints": (1.2, 0.4)})
+    seen = [[env.step(np.ones(1, np.float32))[0] for _ in range(10)] for env in (told, held)]
+    shown = [bool((np.abs(place[:4:2]) < 1).all()) for place in seen[0]]
+    left = shown.index(False)
+    assert 0 < left < 9
+    np.testing.assert_array_equal(seen[0][:left], seen[1][:left])
+    cart, tip = slice(0, 2), slice(2, 4)
+    out = [part for part in (cart, tip) if abs(seen[0][left][part.start]) >= 1]
+    for part in out:
+        np.testing.assert_array_equal(seen[1][left][part], seen[1][left - 1][part])
+        np.testing.assert_array_equal(seen[1][left + 1][part], seen[1][left - 1][part])
+    assert any(seen[0][left][part.start] == 1 for part in out)
+    for env in (told, held):
+        env.close()
+
+
 def test_noise_is_in_pixels_and_follows_the_seed() -> None:
     env = LandmarkObservation(world(), frames=1, noise=0.5)
     seen = np.stack([env.reset(seed=seed, options=STILL)[0] for seed in [*range(200), 0]])
