@@ -11,7 +11,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
-from encoders.standardisation import Standardisation, standardised
 
 Observation = dict[str, NDArray[Any]]
 
@@ -108,18 +107,13 @@ class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[n
         env: An environment that observes frames alone, channels first.
         encoder: Frozen.
         keep_pixels: Whether the frames stay, for an agent that trains an encoder of its own.
-        standardisation: What embeddings are standardised by; None leaves them as they come.
 
     Raises:
         ValueError: If the frames do not fit the encoder.
     """
 
     def __init__(
-        self,
-        env: gym.Env[NDArray[np.uint8], NDArray[np.float32]],
-        encoder: Encoder,
-        keep_pixels: bool = False,
-        standardisation: Standardisation | None = None,
+        self, env: gym.Env[NDArray[np.uint8], NDArray[np.float32]], encoder: Encoder, keep_pixels: bool = False
     ) -> None:
         super().__init__(env)
         frames = env.observation_space
@@ -127,13 +121,10 @@ class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[n
         encoder.check_frames(frames.shape)
         self._encoder = encoder
         self._keep_pixels = keep_pixels
-        self._standardisation = standardisation
         box = spaces.Box(-np.inf, np.inf, (encoder.embedding_dim,), np.float32)
         self.observation_space = spaces.Dict({"pixels": frames, "embedding": box}) if keep_pixels else box
 
     def observation(self, observation: NDArray[np.uint8]) -> NDArray[np.float32] | Observation:
         """(D,) float32, or both by name."""
         embedding = self._encoder.embed(torch.from_numpy(observation[None]))[0].numpy()
-        if self._standardisation is not None:
-            embedding = standardised(embedding, self._standardisation)
         return {"pixels": observation, "embedding": embedding} if self._keep_pixels else embedding

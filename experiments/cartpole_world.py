@@ -32,7 +32,6 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
     "encoder_mode": str,
     "beside": str,
     "beside_settings": lambda text: tuple(text.split(",")),
-    "standardise": lambda text: _switch(text),
     "preset": str,
     "landmark_noise": float,
     "landmarks_held": lambda text: _switch(text),

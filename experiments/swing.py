@@ -28,7 +28,7 @@ from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, State
 from experiments import figures
 from experiments.keypoint_figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
-from experiments.swing_encoders import Encoders, Frozen, check_encoders, first_encoders, recorded
+from experiments.swing_encoders import Encoders, check_encoders, first_encoders, recorded
 from experiments.swing_settings import SwingConfig
 
 EVALUATION_SEED = 1_000_000
@@ -87,11 +87,11 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         agent = train(config, seed, folder, encoders)
     with watch.stage("evaluate"):
         returns = evaluate(config, agent, encoders.frozen, seed)
-        own = own_encoder(agent) if config.trained_along else None
+        own = own_encoder(agent) if config.trained_along else encoders.fixed
         if own is not None:
             own.save(folder / "encoder")
-        if encoders.fixed is not None:
-            encoders.save_fixed(folder / ("encoder" if own is None else "beside"))
+        if encoders.trained is not None and encoders.fixed is not None:
+            encoders.fixed.save(folder / "beside")
         network = keypoint_network(own) or keypoint_network(encoders.fixed)
         film(config, agent, encoders.frozen, network, seed, folder / "swingup.mp4")
         if network is not None:
@@ -133,7 +133,7 @@ def make_world(config: SwingConfig, pixels: bool, render_mode: str | None = None
     )
 
 
-def make_env(config: SwingConfig, frozen: Frozen | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
+def make_env(config: SwingConfig, frozen: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
     """The world as the agent observes it.
 
     Args:
@@ -151,9 +151,7 @@ def make_env(config: SwingConfig, frozen: Frozen | None, seed: int, first: int =
     if not config.seen:
         return Monitor(StateObservation(env))
     env = PixelObservation(env)
-    if frozen is not None:
-        env = FrozenEmbedding(env, frozen.encoder, config.trained_along, frozen.standardisation)
-    return Monitor(env)
+    return Monitor(env if frozen is None else FrozenEmbedding(env, frozen, keep_pixels=config.trained_along))
 
 
 def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> SharedEncoderSAC:
@@ -230,7 +228,7 @@ def learn_to_end(
     )
 
 
-def evaluate(config: SwingConfig, agent: SharedEncoderSAC, frozen: Frozen | None, seed: int) -> list[float]:
+def evaluate(config: SwingConfig, agent: SharedEncoderSAC, frozen: Encoder | None, seed: int) -> list[float]:
     """Returns of whole episodes with the mean action."""
     env = make_env(config, frozen, EVALUATION_SEED + seed)
     returns = []
@@ -266,7 +264,7 @@ def fps(config: SwingConfig) -> float:
 def film(
     config: SwingConfig,
     agent: SharedEncoderSAC,
-    frozen: Frozen | None,
+    frozen: Encoder | None,
     network: IMM | None,
     seed: int,
     path: Path,

@@ -12,21 +12,8 @@ import encoders
 from agents.frame_buffer import check_memory
 from encoders.base import Encoder
 from encoders.fit import fit
-from encoders.standardisation import Standardisation, measure
 from experiments.swing_recordings import Recording, load_or_record
 from experiments.swing_settings import SwingConfig
-
-
-class Frozen(NamedTuple):
-    """What makes an embedding that an agent observes.
-
-    Attributes:
-        encoder: For embedding alone.
-        standardisation: Of its embeddings; None for none.
-    """
-
-    encoder: Encoder
-    standardisation: Standardisation | None = None
 
 
 class Encoders(NamedTuple):
@@ -35,28 +22,15 @@ class Encoders(NamedTuple):
     Attributes:
         trained: Trained with the agent, from here on.
         fixed: Stays as it is, in place of the one that is trained or beside it.
-        standardisation: Of what ``fixed`` says; None for none.
     """
 
     trained: Encoder | None = None
     fixed: Encoder | None = None
-    standardisation: Standardisation | None = None
 
     @property
-    def frozen(self) -> Frozen | None:
-        """The one that stays, as a copy for embedding alone."""
-        return None if self.fixed is None else Frozen(self.fixed.frozen(), self.standardisation)
-
-    def save_fixed(self, folder: Path) -> None:
-        """Writes the one that stays, and what its embeddings are standardised by."""
-        assert self.fixed is not None
-        self.fixed.save(folder)
-        if self.standardisation is not None:
-            self.standardisation.save(folder)
-
-
-MEASURED_EVERY = 5
-"""One in so many recorded moments is embedded to measure means and deviations."""
+    def frozen(self) -> Encoder | None:
+        """A copy of the one that stays, for embedding alone."""
+        return None if self.fixed is None else self.fixed.frozen()
 
 
 def check_encoders(config: SwingConfig) -> None:
@@ -110,19 +84,8 @@ def first_encoders(config: SwingConfig, seed: int) -> Encoders:
         return Encoders()
     encoder = first_encoder(config, seed)
     if not config.trained_along:
-        return Encoders(None, encoder, _standardisation(config, encoder, seed))
-    if config.second is None:
-        return Encoders(encoder)
-    second = first_encoder(config.second, seed)
-    return Encoders(encoder, second, _standardisation(config, second, seed))
-
-
-def _standardisation(config: SwingConfig, encoder: Encoder, seed: int) -> Standardisation | None:
-    """Means and deviations of an encoder's embeddings of recorded random actions."""
-    if not config.standardise:
-        return None
-    frames = recorded(config, seed).frames[:, ::MEASURED_EVERY]
-    return measure(encoder.frozen().embed_video(frames.reshape(-1, *frames.shape[2:])))
+        return Encoders(fixed=encoder)
+    return Encoders(encoder, None if config.second is None else first_encoder(config.second, seed))
 
 
 def first_encoder(config: SwingConfig, seed: int) -> Encoder:

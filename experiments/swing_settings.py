@@ -65,8 +65,6 @@ class SwingConfig:
         beside: Registered name of a second encoder, such as imm, trained on recorded random actions and left as it is;
             the agent sees its embedding beside the frames that it learns from. Empty for none.
         beside_settings: Its settings as NAME=VALUE.
-        standardise: Whether each number of a frozen embedding is observed with mean 0 and deviation 1 over recorded
-            random actions.
         label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
         steps: Steps of the agent, of ``action_repeat`` frames each; 12,500 of 8 are 100,000 frames.
@@ -98,7 +96,6 @@ class SwingConfig:
     encoder_folder: Path | None = None
     beside: str = ""
     beside_settings: tuple[str, ...] = ()
-    standardise: bool = True
     label: str = ""
     seeds: tuple[int, ...] = (0,)
     steps: int = 12_500
@@ -336,8 +333,6 @@ class SwingConfig:
             left_out |= set() if self.landmarks else {"camera", "stack"}
         elif not self.fits:
             left_out |= {"pretraining"}
-        if not (self.seen and self.standardise and (self.beside or not self.trained_along)):
-            left_out |= {"standardise"}
         if not self.landmarks_held:
             left_out |= {"landmarks_held"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}

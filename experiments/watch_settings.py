@@ -50,8 +50,8 @@ class WatchConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
-        world: How the cartpole is seen and the agent learns; its variant and encoder are not used, nor is a
-            second encoder beside, and embeddings stay as they come.
+        world: How the cartpole is seen and the agent learns; its variant and encoder are not used, and no second
+            encoder can be beside.
     """
 
     encoder: str = "tcn"
@@ -166,7 +166,6 @@ class WatchConfig:
             "label",
             "beside",
             "beside_settings",
-            "standardise",
             "landmarks_held",
         ):
             content["world"].pop(name)

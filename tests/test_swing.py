@@ -30,7 +30,7 @@ from experiments.keypoint_figures import draw_points
 from experiments.keypoint_quality import KeypointQualityConfig, linear_error
 from experiments.render_speed import RenderConfig
 from experiments.swing import swing_all
-from experiments.swing_encoders import Frozen, first_encoder, first_encoders, new_encoder
+from experiments.swing_encoders import first_encoder, new_encoder
 from experiments.swing_recordings import back_and_forth, read_recording, record
 from experiments.swing_settings import PretrainingConfig, SwingConfig
 
@@ -48,8 +48,6 @@ TINY = SwingConfig(
     auxiliary=AuxiliaryConfig(videos=2),
     pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
-
-BESIDE: dict[str, Any] = {"beside": "imm", "beside_settings": ("keypoints=2",)}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -133,10 +131,8 @@ def test_other_kinds_of_runs(changes: dict[str, Any], tmp_path: Path) -> None:
 def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    configs = [
-        replace(TINY, variant="sac_shift", encoder_settings=(), out=tmp_path / name, **BESIDE)
-        for name in ("whole", "cut")
-    ]
+    beside = {"encoder_settings": (), "beside": "imm", "beside_settings": ("keypoints=2",)}
+    configs = [replace(TINY, variant="sac_shift", out=tmp_path / name, **beside) for name in ("whole", "cut")]
     whole, cut = configs
     (result,) = swing_all(whole)
     assert result["beside"] == "imm"
@@ -146,7 +142,6 @@ def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on
     alone = replace(TINY, encoder_mode="frozen", out=whole.out)
     shared, kept = alone.shared_encoder(0), whole.run_folder(0) / "beside"
     assert (shared / "weights.safetensors").read_bytes() == (kept / "weights.safetensors").read_bytes()
-    assert (kept / "standardisation.safetensors").exists()
     train = swing.SharedEncoderSAC.train
 
     def until(agent: Any, **given: int) -> None:
@@ -165,39 +160,15 @@ def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on
 
 
 def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None:
-    config = replace(TINY, variant="sac_ae", encoder_settings=(), **BESIDE)
+    config = replace(TINY, variant="sac_ae", encoder_settings=(), beside="imm", beside_settings=("keypoints=2",))
     assert config.second is not None
     second = new_encoder(config.second).frozen()
-    env = swing.make_env(config, Frozen(second), 0)
+    env = swing.make_env(config, second, 0)
     observation, _ = env.reset()
     assert observation["pixels"].shape == (9, 16, 16)
     wanted = second.embed(torch.from_numpy(observation["pixels"][None]))[0].numpy()
     np.testing.assert_array_equal(observation["embedding"], wanted)
     assert env.observation_space.contains(observation)
-
-
-@pytest.mark.parametrize("changes", [{"encoder_mode": "frozen"}, {"variant": "sac", "encoder_settings": (), **BESIDE}])
-def test_an_agent_observes_standardised_embeddings(changes: dict[str, Any], tmp_path: Path) -> None:
-    config = replace(TINY, out=tmp_path, **changes)
-    standardised, plain = (first_encoders(replace(config, standardise=switch), 0) for switch in (True, False))
-    by = standardised.standardisation
-    assert by is not None
-    seen = []
-    for made in (standardised, plain):
-        observation, _ = swing.make_env(config, made.frozen, 0).reset()
-        seen.append(observation["embedding"] if config.beside else observation)
-    np.testing.assert_allclose(seen[0], (seen[1] - by.mean) / by.deviation, rtol=1e-5)
-    assert not np.allclose(seen[0], seen[1])
-
-
-def test_only_what_an_agent_observes_standardised_makes_it_another_run() -> None:
-    def identities(config: SwingConfig) -> list[dict[str, Any]]:
-        return [replace(config, standardise=switch).identity(0) for switch in (True, False)]
-
-    frozen, raw = identities(replace(TINY, encoder_mode="frozen"))
-    assert frozen == {**raw, "standardise": True}
-    joint, unchanged = identities(TINY)
-    assert joint == unchanged
 
 
 @pytest.mark.parametrize(
