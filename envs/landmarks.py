@@ -28,15 +28,23 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         frames: Successive frames whose places are observed.
         noise: Standard deviation of what is added to every place, pixels; drawn once for a frame.
         held: Whether what leaves the frame stays where it was last seen, and does not move.
+        places: How many places are observed, evenly from the cart to the pole's tip.
 
     Raises:
-        ValueError: If ``frames`` is below 1, or ``noise`` negative or not finite.
+        ValueError: If ``frames`` is below 1, ``places`` below 2, or ``noise`` negative or not finite.
     """
 
     def __init__(
-        self, env: gym.Env[Any, NDArray[np.float32]], frames: int, noise: float = 0.0, held: bool = False
+        self,
+        env: gym.Env[Any, NDArray[np.float32]],
+        frames: int,
+        noise: float = 0.0,
+        held: bool = False,
+        places: int = 2,
     ) -> None:
         super().__init__(env)
+        if places < 2:
+            raise ValueError(f"places is {places}; it must be at least 2, the cart and the pole's tip.")
         if frames < 1 or not (math.isfinite(noise) and noise >= 0):
             raise ValueError(f"frames is {frames} and noise {noise}; frames must be at least 1, noise at least 0.")
         world = env.unwrapped
@@ -44,9 +52,10 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         self._world = world
         self._noise = noise
         self._held = held
+        self._count = places
         self._last: NDArray[np.float64] | None = None
         self._places: deque[NDArray[np.float32]] = deque(maxlen=frames)
-        self.observation_space = spaces.Box(-np.inf, np.inf, (frames * 4,), np.float32)
+        self.observation_space = spaces.Box(-np.inf, np.inf, (frames * 2 * places,), np.float32)
 
     def reset(self, **settings: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Starts an episode."""
@@ -62,7 +71,8 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
 
     def _observe(self) -> NDArray[np.float32]:
         size = self._world.image_size
-        true = self._world.landmarks()
+        cart, tip = self._world.landmarks()
+        true = np.linspace(cart, tip, self._count)
         exact = np.clip(true, -0.5, size - 0.5)
         if self._held and self._last is not None:
             exact = np.where((exact == true).all(axis=1, keepdims=True), exact, self._last)

@@ -35,6 +35,7 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
     "preset": str,
     "landmark_noise": float,
     "landmarks_held": lambda text: _switch(text),
+    "landmark_places": int,
 }
 """Settings of a cell that are those of the run, and what reads them; those that ``learning`` and ``auxiliary`` know
 are theirs, and all others are the encoder's own."""

@@ -147,7 +147,9 @@ def make_env(config: SwingConfig, frozen: Encoder | None, seed: int, first: int 
     world = make_world(config, config.seen, "rgb_array" if config.landmarks else None)
     env: gym.Env[Any, Any] = SeededEpisodes(world, seed, first)
     if config.landmarks:
-        return Monitor(LandmarkObservation(env, config.stack, config.landmark_noise, config.landmarks_held))
+        return Monitor(
+            LandmarkObservation(env, config.stack, config.landmark_noise, config.landmarks_held, config.landmark_places)
+        )
     if not config.seen:
         return Monitor(StateObservation(env))
     env = PixelObservation(env)

@@ -79,6 +79,7 @@ class SwingConfig:
         landmark_noise: Standard deviation of what is added to the true places that sac_landmarks sees, pixels.
         landmarks_held: Whether sac_landmarks sees a place only while the frame shows it: what leaves the frame stays
             where it was last seen.
+        landmark_places: How many true places sac_landmarks sees, evenly from the cart to the pole's tip.
         precision: In what the encoder calculates: float32, bfloat16, or auto: bfloat16 where it is faster.
         device: cpu, cuda, or auto.
         learning: How the agent learns.
@@ -109,6 +110,7 @@ class SwingConfig:
     render_quality: str = "fast"
     landmark_noise: float = 0.0
     landmarks_held: bool = False
+    landmark_places: int = 2
     precision: str = AUTO
     device: str = AUTO
     learning: LearningConfig = field(default_factory=LearningConfig)
@@ -146,6 +148,11 @@ class SwingConfig:
         if self.landmarks_held and not self.landmarks:
             raise ValueError(
                 f"landmarks_held is for sac_landmarks alone, and the variant is {self.variant!r}; leave it out."
+            )
+        if self.landmark_places < 2 or (self.landmark_places > 2 and not self.landmarks):
+            raise ValueError(
+                f"landmark_places is {self.landmark_places} and the variant {self.variant!r}; it must be at least 2, "
+                "and more are for sac_landmarks alone."
             )
         self._check_encoder()
         self._check_beside()
@@ -319,6 +326,7 @@ class SwingConfig:
             parts += [text.replace("/", "_") for text in self.beside_settings]
         parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
         parts += ["held"] * self.landmarks_held
+        parts += [f"places={self.landmark_places}"] * (self.landmark_places > 2)
         return "-".join([*parts, self.preset_name])
 
     def run_folder(self, seed: int) -> Path:
@@ -335,6 +343,8 @@ class SwingConfig:
             left_out |= {"pretraining"}
         if not self.landmarks_held:
             left_out |= {"landmarks_held"}
+        if self.landmark_places == 2:
+            left_out |= {"landmark_places"}
         content = {key: value for key, value in asdict(self).items() if key not in left_out}
         return content | {"seed": seed, "preset": self.preset_name, "learning": self.learning_content}
 

@@ -167,6 +167,7 @@ class WatchConfig:
             "beside",
             "beside_settings",
             "landmarks_held",
+            "landmark_places",
         ):
             content["world"].pop(name)
         if not self.learning.trained_along:

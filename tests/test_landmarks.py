@@ -54,6 +54,14 @@ def test_what_leaves_the_frame_stays_where_it_was_last_seen_if_places_are_held()
         env.close()
 
 
+def test_places_between_cart_and_tip_are_those_of_the_pole() -> None:
+    two, five = (LandmarkObservation(world(), frames=1, places=places) for places in (2, 5))
+    (cart, tip), pole = (env.reset(options=STILL)[0].reshape(-1, 2) for env in (two, five))
+    np.testing.assert_allclose(pole, [cart + share * (tip - cart) for share in (0, 0.25, 0.5, 0.75, 1)], atol=1e-6)
+    for env in (two, five):
+        env.close()
+
+
 def test_noise_is_in_pixels_and_follows_the_seed() -> None:
     env = LandmarkObservation(world(), frames=1, noise=0.5)
     seen = np.stack([env.reset(seed=seed, options=STILL)[0] for seed in [*range(200), 0]])
@@ -62,9 +70,9 @@ def test_noise_is_in_pixels_and_follows_the_seed() -> None:
     env.close()
 
 
-@pytest.mark.parametrize(("frames", "noise"), [(0, 0.0), (1, -0.1), (1, float("nan"))])
-def test_wrong_arguments_are_refused(frames: int, noise: float) -> None:
+@pytest.mark.parametrize(("frames", "noise", "places"), [(0, 0.0, 2), (1, -0.1, 2), (1, float("nan"), 2), (1, 0.0, 1)])
+def test_wrong_arguments_are_refused(frames: int, noise: float, places: int) -> None:
     env = world()
     with pytest.raises(ValueError, match="at least"):
-        LandmarkObservation(env, frames, noise)
+        LandmarkObservation(env, frames, noise, places=places)
     env.close()

@@ -110,7 +110,7 @@ def test_a_cut_run_ends_in_the_same_weights(
     "changes",
     [
         {"variant": "sac_state", "encoder_settings": ()},
-        {"variant": "sac_landmarks", "encoder_settings": (), "landmark_noise": 0.5, "landmarks_held": True},
+        {"variant": "sac_landmarks", "encoder_settings": (), "landmark_noise": 0.5, "landmark_places": 3},
         {"encoder_mode": "frozen"},
         {"encoder_start": "recorded"},
         {"variant": "sac_shift", "encoder_settings": ()},
@@ -216,6 +216,8 @@ def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_
         ({"variant": "sac_landmarks", "encoder_settings": (), "landmark_noise": -1.0}, "at least 0"),
         ({"landmark_noise": 0.1}, "is for sac_landmarks alone"),
         ({"landmarks_held": True}, "is for sac_landmarks alone"),
+        ({"landmark_places": 3}, "are for sac_landmarks alone"),
+        ({"variant": "sac_landmarks", "encoder_settings": (), "landmark_places": 1}, "at least 2"),
         ({"steps": 4}, "a row takes 8 steps"),
         ({"seeds": (1, 1)}, "each once"),
         ({"action_repeat": 0}, "at least 1"),
