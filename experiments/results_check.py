@@ -14,7 +14,7 @@ from typing import Any
 
 from encoders.files import write_atomically
 from experiments import card, command_line, compare_encoders, imitation_table, watch_table
-from experiments.scores import improvements, markdown, read_rows, summary
+from experiments.scores import differences, improvements, markdown, read_rows, summary
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -38,6 +38,10 @@ def _scores(name: str) -> str:
 
 def _improvements(name: str) -> str:
     return markdown(improvements(read_rows(RESULTS / f"{name}.csv")))
+
+
+def _differences(name: str) -> str:
+    return markdown(differences(read_rows(RESULTS / f"{name}.csv")))
 
 
 def _throughput() -> str:
@@ -137,6 +141,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_agents": partial(_scores, "kuka_agents"),
     "kuka_joint": partial(_scores, "kuka_joint"),
     "atari_attention": partial(_scores, "atari_attention"),
+    "cartpole_variants": partial(_scores, "cartpole_variants"),
+    "cartpole_variants_differences": partial(_differences, "cartpole_variants"),
     "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
     "cartpole_keypoints": partial(_scores, "cartpole_keypoints"),
     "throughput": _throughput,
