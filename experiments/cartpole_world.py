@@ -33,6 +33,7 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
     "beside": str,
     "beside_settings": lambda text: tuple(text.split(",")),
     "preset": str,
+    "precision": str,
     "landmark_noise": float,
     "landmarks_held": lambda text: _switch(text),
     "landmark_places": int,

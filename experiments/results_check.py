@@ -32,8 +32,11 @@ def _encoders(name: str) -> str:
     return compare_encoders.markdown(records).strip()
 
 
-def _scores(name: str) -> str:
-    return markdown(summary(read_rows(RESULTS / f"{name}.csv")))
+def _scores(*names: str) -> str:
+    """The table of one grid, or of several of which a cell that they share counts once."""
+    rows = [row for name in names for row in read_rows(RESULTS / f"{name}.csv")]
+    once = {(row["method"], row["algo"], row["task"], row["seed"]): row for row in rows}
+    return markdown(summary(list(once.values())))
 
 
 def _improvements(name: str) -> str:
@@ -86,13 +89,16 @@ def _mean(rows: list[dict[str, str]], column: str, digits: int, per: float = 1.0
     return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
-def _keypoints() -> str:
+def _keypoints(name: str) -> str:
+    """A line a kind of keypoints; those of given folders go by the cell or the fit whose seeds they are."""
     lines = ["| keypoints | seeds | cart | pole tip | mean |", "|---|---|---|---|---|"]
-    rows = read_rows(RESULTS / "keypoint_quality.csv")
-    for name in dict.fromkeys(row["keypoints"] for row in rows):
-        mine = [row for row in rows if row["keypoints"] == name]
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in read_rows(RESULTS / f"{name}.csv"):
+        folders = [part for part in Path(row["keypoints"]).parts if part != "encoder"]
+        found[folders[-2] if len(folders) > 1 else row["keypoints"]].append(row)
+    for kind, mine in found.items():
         cells = [_mean(mine, key, 2, per=100) for key in ("cart_error", "tip_error", "mean_error")]
-        lines.append(f"| {name} | {len(mine)} | {' | '.join(cells)} |")
+        lines.append(f"| {kind} | {len(mine)} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
@@ -143,12 +149,14 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "atari_attention": partial(_scores, "atari_attention"),
     "cartpole_variants": partial(_scores, "cartpole_variants"),
     "cartpole_variants_differences": partial(_differences, "cartpole_variants"),
+    "cartpole_joint_differences": partial(_differences, "cartpole_joint"),
     "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
-    "cartpole_keypoints": partial(_scores, "cartpole_keypoints"),
+    "cartpole_keypoints": partial(_scores, "cartpole_keypoints", "cartpole_joint"),
     "throughput": _throughput,
     "card": lambda: card.markdown(read_rows(RESULTS / "card.csv")),
     "mask_quality": _masks,
-    "keypoint_quality": _keypoints,
+    "keypoint_quality": partial(_keypoints, "keypoint_quality"),
+    "keypoint_quality_joint": partial(_keypoints, "keypoint_quality_joint"),
     "play_throughput": _play_throughput,
     "render_speed": _render_speed,
     "update_speed": _update_speed,

@@ -87,7 +87,7 @@ class SwingConfig:
         pretraining: How an encoder is trained before the agent is.
     """
 
-    variant: str = "sac_ae_imm"
+    variant: str = "sac_shift"
     preset: str = AUTO
     task: str = "swingup"
     encoder: str = ""

@@ -366,13 +366,15 @@ def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
 
 def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     world = CartpoleWorld(SwingConfig())
-    settings = ("encoder_mode=frozen", "learning_rate=2e-4", "weight=0.5", "layer_norm=false", "keypoints=4")
+    settings = ("encoder_mode=frozen", "learning_rate=2e-4", "weight=0.5", "layer_norm=false", "precision=float32")
+    settings += ("keypoints=4",)
     cell = Cell("cartpole", world.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
     config = world.config(cell, Path("here"))
     assert (config.encoder_mode, config.task, config.seeds) == ("frozen", "balance", (5,))
     assert config.learning.learning_rate == 2e-4
     assert config.auxiliary.weight == 0.5
     assert config.learning.layer_norm is False
+    assert config.precision == "float32"
     assert config.encoder_settings == ("keypoints=4",)
     assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
     beside = world.method(
