@@ -149,6 +149,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "atari_attention": partial(_scores, "atari_attention"),
     "cartpole_variants": partial(_scores, "cartpole_variants"),
     "cartpole_variants_differences": partial(_differences, "cartpole_variants"),
+    "cartpole_precision": partial(_scores, "cartpole_precision"),
+    "cartpole_precision_differences": partial(_differences, "cartpole_precision"),
     "cartpole_joint_differences": partial(_differences, "cartpole_joint"),
     "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
     "cartpole_keypoints": partial(_scores, "cartpole_keypoints", "cartpole_joint"),
