@@ -80,30 +80,41 @@ class _WithEncoder(BaseFeaturesExtractor):
 class EncoderExtractor(_WithEncoder):
     """Embeds an observation's frames with a gradient, and hands on everything else beside the embedding.
 
+    Gated, the features are (g e, v): an embedding e, times gates g that begin at zero and are learned, beside vectors
+    v. So an agent begins with what the vectors tell, and takes up an embedding that still moves as far as it serves:
+    Bachlechner et al., ReZero is All You Need, 2021, equation 1, with a gate a feature.
+
     Args:
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.
         encoder: Copied; the agent trains the copy, but for a stem that its config freezes.
+        gated: Whether the embedding is behind gates.
 
     Attributes:
         embedded: Features that are the embedding; they come first.
+        gates: (embedded,) float32; None if there are none.
 
     Raises:
-        ValueError: If there are no frames, or they do not fit the encoder.
+        ValueError: If there are no frames, or they do not fit the encoder, or gates would leave nothing to see.
     """
 
     encoder: Encoder
 
-    def __init__(self, observation_space: gym.Space[Any], encoder: Encoder) -> None:
+    def __init__(self, observation_space: gym.Space[Any], encoder: Encoder, gated: bool = False) -> None:
         shape = frame_space(observation_space).shape
         frame = view_frames(torch.zeros((1, *shape), dtype=torch.uint8), encoder.config.channels)
         encoder.check_frames(tuple(frame.shape))
         parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
         self._rest = sorted(set(parts) - {PIXELS})
         others = sum(spaces.flatdim(parts[key]) for key in self._rest)
+        if gated and not others:
+            raise ValueError(
+                f"Gates begin closed, and nothing is beside the frames in {observation_space}; leave gated out."
+            )
         super().__init__(observation_space, len(frame) * encoder.embedding_dim + others)
         self.embedded = len(frame) * encoder.embedding_dim
         self._scale = len(frame) ** -0.5
         self.encoder = copy.deepcopy(encoder).eval()
+        self.gates = nn.Parameter(torch.zeros(self.embedded)) if gated else None
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """(B, features_dim) float32."""
@@ -111,14 +122,15 @@ class EncoderExtractor(_WithEncoder):
         pixels = parts[PIXELS]
         embeddings = self.encoder(view_frames(pixels, self.encoder.config.channels))
         rest = [parts[key].float().flatten(1) for key in self._rest]
-        return torch.cat([embeddings.reshape(len(pixels), -1) * self._scale, *rest], dim=1)
+        embedding = embeddings.reshape(len(pixels), -1) * self._scale
+        return torch.cat([embedding if self.gates is None else self.gates * embedding, *rest], dim=1)
 
 
-def policy_arguments(encoder: Encoder) -> dict[str, Any]:
+def policy_arguments(encoder: Encoder, gated: bool = False) -> dict[str, Any]:
     """What a policy is made with to see through an encoder, a copy of it; encoders take frames as they are."""
     return {
         "features_extractor_class": EncoderExtractor,
-        "features_extractor_kwargs": {"encoder": encoder},
+        "features_extractor_kwargs": {"encoder": encoder, "gated": gated},
         "normalize_images": False,
     }
 

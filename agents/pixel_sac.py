@@ -139,6 +139,7 @@ def make(
     seed: int,
     bfloat16: bool = False,
     device: str = "cpu",
+    gated: bool = False,
 ) -> SharedEncoderSAC:
     """Builds an untrained agent.
 
@@ -153,6 +154,7 @@ def make(
         seed: Seed of networks and exploration.
         bfloat16: Whether the encoder calculates in bfloat16.
         device: cpu or cuda.
+        gated: Whether the embedding is behind gates that begin closed, beside vectors.
 
     Raises:
         ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
@@ -164,7 +166,7 @@ def make(
         "optimizer_kwargs": {"fused": True},
     }
     if encoder is not None:
-        policy |= policy_arguments(encoder)
+        policy |= policy_arguments(encoder, gated)
     return SharedEncoderSAC(
         SharedEncoderPolicy,
         venv,

@@ -159,7 +159,9 @@ class SharedEncoderSAC(SAC):
             self.logger.record_mean("train/critic_loss", float(loss.detach()))
             self.logger.record_mean("train/q_target", float(target.mean()))
             extractor = self.critic.features_extractor
-            if isinstance(extractor, EncoderExtractor):
+            if isinstance(extractor, EncoderExtractor) and extractor.gates is not None:
+                self.logger.record_mean("train/gate", float(extractor.gates.detach().abs().mean()))
+            elif isinstance(extractor, EncoderExtractor):
                 # Near 0 where the encoder tells no frame from another.
                 embedded = features[:, : extractor.embedded].detach()
                 self.logger.record_mean("train/embedding_std", float(embedded.std(dim=0).mean()))

@@ -32,6 +32,7 @@ OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
     "encoder_mode": str,
     "beside": str,
     "beside_settings": lambda text: tuple(text.split(",")),
+    "beside_gate": lambda text: _switch(text),
     "preset": str,
     "precision": str,
     "landmark_noise": float,

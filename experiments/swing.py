@@ -108,6 +108,7 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "encoder_mode": config.encoder_mode if config.seen else None,
         "beside": config.beside or None,
         "beside_settings": list(config.beside_settings),
+        "beside_gate": config.gated,
         "seed": seed,
         "agent_steps": agent.num_timesteps,
         "frames": agent.num_timesteps * config.action_repeat,
@@ -187,6 +188,7 @@ def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: 
         seed,
         config.bfloat16,
         config.device_name,
+        config.gated,
     )
 
 

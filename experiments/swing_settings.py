@@ -65,6 +65,8 @@ class SwingConfig:
         beside: Registered name of a second encoder, such as imm, trained on recorded random actions and left as it is;
             the agent sees its embedding beside the frames that it learns from. Empty for none.
         beside_settings: Its settings as NAME=VALUE.
+        beside_gate: Whether what the agent's own encoder tells is multiplied by gates that begin at zero and are
+            learned, so that the agent begins with what the second encoder tells.
         label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
         steps: Steps of the agent, of ``action_repeat`` frames each; 12,500 of 8 are 100,000 frames.
@@ -97,6 +99,7 @@ class SwingConfig:
     encoder_folder: Path | None = None
     beside: str = ""
     beside_settings: tuple[str, ...] = ()
+    beside_gate: bool = True
     label: str = ""
     seeds: tuple[int, ...] = (0,)
     steps: int = 12_500
@@ -160,6 +163,10 @@ class SwingConfig:
     def _check_beside(self) -> None:
         if self.beside_settings and not self.beside:
             raise ValueError(f"beside_settings are {self.beside_settings}, and no encoder is beside; add --beside imm.")
+        if not self.beside_gate and not self.beside:
+            raise ValueError(
+                "beside_gate is for a second encoder beside the agent's own, and there is none; leave it out."
+            )
         if self.beside and not self.trained_along:
             raise ValueError(
                 f"The encoder {self.beside!r} can be beside one that the agent trains, and with variant "
@@ -297,7 +304,13 @@ class SwingConfig:
             encoder_folder=None,
             beside="",
             beside_settings=(),
+            beside_gate=True,
         )
+
+    @property
+    def gated(self) -> bool:
+        """Whether the embedding that the agent trains is behind gates."""
+        return self.beside_gate and bool(self.beside)
 
     @property
     def fits(self) -> tuple[SwingConfig, ...]:
@@ -324,6 +337,7 @@ class SwingConfig:
             parts += [self.encoder_mode] * (self.encoder_mode != JOINT)
             parts += ["beside", self.beside] * bool(self.beside)
             parts += [text.replace("/", "_") for text in self.beside_settings]
+            parts += ["ungated"] * bool(self.beside and not self.beside_gate)
         parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
         parts += ["held"] * self.landmarks_held
         parts += [f"places={self.landmark_places}"] * (self.landmark_places > 2)
@@ -341,6 +355,8 @@ class SwingConfig:
             left_out |= set() if self.landmarks else {"camera", "stack"}
         elif not self.fits:
             left_out |= {"pretraining"}
+        if not self.gated:
+            left_out |= {"beside_gate"}
         if not self.landmarks_held:
             left_out |= {"landmarks_held"}
         if self.landmark_places == 2:

@@ -166,6 +166,7 @@ class WatchConfig:
             "label",
             "beside",
             "beside_settings",
+            "beside_gate",
             "landmarks_held",
             "landmark_places",
         ):

@@ -177,6 +177,7 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
         ({"encoder_mode": "frozen", "beside": "imm"}, "it trains none; use sac_ae"),
         ({"variant": "sac_state", "encoder_settings": (), "beside": "imm"}, "it trains none; use sac_ae"),
         ({"beside_settings": ("keypoints=2",)}, "add --beside imm"),
+        ({"beside_gate": False}, "leave it out"),
         ({"beside": "imn"}, "Did you mean 'imm'"),
         ({"beside": "imm", "beside_settings": ("keypoint=2",)}, "keypoints"),
     ],
@@ -193,6 +194,11 @@ def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
     assert beside.identity(0)["beside_settings"] == ("keypoints=2",)
     assert "pretraining" in beside.identity(0)
     assert beside.name != plain.name
+    ungated = replace(beside, beside_gate=False)
+    assert beside.identity(0)["beside_gate"]
+    assert "beside_gate" not in ungated.identity(0) | plain.identity(0)
+    assert ungated.name != beside.name
+    assert ungated.second == beside.second
 
 
 def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path) -> None:
