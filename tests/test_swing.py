@@ -177,7 +177,7 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
         ({"encoder_mode": "frozen", "beside": "imm"}, "it trains none; use sac_ae"),
         ({"variant": "sac_state", "encoder_settings": (), "beside": "imm"}, "it trains none; use sac_ae"),
         ({"beside_settings": ("keypoints=2",)}, "add --beside imm"),
-        ({"beside_gate": False}, "leave it out"),
+        ({"beside_gate": False}, "beside_gate is for a second encoder.*leave it out"),
         ({"beside": "imn"}, "Did you mean 'imm'"),
         ({"beside": "imm", "beside_settings": ("keypoint=2",)}, "keypoints"),
     ],
@@ -372,8 +372,14 @@ def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
 
 def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     world = CartpoleWorld(SwingConfig())
-    settings = ("encoder_mode=frozen", "learning_rate=2e-4", "weight=0.5", "layer_norm=false", "precision=float32")
-    settings += ("keypoints=4",)
+    settings = (
+        "encoder_mode=frozen",
+        "learning_rate=2e-4",
+        "weight=0.5",
+        "layer_norm=false",
+        "precision=float32",
+        "keypoints=4",
+    )
     cell = Cell("cartpole", world.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
     config = world.config(cell, Path("here"))
     assert (config.encoder_mode, config.task, config.seeds) == ("frozen", "balance", (5,))
