@@ -24,6 +24,10 @@ LAUNCHERS = ("local", "ray")
 RETRIES = 3
 """How often Ray starts a job again whose worker has died."""
 
+_PROCESSES = threading.Lock()
+"""Held while a process is started or joined: starting one also collects the exit codes of the others, each of which can
+be read once, and a thread that comes second is told 255 of a job that went well."""
+
 
 @dataclass(frozen=True)
 class Job:
@@ -86,10 +90,13 @@ def _run_process(job: Job) -> None:
     """
     job.log.parent.mkdir(parents=True, exist_ok=True)
     context = mp.get_context("forkserver")
-    context.set_forkserver_preload(["experiments.worlds"])
     process = context.Process(target=_work, args=(job,), name=job.name)
-    process.start()
-    process.join()
+    with _PROCESSES:
+        context.set_forkserver_preload(["experiments.worlds"])
+        process.start()
+    multiprocessing.connection.wait([process.sentinel])
+    with _PROCESSES:
+        process.join()
     code = process.exitcode
     if code is None or code < 0:
         raise JobError(f"killed by signal {-(code or 0)}; the same command goes on from its last checkpoint")

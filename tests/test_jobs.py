@@ -62,6 +62,14 @@ def test_a_job_that_is_killed_takes_nobody_along(tmp_path: Path) -> None:
         good.result(timeout=60)
 
 
+def test_jobs_that_end_while_others_start_end_well(tmp_path: Path) -> None:
+    names = [str(number) for number in range(100)]
+    with jobs.local(8) as launcher:
+        work = [Job(name, partial(jobbing.note, tmp_path / name, name), tmp_path / f"{name}.log") for name in names]
+        for future in [launcher.submit(job) for job in work]:
+            future.result(timeout=60)
+
+
 def test_ray_starts_a_job_again_whose_worker_has_died(ray_launcher: Launcher, tmp_path: Path) -> None:
     job = Job("again", partial(jobbing.die_once, tmp_path / "x"), tmp_path / "x.log")
     ray_launcher.submit(job).result(timeout=120)
