@@ -19,6 +19,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
+from agents.auxiliary import make_own_optimizer, own_optimizer
 from agents.frame_buffer import FrameReplayBuffer
 from encoders.files import write_atomically, write_csv
 
@@ -182,6 +183,9 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
     buffer = io.BytesIO()
     # Modules and optimisers alone: tensors and numbers, which load without running code.
     saved = {"parameters": agent.get_parameters(), "variables": _variables(agent), "torch_rng": torch.get_rng_state()}
+    own = own_optimizer(agent)
+    if own is not None:
+        saved["auxiliary_optimizer"] = own.state_dict()
     if agent.device.type == "cuda":
         saved["cuda_rng"] = torch.cuda.get_rng_state(agent.device)
     torch.save(saved, buffer)
@@ -267,6 +271,8 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
     agent.set_parameters(saved["parameters"], exact_match=True)
     for variable, value in saved["variables"].items():
         getattr(agent, variable).data.copy_(value)
+    if "auxiliary_optimizer" in saved:
+        make_own_optimizer(agent).load_state_dict(saved["auxiliary_optimizer"])
     agent.num_timesteps = state["env_steps"]
     agent._n_updates = state["updates"]
     if isinstance(agent, OffPolicyAlgorithm):

@@ -171,6 +171,7 @@ def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> S
         folder,
         lambda row: f"{row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}",
     )
+    venv.close()
     factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
     return agent

@@ -228,6 +228,7 @@ def train(
         restart=start_with,
         true_key="replaced_return",
     )
+    venv.close()
     factory.save_policy(agent, {"learner": config.learner, "reward": config.reward}, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent

@@ -188,6 +188,7 @@ def test_the_auxiliary_loss_finds_its_trajectories() -> None:
     preset = pixel_sac.Preset(16, 2, 8, 16, 4)
     agent = pixel_sac.make(venv, make("autoencoder", image_size=16), preset, learning, 50, 0, 0)
     agent.learn(25)
+    venv.close()
     steps = stored_steps(agent)
     assert steps.ends.shape == (25, 1)
     assert np.flatnonzero(steps.ends).tolist() == [9, 19, 24]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -27,21 +29,28 @@ PRESET = Preset(image_size=16, second_stride=2, batch_size=8, hidden=16, auxilia
 LEARNING = LearningConfig(learning_starts=10)
 
 
-def agent(variant: str = "sac_ae", shift: int = 0, **learning: Any) -> SharedEncoderSAC:
-    """An agent with a few random steps in its buffer, just before its first update."""
-    name = VARIANTS[variant].encoder
-    seen = name is not None
-    world = Cartpole(image_size=16, action_repeat=100, pixels=seen)
-    venv = DummyVecEnv([lambda: PixelObservation(world) if seen else StateObservation(world)])
-    torch.manual_seed(0)
-    encoder = (
-        None if name is None else encoders.make(name, image_size=16, **({"keypoints": 3} if "imm" in name else {}))
-    )
-    made = pixel_sac.make(
-        venv, encoder, PRESET, LearningConfig(**{"learning_starts": 10, **learning}), 200, shift, seed=0
-    )
-    made.learn(9)
-    return made
+Agents = Callable[..., SharedEncoderSAC]
+
+
+@pytest.fixture
+def agent() -> Iterator[Agents]:
+    """Makes agents with a few random steps in their buffer, just before their first update."""
+    with ExitStack() as worlds:
+
+        def make_one(variant: str = "sac_ae", shift: int = 0, **learning: Any) -> SharedEncoderSAC:
+            name = VARIANTS[variant].encoder
+            seen = name is not None
+            world = worlds.enter_context(closing(Cartpole(image_size=16, action_repeat=100, pixels=seen)))
+            venv = DummyVecEnv([lambda: PixelObservation(world) if seen else StateObservation(world)])
+            torch.manual_seed(0)
+            settings = {"keypoints": 3} if name and "imm" in name else {}
+            encoder = None if name is None else encoders.make(name, image_size=16, **settings)
+            config = LearningConfig(**{"learning_starts": 10, **learning})
+            made = pixel_sac.make(venv, encoder, PRESET, config, 200, shift, seed=0)
+            made.learn(9)
+            return made
+
+        yield make_one
 
 
 def parameters(module: torch.nn.Module) -> dict[str, Tensor]:
@@ -59,7 +68,7 @@ def step(made: SharedEncoderSAC, seed: int = 3) -> None:
     made.train(1, PRESET.batch_size)
 
 
-def test_the_actor_has_no_encoder_of_its_own() -> None:
+def test_the_actor_has_no_encoder_of_its_own(agent: Agents) -> None:
     made = agent()
     assert not any("encoder" in name for name, _ in made.actor.named_parameters())
     stepped = {id(part) for group in made.critic.optimizer.param_groups for part in group["params"]}
@@ -69,7 +78,7 @@ def test_the_actor_has_no_encoder_of_its_own() -> None:
     torch.testing.assert_close(made.actor.features_extractor(torch.from_numpy(observation)), features.detach())
 
 
-def test_the_critics_loss_reaches_the_encoder() -> None:
+def test_the_critics_loss_reaches_the_encoder(agent: Agents) -> None:
     made = agent("sac", delay=1_000_000)
     made._n_updates = 1
     before = parameters(made.critic.features_extractor)
@@ -81,7 +90,7 @@ def test_the_critics_loss_reaches_the_encoder() -> None:
     assert not any("decoder" in name for name in changed)
 
 
-def test_the_actors_loss_does_not_reach_the_encoder() -> None:
+def test_the_actors_loss_does_not_reach_the_encoder(agent: Agents) -> None:
     made = agent()
     features = made._features(made.critic, torch.randint(0, 255, (8, 9, 16, 16), dtype=torch.uint8))
     made.critic.optimizer.zero_grad()
@@ -92,7 +101,7 @@ def test_the_actors_loss_does_not_reach_the_encoder() -> None:
     assert all(part.grad is None for part in made.critic.parameters())
 
 
-def test_the_target_moves_by_its_taus_alone() -> None:
+def test_the_target_moves_by_its_taus_alone(agent: Agents) -> None:
     made = agent(tau=0.01, encoder_tau=0.05)
     with torch.no_grad():
         for part in made.critic.parameters():
@@ -104,7 +113,7 @@ def test_the_target_moves_by_its_taus_alone() -> None:
         torch.testing.assert_close(part.detach(), (1 - tau) * before[name] + tau * own[name])
 
 
-def test_actor_and_target_are_stepped_every_other_time() -> None:
+def test_actor_and_target_are_stepped_every_other_time(agent: Agents) -> None:
     made = agent(delay=2)
     stepped = []
     for _ in range(4):
@@ -114,7 +123,7 @@ def test_actor_and_target_are_stepped_every_other_time() -> None:
     assert stepped == [(True, True), (False, False)] * 2
 
 
-def test_every_step_is_followed_by_as_many_updates_as_are_asked_for() -> None:
+def test_every_step_is_followed_by_as_many_updates_as_are_asked_for(agent: Agents) -> None:
     made = agent("sac_state", updates=3)
     made.learn(4, reset_num_timesteps=False)
     assert made.num_timesteps == 13
@@ -133,7 +142,7 @@ def test_constant_value_by_hand() -> None:
         constant_value(rewards[:, None], torch.zeros(2), 0.9)
 
 
-def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_steps() -> None:
+def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_steps(agent: Agents) -> None:
     made = agent("sac")
     replay = made.replay_buffer
     assert replay is not None
@@ -151,7 +160,7 @@ def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_ste
 
 
 @pytest.mark.parametrize(("variant", "mean_start"), [("sac", False), ("sac_state", True)])
-def test_other_critics_begin_as_they_are_made(variant: str, mean_start: bool) -> None:
+def test_other_critics_begin_as_they_are_made(agent: Agents, variant: str, mean_start: bool) -> None:
     made = agent(variant, mean_start=mean_start)
     made.lr_schedule = lambda _: 0.0
     before = parameters(made.critic)
@@ -159,7 +168,7 @@ def test_other_critics_begin_as_they_are_made(variant: str, mean_start: bool) ->
     assert not moved(before, made.critic)
 
 
-def test_one_update_is_that_of_the_formulas() -> None:
+def test_one_update_is_that_of_the_formulas(agent: Agents) -> None:
     made = agent("sac", delay=1, mean_start=False)
     reference = copy.deepcopy(made.policy)
     log_alpha = made.log_ent_coef.detach().clone().requires_grad_()  # type: ignore[union-attr]
@@ -211,7 +220,7 @@ def test_one_update_is_that_of_the_formulas() -> None:
 
 
 @pytest.mark.parametrize("layer_norm", [True, False])
-def test_hidden_layers_of_critics_are_normalised_before_their_nonlinearity(layer_norm: bool) -> None:
+def test_hidden_layers_of_critics_are_normalised_before_their_nonlinearity(agent: Agents, layer_norm: bool) -> None:
     made = agent("sac_state", layer_norm=layer_norm)
     kinds = [nn.Linear, nn.LayerNorm, nn.ReLU] if layer_norm else [nn.Linear, nn.ReLU]
     for critic in (made.critic, made.critic_target):
@@ -223,7 +232,7 @@ def test_hidden_layers_of_critics_are_normalised_before_their_nonlinearity(layer
     assert all(id(part) in stepped for part in made.critic.parameters())
 
 
-def test_a_saved_policy_keeps_its_layer_norms(tmp_path: Path) -> None:
+def test_a_saved_policy_keeps_its_layer_norms(agent: Agents, tmp_path: Path) -> None:
     made = agent("sac_state")
     made.policy.save(str(tmp_path / "policy"))
     loaded = type(made.policy).load(str(tmp_path / "policy"))
@@ -256,7 +265,7 @@ def test_critic_loss_by_hand_and_its_gradient() -> None:
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_learns_by_its_name(variant: str) -> None:
+def test_every_variant_learns_by_its_name(agent: Agents, variant: str) -> None:
     made = agent(variant, shift=VARIANTS[variant].shift)
     before = parameters(made.critic)
     callback = AuxiliaryLossCallback(AuxiliaryConfig(weight=VARIANTS[variant].weight, videos=4))
@@ -275,7 +284,7 @@ def test_shifts_move_frames_by_whole_pixels_and_repeat_the_edge() -> None:
     assert len({tuple(picture.flatten().tolist()) for picture in drawn[::2]}) == 9
 
 
-def test_frames_are_shifted_and_what_is_beside_them_is_not() -> None:
+def test_frames_are_shifted_and_what_is_beside_them_is_not(agent: Agents) -> None:
     made = agent("sac", shift=2)
     frames = torch.randint(0, 255, (8, 9, 16, 16), dtype=torch.uint8)
     seen = {"pixels": frames, "embedding": torch.ones(8, 3)}
@@ -326,7 +335,7 @@ def test_wrong_rates_are_refused(wrong: dict[str, float]) -> None:
         LearningConfig(**wrong)  # type: ignore[arg-type]
 
 
-def test_how_far_apart_embeddings_are_is_logged() -> None:
+def test_how_far_apart_embeddings_are_is_logged(agent: Agents) -> None:
     made = agent("sac")
     step(made)
     apart = made.logger.name_to_value["train/embedding_std"]

@@ -169,6 +169,7 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
     wanted = second.embed(torch.from_numpy(observation["pixels"][None]))[0].numpy()
     np.testing.assert_array_equal(observation["embedding"], wanted)
     assert env.observation_space.contains(observation)
+    env.close()
 
 
 @pytest.mark.parametrize(
@@ -419,6 +420,7 @@ def spread_after_first_updates(mean_start: bool) -> float:
     venv = DummyVecEnv([lambda: swing.make_env(config, None, seed=1)])
     agent = swing.new_agent(config, venv, first_encoder(config, 1), 1)
     agent.learn(config.steps)
+    venv.close()
     frames = torch.as_tensor(agent.replay_buffer.sample(128).observations)  # type: ignore[union-attr]
     with torch.no_grad():
         return float(agent.critic.features_extractor(frames).std(dim=0).mean())
