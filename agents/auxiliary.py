@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -51,6 +51,11 @@ class AuxiliaryConfig:
             raise ValueError(f"videos is {self.videos}; it must be at least 0.")
         if self.max_grad_norm is not None and not self.max_grad_norm > 0:
             raise ValueError(f"max_grad_norm is {self.max_grad_norm}; it must be above 0, or None.")
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What tells runs apart; those from before there was a choice of optimizers have the agent's."""
+        return {key: value for key, value in asdict(self).items() if value or key != "own_optimizer"}
 
 
 _HANDLES: WeakKeyDictionary[Optimizer, RemovableHandle] = WeakKeyDictionary()

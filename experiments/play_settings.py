@@ -182,7 +182,8 @@ class PlayConfig:
             left_out |= {"mask", "encoder_folder", "training"}
         else:
             left_out |= {"auxiliary"}
-        content = {key: value for key, value in asdict(self).items() if key not in left_out}
+        settings = asdict(self) | {"auxiliary": self.auxiliary.content}
+        content = {key: value for key, value in settings.items() if key not in left_out}
         return content | {"game": self.rom, "seed": seed}
 
     def mask_folder(self, seed: int) -> Path:

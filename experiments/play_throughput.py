@@ -80,7 +80,7 @@ def loop(config: PlayConfig, variant: str, steps: int) -> dict[str, Any]:
     if variant == "joint":
         callback = AuxiliaryLossCallback(config.auxiliary, bfloat16=config.bfloat16)
         # The optimizer calls what it was given when training starts.
-        callback._before_step = clock.timed("auxiliary", callback._before_step)  # type: ignore[method-assign]
+        callback._beside_step = clock.timed("auxiliary", callback._beside_step)  # type: ignore[method-assign]
     agent.learn(config.update_steps, callback=callback)
     venv.step_wait = clock.timed("play", venv.step_wait)  # type: ignore[method-assign]
     agent.policy.forward = clock.timed("act", agent.policy.forward)

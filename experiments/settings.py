@@ -179,10 +179,11 @@ class ImitateConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
+        content = asdict(self) | {"auxiliary": self.auxiliary.content}
         left_out = {"seeds", "out", "resume", "workers"}
         if self.encoder_mode == "frozen":
             left_out |= {"encoder_mode", "auxiliary"}
-        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}
+        return {key: value for key, value in content.items() if key not in left_out} | {"seed": seed}
 
     @property
     def recordings_folder(self) -> Path:

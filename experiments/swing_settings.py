@@ -361,14 +361,24 @@ class SwingConfig:
             left_out |= {"landmarks_held"}
         if self.landmark_places == 2:
             left_out |= {"landmark_places"}
-        content = {key: value for key, value in asdict(self).items() if key not in left_out}
-        return content | {"seed": seed, "preset": self.preset_name, "learning": self.learning_content}
+        settings = asdict(self) | {
+            "preset": self.preset_name,
+            "learning": self.learning_content,
+            "auxiliary": self.auxiliary_content,
+        }
+        return {key: value for key, value in settings.items() if key not in left_out} | {"seed": seed}
 
     @property
     def learning_content(self) -> dict[str, Any]:
         """The settings of the learning, without what this run does not go by."""
         left_out = set() if self.trained_along else {"mean_start"}
         return {key: value for key, value in asdict(self.learning).items() if key not in left_out}
+
+    @property
+    def auxiliary_content(self) -> dict[str, Any]:
+        """The settings of the encoder's own loss, without what this run does not go by."""
+        used = self.trained_along and self.own_loss.weight > 0
+        return (self.auxiliary if used else replace(self.auxiliary, own_optimizer=False)).content
 
     @property
     def recordings_folder(self) -> Path:

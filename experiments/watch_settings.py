@@ -171,6 +171,7 @@ class WatchConfig:
             "landmark_places",
         ):
             content["world"].pop(name)
+        content["world"]["auxiliary"] = self.learning.auxiliary_content
         if not self.learning.trained_along:
             content["world"]["learning"].pop("mean_start")
         return content | {"seed": seed, "preset": self.swing.preset_name}

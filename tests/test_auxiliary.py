@@ -17,7 +17,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 import encoders
-from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback, AuxiliaryLossError, add_gradients
+from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback, AuxiliaryLossError, add_gradients, optimizer_of
 from agents.extractor import EncoderExtractor, trained_encoder
 from agents.trajectories import draw_batch, stored_steps
 from encoders.base import LossAndMetrics
@@ -71,15 +71,20 @@ def critic_loss(made: SAC) -> Tensor:
     return 0.5 * sum(F.mse_loss(value, target) for value in made.critic(data.observations, data.actions))
 
 
+def train_once(made: BaseAlgorithm) -> None:
+    """The updates of one rollout, on minibatches that are always the same."""
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002 - SB3 draws its minibatches from the global state
+    made.train(gradient_steps=1, batch_size=8) if isinstance(made, SAC) else made.train()  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("name", ["a2c", "ppo", "sac"])
 def test_a_hooked_step_is_the_step_on_the_sum_of_both_losses(name: str) -> None:
     changes: dict[str, Any] = {} if name == "sac" else {"max_grad_norm": 1e9}
     hooked_callback, callback = (AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT), seed=5) for _ in range(2))
     hooked, explicit = filled(name, hooked_callback, **changes), filled(name, callback, **changes)
     callback.on_training_end()
-    torch.manual_seed(1)
-    np.random.seed(1)  # noqa: NPY002 - SB3 draws its minibatches from the global state
-    hooked.train(gradient_steps=1, batch_size=8) if isinstance(hooked, SAC) else hooked.train()
+    train_once(hooked)
     torch.manual_seed(1)
     np.random.seed(1)  # noqa: NPY002
     owner = explicit.critic if isinstance(explicit, SAC) else explicit.policy
@@ -94,6 +99,34 @@ def test_a_hooked_step_is_the_step_on_the_sum_of_both_losses(name: str) -> None:
         assert torch.allclose(stepped[key], part, rtol=0, atol=1e-6), key
         # Further apart than the steps may differ, so that a missing part would be seen.
         assert (part - before[key]).abs().max() > 1e-5, key
+
+
+@pytest.mark.parametrize("weight", [WEIGHT, 0.05])
+@pytest.mark.parametrize("name", ["a2c", "ppo", "sac"])
+def test_an_optimizer_of_its_own_steps_after_the_agents_whatever_the_weight(name: str, weight: float) -> None:
+    changes: dict[str, Any] = {} if name == "sac" else {"max_grad_norm": 1e9}
+    config = AuxiliaryConfig(weight, own_optimizer=True)
+    hooked_callback, callback = (AuxiliaryLossCallback(config, seed=5) for _ in range(2))
+    hooked, explicit = filled(name, hooked_callback, **changes), filled(name, callback, **changes)
+    callback.on_training_end()
+    train_once(hooked)
+    train_once(explicit)
+    rate = optimizer_of(explicit).param_groups[0]["lr"]
+    after_the_agents = dict(trained_encoder(explicit).named_parameters())
+    loss = auxiliary_of(explicit, callback)
+    gradients = torch.autograd.grad(loss, list(after_the_agents.values()), allow_unused=True)
+    compared = set()
+    for (key, part), gradient in zip(trained_encoder(hooked).named_parameters(), gradients, strict=True):
+        if gradient is None:
+            assert torch.equal(part, after_the_agents[key]), key
+            continue
+        # Adam's first step is its step size against the sign of the gradient, where that is no rounding error.
+        clear = gradient.abs() > 2e-5
+        step = (part - after_the_agents[key])[clear]
+        torch.testing.assert_close(step, -rate * gradient.sign()[clear], rtol=0.05, atol=0, msg=key)
+        compared |= {key} if clear.any() else set()
+    # The agent trains the mask as well, and not the decoder.
+    assert {"mask_generator", "decoder"} <= {key.partition(".")[0] for key in compared}
 
 
 @pytest.mark.parametrize("name", ["a2c", "ppo", "sac"])

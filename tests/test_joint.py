@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from recorded import recorded_out, tiny
 
 import encoders
 from agents import factory
+from agents.auxiliary import AuxiliaryConfig
 from agents.extractor import trained_encoder
 from experiments.imitation import make_learner
 from experiments.pipeline import check_inputs, check_joint, run_all
@@ -141,4 +143,8 @@ def test_an_encoder_that_cannot_be_trained_with_the_agent_is_refused_before_any_
 
 def test_frozen_runs_keep_the_identity_that_they_had_before_there_were_modes(out: Path) -> None:
     assert not {"encoder_mode", "auxiliary"} & set(tiny(out).identity(0))
-    assert {"encoder_mode", "auxiliary"} <= set(tiny(out, encoder_mode="joint").identity(0))
+    joint = tiny(out, encoder_mode="joint")
+    assert {"encoder_mode", "auxiliary"} <= set(joint.identity(0))
+    assert "own_optimizer" not in joint.identity(0)["auxiliary"]
+    own = replace(joint, auxiliary=AuxiliaryConfig(own_optimizer=True))
+    assert own.identity(0)["auxiliary"]["own_optimizer"]

@@ -45,7 +45,7 @@ TINY = SwingConfig(
     device="cpu",
     encoder_settings=("keypoints=2",),
     learning=LearningConfig(learning_starts=12),
-    auxiliary=AuxiliaryConfig(videos=2),
+    auxiliary=AuxiliaryConfig(videos=2, own_optimizer=True),
     pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
 
@@ -200,6 +200,17 @@ def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
     assert "beside_gate" not in ungated.identity(0) | plain.identity(0)
     assert ungated.name != beside.name
     assert ungated.second == beside.second
+
+
+def test_the_optimizer_of_a_loss_is_part_of_what_makes_a_run_where_there_is_the_loss() -> None:
+    along = replace(TINY, variant="sac_ae", encoder_settings=())
+    added = replace(along, auxiliary=AuxiliaryConfig(videos=2))
+    assert SwingConfig().auxiliary.own_optimizer
+    assert along.identity(0)["auxiliary"]["own_optimizer"]
+    # As runs from before there was a choice.
+    assert "own_optimizer" not in added.identity(0)["auxiliary"]
+    for changes in ({"variant": "sac"}, {"variant": "sac_shift"}, {"variant": "sac_imm", "encoder_mode": "frozen"}):
+        assert replace(along, **changes).identity(0) == replace(added, **changes).identity(0)
 
 
 def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path) -> None:
