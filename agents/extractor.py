@@ -13,8 +13,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
+from agents.hint import GATED, HINT, OBSERVED, ROLES
 from encoders.attention import SMALLEST, Attention, map_convolutions, map_size
 from encoders.base import Encoder, centred
+from encoders.errors import check_choice
 
 PIXELS = "pixels"
 """The observation that holds frames where there are several."""
@@ -80,57 +82,79 @@ class _WithEncoder(BaseFeaturesExtractor):
 class EncoderExtractor(_WithEncoder):
     """Embeds an observation's frames with a gradient, and hands on everything else beside the embedding.
 
-    Gated, the features are (g e, v): an embedding e, times gates g that begin at zero and are learned, beside vectors
-    v. So an agent begins with what the vectors tell, and takes up an embedding that still moves as far as it serves:
-    Bachlechner et al., ReZero is All You Need, 2021, equation 1, with a gate a feature.
+    With the role ``observed`` the features are (e, v): an embedding e beside vectors v. With ``gated`` they are
+    (g e, v), for gates g that begin at zero and are learned. So an agent begins with what the vectors tell, and takes
+    up an embedding that still moves as far as it serves: Bachlechner et al., ReZero is All You Need, 2021, equation 1,
+    with a gate a feature. With ``hint`` they are e alone, and a linear regressor makes of them what ``hint_loss``
+    compares with the vectors.
 
     Args:
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.
         encoder: Copied; the agent trains the copy, but for a stem that its config freezes.
-        gated: Whether the embedding is behind gates.
+        role: What the vectors beside the frames are for: observed, gated or hint.
 
     Attributes:
         embedded: Features that are the embedding; they come first.
         gates: (embedded,) float32; None if there are none.
+        regressor: From the embedding to the vectors; None if they are no hint.
 
     Raises:
-        ValueError: If there are no frames, or they do not fit the encoder, or gates would leave nothing to see.
+        ValueError: If there are no frames, or they do not fit the encoder, the role is unknown, or takes vectors and
+            there are none.
     """
 
     encoder: Encoder
 
-    def __init__(self, observation_space: gym.Space[Any], encoder: Encoder, gated: bool = False) -> None:
+    def __init__(self, observation_space: gym.Space[Any], encoder: Encoder, role: str = OBSERVED) -> None:
+        check_choice("role", role, ROLES)
         shape = frame_space(observation_space).shape
         frame = view_frames(torch.zeros((1, *shape), dtype=torch.uint8), encoder.config.channels)
         encoder.check_frames(tuple(frame.shape))
         parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
         self._rest = sorted(set(parts) - {PIXELS})
         others = sum(spaces.flatdim(parts[key]) for key in self._rest)
-        if gated and not others:
+        if role != OBSERVED and not others:
             raise ValueError(
-                f"Gates begin closed, and nothing is beside the frames in {observation_space}; leave gated out."
+                f"The role {role!r} is for vectors beside frames, and nothing is beside them in {observation_space}; "
+                "leave it out."
             )
-        super().__init__(observation_space, len(frame) * encoder.embedding_dim + others)
-        self.embedded = len(frame) * encoder.embedding_dim
+        embedded = len(frame) * encoder.embedding_dim
+        super().__init__(observation_space, embedded + (0 if role == HINT else others))
+        self.embedded = embedded
         self._scale = len(frame) ** -0.5
         self.encoder = copy.deepcopy(encoder).eval()
-        self.gates = nn.Parameter(torch.zeros(self.embedded)) if gated else None
+        self.gates = nn.Parameter(torch.zeros(embedded)) if role == GATED else None
+        self.regressor = nn.Linear(embedded, others) if role == HINT else None
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """(B, features_dim) float32."""
         parts = {PIXELS: observations} if isinstance(observations, Tensor) else observations
         pixels = parts[PIXELS]
         embeddings = self.encoder(view_frames(pixels, self.encoder.config.channels))
-        rest = [parts[key].float().flatten(1) for key in self._rest]
         embedding = embeddings.reshape(len(pixels), -1) * self._scale
-        return torch.cat([embedding if self.gates is None else self.gates * embedding, *rest], dim=1)
+        if self.regressor is not None:
+            return embedding
+        return torch.cat([embedding if self.gates is None else self.gates * embedding, *self._vectors(parts)], dim=1)
+
+    def _vectors(self, parts: dict[str, Tensor]) -> list[Tensor]:
+        return [parts[key].float().flatten(1) for key in self._rest]
+
+    def told_and_hint(self, features: Tensor, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """What features tell of the vectors beside the frames that they are of, and those: twice (B, others) float32.
+
+        Raises:
+            ValueError: If the vectors are no hint.
+        """
+        if self.regressor is None:
+            raise ValueError("The vectors beside the frames are no hint; make the extractor with role='hint'.")
+        return self.regressor(features), torch.cat(self._vectors(observations), dim=1)
 
 
-def policy_arguments(encoder: Encoder, gated: bool = False) -> dict[str, Any]:
+def policy_arguments(encoder: Encoder, role: str = OBSERVED) -> dict[str, Any]:
     """What a policy is made with to see through an encoder, a copy of it; encoders take frames as they are."""
     return {
         "features_extractor_class": EncoderExtractor,
-        "features_extractor_kwargs": {"encoder": encoder, "gated": gated},
+        "features_extractor_kwargs": {"encoder": encoder, "role": role},
         "normalize_images": False,
     }
 

@@ -11,6 +11,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents.extractor import policy_arguments
 from agents.frame_buffer import FrameReplayBuffer
+from agents.hint import OBSERVED
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
@@ -139,7 +140,8 @@ def make(
     seed: int,
     bfloat16: bool = False,
     device: str = "cpu",
-    gated: bool = False,
+    role: str = OBSERVED,
+    hint_weight: float = 0.0,
 ) -> SharedEncoderSAC:
     """Builds an untrained agent.
 
@@ -154,7 +156,8 @@ def make(
         seed: Seed of networks and exploration.
         bfloat16: Whether the encoder calculates in bfloat16.
         device: cpu or cuda.
-        gated: Whether the embedding is behind gates that begin closed, beside vectors.
+        role: What vectors beside the frames are for, as of ``EncoderExtractor``.
+        hint_weight: As of ``SharedEncoderSAC``.
 
     Raises:
         ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
@@ -166,7 +169,7 @@ def make(
         "optimizer_kwargs": {"fused": True},
     }
     if encoder is not None:
-        policy |= policy_arguments(encoder, gated)
+        policy |= policy_arguments(encoder, role)
     return SharedEncoderSAC(
         SharedEncoderPolicy,
         venv,
@@ -187,6 +190,7 @@ def make(
         shift=shift if encoder is not None else 0,
         bfloat16=bfloat16,
         mean_start=learning.mean_start and encoder is not None,
+        hint_weight=hint_weight,
         replay_buffer_class=NStepReplayBuffer if encoder is None else FrameReplayBuffer,
         replay_buffer_kwargs={"n_steps": learning.n_steps, "gamma": learning.gamma},
     )

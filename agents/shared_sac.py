@@ -13,6 +13,7 @@ from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import Tensor, nn
 
 from agents.extractor import PIXELS, EncoderExtractor
+from agents.hint import hint_loss
 from encoders.augmentation import random_shift
 
 
@@ -104,6 +105,7 @@ class SharedEncoderSAC(SAC):
         shift: Pixels that frames are shifted by at most, at random, in every batch; 0 for none.
         bfloat16: Whether the encoder calculates in bfloat16.
         mean_start: Whether critics begin at the mean value of the random steps before the first update.
+        hint_weight: Of ``hint_loss`` beside the critics', where the policy's extractor has vectors as a hint.
         **kwargs: As of ``SAC``.
     """
 
@@ -116,6 +118,7 @@ class SharedEncoderSAC(SAC):
         shift: int = 0,
         bfloat16: bool = False,
         mean_start: bool = False,
+        hint_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.encoder_tau = encoder_tau
@@ -124,6 +127,7 @@ class SharedEncoderSAC(SAC):
         self.shift = shift
         self.bfloat16 = bfloat16
         self.mean_start = mean_start
+        self.hint_weight = hint_weight
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -153,12 +157,16 @@ class SharedEncoderSAC(SAC):
                     batch.rewards, batch.dones, discounts, next_values, self._entropy_coefficient, log_probs
                 )
             loss = critic_loss(values_of(self.critic, features, batch.actions), target)
+            self.logger.record_mean("train/critic_loss", float(loss.detach()))
+            extractor = self.critic.features_extractor
+            if isinstance(extractor, EncoderExtractor) and extractor.regressor is not None:
+                hinted = hint_loss(*extractor.told_and_hint(features, now))
+                self.logger.record_mean("train/hint_loss", float(hinted.detach()))
+                loss = loss + self.hint_weight * hinted
             self.critic.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.critic.optimizer.step()
-            self.logger.record_mean("train/critic_loss", float(loss.detach()))
             self.logger.record_mean("train/q_target", float(target.mean()))
-            extractor = self.critic.features_extractor
             if isinstance(extractor, EncoderExtractor) and extractor.gates is not None:
                 self.logger.record_mean("train/gate", float(extractor.gates.detach().abs().mean()))
             elif isinstance(extractor, EncoderExtractor):

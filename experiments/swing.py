@@ -108,7 +108,7 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         "encoder_mode": config.encoder_mode if config.seen else None,
         "beside": config.beside or None,
         "beside_settings": list(config.beside_settings),
-        "beside_gate": config.gated,
+        "beside_role": config.role if config.beside else None,
         "seed": seed,
         "agent_steps": agent.num_timesteps,
         "frames": agent.num_timesteps * config.action_repeat,
@@ -189,7 +189,8 @@ def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: 
         seed,
         config.bfloat16,
         config.device_name,
-        config.gated,
+        config.role,
+        config.hint_weight,
     )
 
 

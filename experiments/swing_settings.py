@@ -13,6 +13,7 @@ import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig
 from agents.frame_buffer import RGB, check_memory
+from agents.hint import HINT, OBSERVED, ROLES
 from agents.pixel_sac import LearningConfig
 from encoders.base import EncoderConfig
 from encoders.errors import check_choice, check_seeds
@@ -62,11 +63,13 @@ class SwingConfig:
         encoder_start: scratch, or recorded: the encoder is first trained on recorded random actions.
         encoder_mode: joint, or frozen: then the encoder is trained on recorded random actions and stays as it is.
         encoder_folder: Folder of a trained encoder to start from, or to use as it is when frozen.
-        beside: Registered name of a second encoder, such as imm, trained on recorded random actions and left as it is;
-            the agent sees its embedding beside the frames that it learns from. Empty for none.
+        beside: Registered name of a second encoder, such as imm, trained on recorded random actions and left as it is,
+            whose embedding is beside the frames that the agent learns from. Empty for none.
         beside_settings: Its settings as NAME=VALUE.
-        beside_gate: Whether what the agent's own encoder tells is multiplied by gates that begin at zero and are
-            learned, so that the agent begins with what the second encoder tells.
+        beside_role: What that embedding is for. hint: the agent's encoder learns to tell it, and the agent does not see
+            it. gated: the agent sees it beside what its own encoder tells, which is behind gates that begin closed.
+            observed: the agent sees both as they are.
+        hint_weight: Weight of the hint's squared error beside the critics'.
         label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
         steps: Steps of the agent, of ``action_repeat`` frames each; 12,500 of 8 are 100,000 frames.
@@ -99,7 +102,8 @@ class SwingConfig:
     encoder_folder: Path | None = None
     beside: str = ""
     beside_settings: tuple[str, ...] = ()
-    beside_gate: bool = True
+    beside_role: str = HINT
+    hint_weight: float = 100.0
     label: str = ""
     seeds: tuple[int, ...] = (0,)
     steps: int = 12_500
@@ -163,10 +167,13 @@ class SwingConfig:
     def _check_beside(self) -> None:
         if self.beside_settings and not self.beside:
             raise ValueError(f"beside_settings are {self.beside_settings}, and no encoder is beside; add --beside imm.")
-        if not self.beside_gate and not self.beside:
+        check_choice("beside_role", self.beside_role, ROLES)
+        if self.beside_role != HINT and not self.beside:
             raise ValueError(
-                "beside_gate is for a second encoder beside the agent's own, and there is none; leave it out."
+                f"beside_role is {self.beside_role!r}, and no encoder is beside the agent's own; add --beside imm."
             )
+        if not (math.isfinite(self.hint_weight) and self.hint_weight > 0):
+            raise ValueError(f"hint_weight is {self.hint_weight}; it must be finite and above 0.")
         if self.beside and not self.trained_along:
             raise ValueError(
                 f"The encoder {self.beside!r} can be beside one that the agent trains, and with variant "
@@ -304,13 +311,13 @@ class SwingConfig:
             encoder_folder=None,
             beside="",
             beside_settings=(),
-            beside_gate=True,
+            beside_role=HINT,
         )
 
     @property
-    def gated(self) -> bool:
-        """Whether the embedding that the agent trains is behind gates."""
-        return self.beside_gate and bool(self.beside)
+    def role(self) -> str:
+        """What vectors beside the agent's frames are for, where there are any."""
+        return self.beside_role if self.beside else OBSERVED
 
     @property
     def fits(self) -> tuple[SwingConfig, ...]:
@@ -337,7 +344,7 @@ class SwingConfig:
             parts += [self.encoder_mode] * (self.encoder_mode != JOINT)
             parts += ["beside", self.beside] * bool(self.beside)
             parts += [text.replace("/", "_") for text in self.beside_settings]
-            parts += ["ungated"] * bool(self.beside and not self.beside_gate)
+            parts += [self.role] * bool(self.beside)
         parts += [f"noise={self.landmark_noise:g}"] * (self.landmark_noise > 0)
         parts += ["held"] * self.landmarks_held
         parts += [f"places={self.landmark_places}"] * (self.landmark_places > 2)
@@ -355,8 +362,10 @@ class SwingConfig:
             left_out |= set() if self.landmarks else {"camera", "stack"}
         elif not self.fits:
             left_out |= {"pretraining"}
-        if not self.gated:
-            left_out |= {"beside_gate"}
+        if self.role == OBSERVED:
+            left_out |= {"beside_role"}
+        if self.role != HINT:
+            left_out |= {"hint_weight"}
         if not self.landmarks_held:
             left_out |= {"landmarks_held"}
         if self.landmark_places == 2:

@@ -166,7 +166,8 @@ class WatchConfig:
             "label",
             "beside",
             "beside_settings",
-            "beside_gate",
+            "beside_role",
+            "hint_weight",
             "landmarks_held",
             "landmark_places",
         ):
