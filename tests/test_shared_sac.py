@@ -11,14 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
 from stable_baselines3.common.vec_env import DummyVecEnv
 from torch import Tensor, nn
 
 import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
-from agents.extractor import EncoderExtractor
 from agents.pixel_sac import VARIANTS, LearningConfig, Preset
 from agents.shared_sac import SharedEncoderSAC, constant_value, critic_loss, td_target
 from encoders.augmentation import random_shift
@@ -292,36 +290,6 @@ def test_frames_are_shifted_and_what_is_beside_them_is_not(agent: Agents) -> Non
     assert shifted["embedding"] is seen["embedding"]
     assert not shifted["pixels"].equal(frames)
     assert seen["pixels"] is frames
-
-
-def beside_vectors(gated: bool) -> EncoderExtractor:
-    space = spaces.Dict(
-        {"pixels": spaces.Box(0, 255, (9, 16, 16), np.uint8), "embedding": spaces.Box(-1, 1, (3,), np.float32)}
-    )
-    torch.manual_seed(0)
-    return EncoderExtractor(space, encoders.make("autoencoder", image_size=16), gated)
-
-
-def test_closed_gates_leave_the_vectors_alone_and_open_as_far_as_the_loss_asks() -> None:
-    open_, gated = beside_vectors(False), beside_vectors(True)
-    assert gated.gates is not None
-    assert open_.gates is None
-    seen = {"pixels": torch.randint(0, 255, (4, 9, 16, 16), dtype=torch.uint8), "embedding": torch.rand(4, 3)}
-    features = gated(seen)
-    torch.testing.assert_close(features[:, gated.embedded :], seen["embedding"])
-    assert not features[:, : gated.embedded].any()
-    features.sum().backward()
-    torch.testing.assert_close(gated.gates.grad, open_(seen)[:, : open_.embedded].sum(dim=0))
-    assert all(part.grad is None or not part.grad.any() for part in gated.encoder.parameters())
-    nn.init.constant_(gated.gates, 0.5)
-    torch.testing.assert_close(gated(seen)[:, : gated.embedded], 0.5 * open_(seen)[:, : open_.embedded])
-
-
-def test_gates_with_nothing_beside_them_are_refused() -> None:
-    with pytest.raises(ValueError, match="leave gated out"):
-        EncoderExtractor(
-            spaces.Box(0, 255, (9, 16, 16), np.uint8), encoders.make("autoencoder", image_size=16), gated=True
-        )
 
 
 def test_an_unknown_variant_is_refused_with_the_nearest() -> None:

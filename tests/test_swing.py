@@ -128,10 +128,11 @@ def test_other_kinds_of_runs(changes: dict[str, Any], tmp_path: Path) -> None:
         assert same == (config.encoder_mode == "frozen")
 
 
+@pytest.mark.parametrize("role", ["hint", "gated"])
 def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside = {"encoder_settings": (), "beside": "imm", "beside_settings": ("keypoints=2",)}
+    beside = {"encoder_settings": (), "beside": "imm", "beside_settings": ("keypoints=2",), "beside_role": role}
     configs = [replace(TINY, variant="sac_shift", out=tmp_path / name, **beside) for name in ("whole", "cut")]
     whole, cut = configs
     (result,) = swing_all(whole)
@@ -178,7 +179,9 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
         ({"encoder_mode": "frozen", "beside": "imm"}, "it trains none; use sac_ae"),
         ({"variant": "sac_state", "encoder_settings": (), "beside": "imm"}, "it trains none; use sac_ae"),
         ({"beside_settings": ("keypoints=2",)}, "add --beside imm"),
-        ({"beside_gate": False}, "beside_gate is for a second encoder.*leave it out"),
+        ({"beside_role": "gated"}, "no encoder is beside the agent's own; add --beside imm"),
+        ({"beside": "imm", "beside_role": "gate"}, "Did you mean 'gated'"),
+        ({"hint_weight": 0.0}, "finite and above 0"),
         ({"beside": "imn"}, "Did you mean 'imm'"),
         ({"beside": "imm", "beside_settings": ("keypoint=2",)}, "keypoints"),
     ],
@@ -195,11 +198,14 @@ def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
     assert beside.identity(0)["beside_settings"] == ("keypoints=2",)
     assert "pretraining" in beside.identity(0)
     assert beside.name != plain.name
-    ungated = replace(beside, beside_gate=False)
-    assert beside.identity(0)["beside_gate"]
-    assert "beside_gate" not in ungated.identity(0) | plain.identity(0)
-    assert ungated.name != beside.name
-    assert ungated.second == beside.second
+    gated, observed = (replace(beside, beside_role=role) for role in ("gated", "observed"))
+    assert beside.identity(0).items() >= {"beside_role": "hint", "hint_weight": 100.0}.items()
+    assert gated.identity(0)["beside_role"] == "gated"
+    assert "hint_weight" not in gated.identity(0)
+    # As runs from before there were roles.
+    assert not {"beside_role", "hint_weight"} & set(observed.identity(0) | plain.identity(0))
+    assert len({beside.name, gated.name, observed.name}) == 3
+    assert observed.second == beside.second
 
 
 def test_the_optimizer_of_a_loss_is_part_of_what_makes_a_run_where_there_is_the_loss() -> None:
