@@ -86,7 +86,7 @@ class EncoderExtractor(_WithEncoder):
     (g e, v), for gates g that begin at zero and are learned. So an agent begins with what the vectors tell, and takes
     up an embedding that still moves as far as it serves: Bachlechner et al., ReZero is All You Need, 2021, equation 1,
     with a gate a feature. With ``hint`` they are e alone, and a linear regressor makes of them what ``hint_loss``
-    compares with the vectors.
+    compares with the vectors, in agents that take hints (``SharedEncoderSAC``).
 
     Args:
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.

@@ -121,7 +121,7 @@ class SwingConfig:
     precision: str = AUTO
     device: str = AUTO
     learning: LearningConfig = field(default_factory=LearningConfig)
-    auxiliary: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(own_optimizer=True))
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
 
     def __post_init__(self) -> None:

@@ -211,7 +211,6 @@ def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
 def test_the_optimizer_of_a_loss_is_part_of_what_makes_a_run_where_there_is_the_loss() -> None:
     along = replace(TINY, variant="sac_ae", encoder_settings=())
     added = replace(along, auxiliary=AuxiliaryConfig(videos=2))
-    assert SwingConfig().auxiliary.own_optimizer
     assert along.identity(0)["auxiliary"]["own_optimizer"]
     # As runs from before there was a choice.
     assert "own_optimizer" not in added.identity(0)["auxiliary"]
