@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
-ROLES = ("hint", "gated", "observed")
-"""What vectors beside an agent's frames are for: the frames' embedding learns to tell them, and the agent does not see
-them; the agent sees them beside the embedding, which is behind gates that begin closed; or beside it as it is."""
+ROLES = ("gated", "observed", "hint")
+"""What vectors beside an agent's frames are for: the agent sees them beside the frames' embedding, which is behind
+gates that begin closed; or beside it as it is; or it does not see them, and the embedding learns to tell them."""
 
-HINT, GATED, OBSERVED = ROLES
+GATED, OBSERVED, HINT = ROLES
 
 
 def hint_loss(told: Tensor, hint: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig
 from agents.frame_buffer import RGB, check_memory
-from agents.hint import HINT, OBSERVED, ROLES
+from agents.hint import GATED, HINT, OBSERVED, ROLES
 from agents.pixel_sac import LearningConfig
 from encoders.base import EncoderConfig
 from encoders.errors import check_choice, check_seeds
@@ -66,9 +66,9 @@ class SwingConfig:
         beside: Registered name of a second encoder, such as imm, trained on recorded random actions and left as it is,
             whose embedding is beside the frames that the agent learns from. Empty for none.
         beside_settings: Its settings as NAME=VALUE.
-        beside_role: What that embedding is for. hint: the agent's encoder learns to tell it, and the agent does not see
-            it. gated: the agent sees it beside what its own encoder tells, which is behind gates that begin closed.
-            observed: the agent sees both as they are.
+        beside_role: What that embedding is for. gated: the agent sees it beside what its own encoder tells, which is
+            behind gates that begin closed. observed: the agent sees both as they are. hint: the agent does not see it,
+            and its encoder learns to tell it.
         hint_weight: Weight of the hint's squared error beside the critics'.
         label: Name of the runs' folder; empty for one made from the settings.
         seeds: One run a seed.
@@ -102,7 +102,7 @@ class SwingConfig:
     encoder_folder: Path | None = None
     beside: str = ""
     beside_settings: tuple[str, ...] = ()
-    beside_role: str = HINT
+    beside_role: str = GATED
     hint_weight: float = 100.0
     label: str = ""
     seeds: tuple[int, ...] = (0,)
@@ -168,7 +168,7 @@ class SwingConfig:
         if self.beside_settings and not self.beside:
             raise ValueError(f"beside_settings are {self.beside_settings}, and no encoder is beside; add --beside imm.")
         check_choice("beside_role", self.beside_role, ROLES)
-        if self.beside_role != HINT and not self.beside:
+        if self.beside_role != GATED and not self.beside:
             raise ValueError(
                 f"beside_role is {self.beside_role!r}, and no encoder is beside the agent's own; add --beside imm."
             )
@@ -311,7 +311,7 @@ class SwingConfig:
             encoder_folder=None,
             beside="",
             beside_settings=(),
-            beside_role=HINT,
+            beside_role=GATED,
         )
 
     @property

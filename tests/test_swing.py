@@ -179,7 +179,7 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
         ({"encoder_mode": "frozen", "beside": "imm"}, "it trains none; use sac_ae"),
         ({"variant": "sac_state", "encoder_settings": (), "beside": "imm"}, "it trains none; use sac_ae"),
         ({"beside_settings": ("keypoints=2",)}, "add --beside imm"),
-        ({"beside_role": "gated"}, "no encoder is beside the agent's own; add --beside imm"),
+        ({"beside_role": "hint"}, "no encoder is beside the agent's own; add --beside imm"),
         ({"beside": "imm", "beside_role": "gate"}, "Did you mean 'gated'"),
         ({"hint_weight": 0.0}, "finite and above 0"),
         ({"beside": "imn"}, "Did you mean 'imm'"),
@@ -198,13 +198,13 @@ def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
     assert beside.identity(0)["beside_settings"] == ("keypoints=2",)
     assert "pretraining" in beside.identity(0)
     assert beside.name != plain.name
-    gated, observed = (replace(beside, beside_role=role) for role in ("gated", "observed"))
-    assert beside.identity(0).items() >= {"beside_role": "hint", "hint_weight": 100.0}.items()
-    assert gated.identity(0)["beside_role"] == "gated"
-    assert "hint_weight" not in gated.identity(0)
+    hint, observed = (replace(beside, beside_role=role) for role in ("hint", "observed"))
+    assert hint.identity(0).items() >= {"beside_role": "hint", "hint_weight": 100.0}.items()
+    assert beside.identity(0)["beside_role"] == "gated"
+    assert "hint_weight" not in beside.identity(0)
     # As runs from before there were roles.
     assert not {"beside_role", "hint_weight"} & set(observed.identity(0) | plain.identity(0))
-    assert len({beside.name, gated.name, observed.name}) == 3
+    assert len({beside.name, hint.name, observed.name}) == 3
     assert observed.second == beside.second
 
 
