@@ -198,6 +198,9 @@ class AuxiliaryLossCallback(BaseCallback):
             result = auxiliary_loss(encoder, batch)
         self._check(result)
         trained = [part for part in encoder.parameters() if part.requires_grad]
+        agents = [part.grad.norm() for part in trained if part.grad is not None]
+        if agents:
+            self.logger.record_mean("aux/agent_gradient_norm", float(torch.linalg.vector_norm(torch.stack(agents))))
         own = own_optimizer(self.model) if self.config.own_optimizer else None
         if own is not None:
             own.zero_grad()

@@ -213,7 +213,7 @@ def test_figures_of_every_term_are_logged() -> None:
             return True
 
     agent("a2c").learn(64, callback=[AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)), Reader()])
-    names = {"loss", "reconstruction", "auto_encoding", "mask", "gradient_norm", "skipped"}
+    names = {"loss", "reconstruction", "auto_encoding", "mask", "gradient_norm", "agent_gradient_norm", "skipped"}
     assert set(seen) == {f"aux/{name}" for name in names}
     assert np.isfinite(list(seen.values())).all()
 
