@@ -14,6 +14,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor, nn
+from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 from torch.utils.hooks import RemovableHandle
 
@@ -100,7 +101,7 @@ def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: fl
     parameters = list(parameters)
     gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     found = [(part, gradient) for part, gradient in zip(parameters, gradients, strict=True) if gradient is not None]
-    norm = float(torch.linalg.vector_norm(torch.stack([gradient.norm() for _, gradient in found])))
+    norm = float(get_total_norm([gradient for _, gradient in found]))
     factor = 1.0 if max_norm is None else min(1.0, max_norm / (norm + 1e-6))
     for part, gradient in found:
         gradient = gradient if factor == 1.0 else gradient * factor
@@ -198,9 +199,8 @@ class AuxiliaryLossCallback(BaseCallback):
             result = auxiliary_loss(encoder, batch)
         self._check(result)
         trained = [part for part in encoder.parameters() if part.requires_grad]
-        agents = [part.grad.norm() for part in trained if part.grad is not None]
-        if agents:
-            self.logger.record_mean("aux/agent_gradient_norm", float(torch.linalg.vector_norm(torch.stack(agents))))
+        agents = get_total_norm([part.grad for part in trained if part.grad is not None])
+        self.logger.record_mean("aux/agent_gradient_norm", float(agents))
         own = own_optimizer(self.model) if self.config.own_optimizer else None
         if own is not None:
             own.zero_grad()

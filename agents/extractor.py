@@ -13,13 +13,18 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from agents.hint import GATED, HINT, OBSERVED, ROLES
 from encoders.attention import SMALLEST, Attention, map_convolutions, map_size
 from encoders.base import Encoder, centred
 from encoders.errors import check_choice
 
 PIXELS = "pixels"
 """The observation that holds frames where there are several."""
+
+ROLES = ("gated", "observed", "hint")
+"""What vectors beside an agent's frames are for: the agent sees them beside the frames' embedding, which is behind
+gates that begin closed; or beside it as it is; or it does not see them, and the embedding learns to tell them."""
+
+GATED, OBSERVED, HINT = ROLES
 
 
 def frame_space(space: gym.Space[Any]) -> spaces.Box:

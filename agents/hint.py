@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from torch import Tensor
 
-ROLES = ("gated", "observed", "hint")
-"""What vectors beside an agent's frames are for: the agent sees them beside the frames' embedding, which is behind
-gates that begin closed; or beside it as it is; or it does not see them, and the embedding learns to tell them."""
-
-GATED, OBSERVED, HINT = ROLES
-
 
 def hint_loss(told: Tensor, hint: Tensor) -> Tensor:
     """The mean squared error of what is told of a hint.

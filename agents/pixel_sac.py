@@ -9,9 +9,8 @@ import torch
 from stable_baselines3.common.buffers import NStepReplayBuffer
 from stable_baselines3.common.vec_env import VecEnv
 
-from agents.extractor import policy_arguments
+from agents.extractor import OBSERVED, policy_arguments
 from agents.frame_buffer import FrameReplayBuffer
-from agents.hint import OBSERVED
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder

@@ -187,10 +187,10 @@ def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: 
         config.kept_steps,
         config.shift,
         seed,
-        config.bfloat16,
-        config.device_name,
-        config.role,
-        config.hint_weight,
+        bfloat16=config.bfloat16,
+        device=config.device_name,
+        role=config.role,
+        hint_weight=config.hint_weight,
     )
 
 

@@ -12,8 +12,8 @@ import torch
 import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig
+from agents.extractor import GATED, HINT, OBSERVED, ROLES
 from agents.frame_buffer import RGB, check_memory
-from agents.hint import GATED, HINT, OBSERVED, ROLES
 from agents.pixel_sac import LearningConfig
 from encoders.base import EncoderConfig
 from encoders.errors import check_choice, check_seeds
