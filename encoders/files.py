@@ -1,4 +1,4 @@
-"""Files that appear whole: written beside their place, then renamed into it."""
+"""Files: read with one error that names them, and written beside their place, then renamed into it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,244 @@ import csv
 import io
 import json
 import os
+import stat
+import struct
 import tempfile
-from collections.abc import Mapping, Sequence
+import tokenize
+import tomllib
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from lzma import LZMAError
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MOST_TEXT = 2**26
+"""Bytes of a file of text at most: tables, configs and presets."""
+
+MOST_CELL = 2**20
+"""Characters of a cell of a table at most."""
+
+DAMAGE: tuple[type[Exception], ...] = (
+    OSError,
+    ValueError,
+    EOFError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    AssertionError,
+    RuntimeError,
+    MemoryError,
+    BufferError,
+    SyntaxError,
+    struct.error,
+    tokenize.TokenError,
+    csv.Error,
+    zlib.error,
+    zipfile.BadZipFile,
+    LZMAError,
+    UnpicklingError,
+)
+"""What libraries raise about a file that is not what it should be; which of them is theirs to change."""
+
+
+class FileError(ValueError):
+    """A file that cannot be used; the message names it, and the way out."""
+
+
+@contextmanager
+def reading(path: Path, what: str, remedy: str, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
+    """Turns whatever a library raises about a file into one error that names the file and the way out.
+
+    Args:
+        path: The file.
+        what: What it is, as the user calls it, such as "encoder config".
+        remedy: What to do, as the end of a sentence, such as "fit the encoder again".
+        also: Exceptions of the library's own.
+
+    Raises:
+        FileError: In place of any of ``DAMAGE`` and ``also``; one that is raised inside goes on as it is.
+    """
+    try:
+        yield
+    except FileError:
+        raise
+    except FileNotFoundError as error:
+        raise FileError(f"There is no {what} at {path}; {remedy}.") from error
+    except PermissionError as error:
+        raise FileError(f"The {what} {path} cannot be read: {error.strerror}; {remedy}.") from error
+    except (*DAMAGE, *also) as error:
+        # The library's own words stay in the chain: some of them advise to load without its safeguards.
+        raise FileError(
+            f"The {what} {path} is damaged or of another kind ({type(error).__name__}); {remedy}."
+        ) from error
+
+
+def check_regular(path: Path, what: str, remedy: str, most: int | None = None) -> None:
+    """Refuses what is no plain file, before it is opened: a pipe would be waited for without end.
+
+    Args:
+        path: The file.
+        what: What it is, as the user calls it.
+        remedy: What to do, as the end of a sentence.
+        most: Bytes at most.
+
+    Raises:
+        FileError: If it is missing, no plain file, or larger.
+    """
+    with reading(path, what, remedy):
+        found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise FileError(f"The {what} {path} is no plain file; {remedy}.")
+    if most is not None and found.st_size > most:
+        raise FileError(f"The {what} {path} has {found.st_size} bytes, more than the {most} it may have; {remedy}.")
+
+
+def read_bytes(path: Path, what: str, remedy: str, most: int = MOST_TEXT) -> bytes:
+    """The content of a plain file.
+
+    Raises:
+        FileError: If it is missing, no plain file, larger than ``most`` bytes, or cannot be read.
+    """
+    check_regular(path, what, remedy, most)
+    with reading(path, what, remedy):
+        return path.read_bytes()
+
+
+def read_text(path: Path, what: str, remedy: str) -> str:
+    """The text of a file in UTF-8, with or without the byte order mark that spreadsheets write.
+
+    Raises:
+        FileError: If it cannot be read, or is no UTF-8.
+    """
+    content = read_bytes(path, what, remedy)
+    with reading(path, what, remedy):
+        return content.decode("utf-8-sig")
+
+
+def read_json(path: Path, what: str, remedy: str) -> Any:
+    """The value in a JSON file.
+
+    Raises:
+        FileError: If it cannot be read, is no JSON, or is nested too deep.
+    """
+    text = read_text(path, what, remedy)
+    with reading(path, what, remedy):
+        return json.loads(text)
+
+
+def read_object(path: Path, what: str, remedy: str, keys: Sequence[str] = ()) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Args:
+        path: The file.
+        what: What it is, as the user calls it.
+        remedy: What to do, as the end of a sentence.
+        keys: Names that it must hold.
+
+    Raises:
+        FileError: If it cannot be read, is no JSON object, or one of the names is missing.
+    """
+    content = read_json(path, what, remedy)
+    if not isinstance(content, dict):
+        raise FileError(f"The {what} {path} holds no JSON object; {remedy}.")
+    missing = [key for key in keys if key not in content]
+    if missing:
+        raise FileError(f"The {what} {path} lacks {', '.join(missing)}; {remedy}.")
+    return content
+
+
+def read_toml(path: Path, what: str, remedy: str) -> tuple[str, dict[str, Any]]:
+    """The text of a TOML file, and what it says.
+
+    Raises:
+        FileError: If it cannot be read or is no TOML; the line is named where one is at fault.
+    """
+    text = read_text(path, what, remedy)
+    with reading(path, what, remedy):
+        try:
+            return text, tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise FileError(f"The {what} {path} is no TOML: {error}; {remedy}.") from error
+
+
+def read_rows(path: Path, what: str, remedy: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The heading and the rows of a CSV file.
+
+    Returns:
+        The names of the columns, and one mapping of all of them a row.
+
+    Raises:
+        FileError: If it cannot be read, a column comes twice, or a row has more or fewer cells than the heading.
+    """
+    text = read_text(path, what, remedy)
+    limit = csv.field_size_limit()
+    with reading(path, what, remedy):
+        csv.field_size_limit(MOST_CELL)
+        try:
+            lines = list(csv.reader(io.StringIO(text, newline=""), strict=True))
+        finally:
+            csv.field_size_limit(limit)
+    heading = tuple(lines[0]) if lines else ()
+    twice = sorted({name for name in heading if heading.count(name) > 1})
+    if twice:
+        raise FileError(f"The {what} {path} has the column {twice[0]!r} twice; {remedy}.")
+    rows = []
+    for number, line in enumerate(lines[1:], 2):
+        if line and len(line) != len(heading):
+            raise FileError(
+                f"The {what} {path} has {len(line)} cells in row {number} and {len(heading)} in its heading; {remedy}."
+            )
+        if line:
+            rows.append(dict(zip(heading, line, strict=True)))
+    return heading, rows
+
+
+def read_arrays(path: Path, what: str, remedy: str, most: int) -> dict[str, NDArray[Any]]:
+    """The arrays of numbers in an npz file; nothing is allocated before its size is known to be allowed.
+
+    Args:
+        path: The file.
+        what: What it is, as the user calls it.
+        remedy: What to do, as the end of a sentence.
+        most: Bytes that all arrays may take together.
+
+    Raises:
+        FileError: If it cannot be read, would take more memory, or holds anything but real numbers and truth values.
+    """
+    check_regular(path, what, remedy)
+    arrays: dict[str, NDArray[Any]] = {}
+    with reading(path, what, remedy), zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        size = sum(entry.file_size for entry in entries)
+        if size > most:
+            raise FileError(f"The {what} {path} would take {size} bytes, more than the {most} it may; {remedy}.")
+        for entry in entries:
+            arrays[entry.filename.removesuffix(".npy")] = _array(archive.read(entry))
+    return arrays
+
+
+def _array(content: bytes) -> NDArray[Any]:
+    """The array of numbers in an npy file's bytes; as large as its header says, or an error."""
+    file = io.BytesIO(content)
+    version = np.lib.format.read_magic(file)
+    header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
+    shape, _, dtype = header(file)
+    if dtype.kind not in "biuf" or any(side < 0 for side in shape):
+        raise ValueError(f"an array of {dtype} and shape {shape} holds no real numbers")
+    count = 1
+    for side in shape:
+        count *= side
+    if count * dtype.itemsize != len(content) - file.tell():
+        raise ValueError(f"{len(content) - file.tell()} bytes are no array of {dtype} and shape {shape}")
+    file.seek(0)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
