@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy
 from torch import Tensor, nn
 from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
-from torch.utils.hooks import RemovableHandle
 
-from agents.extractor import trained_encoder
+from agents.auxiliary_state import auxiliary_state, make_own_optimizer, optimizer_of, own_optimizer
+from agents.extractor import check_normalisation, trained_encoder
 from agents.trajectories import check_buffer, draw_batch, stored_steps
 from encoders.base import Encoder, FrameBatch, LossAndMetrics
 
@@ -59,34 +60,6 @@ class AuxiliaryConfig:
         return {key: value for key, value in asdict(self).items() if value or key != "own_optimizer"}
 
 
-_HANDLES: WeakKeyDictionary[Optimizer, RemovableHandle] = WeakKeyDictionary()
-"""The hook of every optimizer that has one."""
-
-_OWN: WeakKeyDictionary[Optimizer, Optimizer] = WeakKeyDictionary()
-"""The optimizer of the auxiliary loss of every agent that has one, by the agent's."""
-
-
-def optimizer_of(agent: BaseAlgorithm) -> Optimizer:
-    """The optimizer that steps an agent's encoder: the critic's where actor and critic have their own."""
-    owner: Any = getattr(agent, "critic", None) or agent.policy
-    optimizer: Optimizer = owner.optimizer
-    return optimizer
-
-
-def own_optimizer(agent: BaseAlgorithm) -> Optimizer | None:
-    """The optimizer of an agent's auxiliary loss, if it has one of its own."""
-    return _OWN.get(optimizer_of(agent))
-
-
-def make_own_optimizer(agent: BaseAlgorithm) -> Optimizer:
-    """Gives an agent's auxiliary loss an optimizer of its own, unless it has one."""
-    agents = optimizer_of(agent)
-    if agents not in _OWN:
-        trained = [part for part in trained_encoder(agent).parameters() if part.requires_grad]
-        _OWN[agents] = torch.optim.Adam(trained, lr=agents.param_groups[0]["lr"], fused=True)
-    return _OWN[agents]
-
-
 def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: float | None = None) -> float:
     """Adds the gradient of a loss to what parameters have collected so far.
 
@@ -120,7 +93,7 @@ class AuxiliaryLossCallback(BaseCallback):
     With ``own_optimizer`` an Adam of the agent's step size follows that gradient by itself, just after each step of
     the agent's, as in Yarats et al., Improving Sample Efficiency in Model-Free Reinforcement Learning from Images,
     2021. Added, a gradient counts by its size, and that of critics on returns of hundreds is thousands of times that
-    of a reconstruction.
+    of a reconstruction. The agent keeps that Adam, in its own ``save`` and ``load`` too.
 
     Works with PPO, A2C and SAC (where it is the critic's encoder and optimizer) whose policy has an
     ``EncoderExtractor`` or ``MaskedConvolutions``.
@@ -132,7 +105,8 @@ class AuxiliaryLossCallback(BaseCallback):
         bfloat16: Whether convolutions and linear layers of the loss calculate in bfloat16.
 
     Raises:
-        ValueError: At the start of training, if the agent has no encoder to train, its optimizer does not step it, or
+        ValueError: At the start of training, if the agent has no encoder to train, has a copy of it that nothing would
+            train, its policy changes frames before the encoder sees them, its optimizer does not step the encoder, or
             its buffer cannot give the batches; ``AuxiliaryLossError`` in training if the loss is not finite.
     """
 
@@ -146,11 +120,14 @@ class AuxiliaryLossCallback(BaseCallback):
         self.rng = np.random.default_rng([seed, 0])
         self._checkpoint = checkpoint
         self._steps = 0
+        self._own: Optimizer | None = None
 
     def _init_callback(self) -> None:
         if self.config.weight == 0:
             return
         encoder = trained_encoder(self.model)
+        check_normalisation(self.model.policy)
+        check_copies(self.model)
         stepped = {id(part) for group in optimizer_of(self.model).param_groups for part in group["params"]}
         trained = [part for part in encoder.parameters() if part.requires_grad]
         if not trained or any(id(part) not in stepped for part in trained):
@@ -164,21 +141,27 @@ class AuxiliaryLossCallback(BaseCallback):
     def _on_training_start(self) -> None:
         # Training that ended in an error has left its hook behind.
         self._remove()
-        if self.config.weight > 0:
-            optimizer = optimizer_of(self.model)
-            if self.config.own_optimizer:
-                make_own_optimizer(self.model)
-                _HANDLES[optimizer] = optimizer.register_step_post_hook(self._beside_step)
-            else:
-                _HANDLES[optimizer] = optimizer.register_step_pre_hook(self._beside_step)
+        if self.config.weight == 0:
+            return
+        optimizer = optimizer_of(self.model)
+        if not self.config.own_optimizer:
+            auxiliary_state(self.model).hook = optimizer.register_step_pre_hook(self._beside_step)
+            return
+        if own_optimizer(self.model) is None and optimizer.state:
+            warnings.warn(
+                f"The optimizer of this {type(self.model).__name__} agent has taken steps and that of its auxiliary "
+                "loss begins anew: the agent was trained or saved without one of its own.",
+                stacklevel=2,
+            )
+        self._own = make_own_optimizer(self.model)
+        auxiliary_state(self.model).hook = optimizer.register_step_post_hook(self._beside_step)
 
     def _on_training_end(self) -> None:
         self._remove()
 
     def _remove(self) -> None:
-        handle = _HANDLES.pop(optimizer_of(self.model), None)
-        if handle is not None:
-            handle.remove()
+        self._own = None
+        auxiliary_state(self.model).remove_hook()
 
     def _on_rollout_start(self) -> None:
         # From the steps alone, so that a training that was cut goes on with the same batches.
@@ -201,7 +184,7 @@ class AuxiliaryLossCallback(BaseCallback):
         trained = [part for part in encoder.parameters() if part.requires_grad]
         agents = get_total_norm([part.grad for part in trained if part.grad is not None])
         self.logger.record_mean("aux/agent_gradient_norm", float(agents))
-        own = own_optimizer(self.model) if self.config.own_optimizer else None
+        own = self._own
         if own is not None:
             own.zero_grad()
         norm = add_gradients(self.config.weight * result.loss, trained, self.config.max_grad_norm)
@@ -236,3 +219,25 @@ def auxiliary_loss(encoder: Encoder, batch: FrameBatch) -> LossAndMetrics:
         return encoder.loss(batch)
     finally:
         encoder.train(training)
+
+
+def check_copies(agent: BaseAlgorithm) -> None:
+    """Refuses an agent with a copy of its encoder that nothing would train.
+
+    Raises:
+        ValueError: If the value network of an on-policy agent has its own, or the actor of an off-policy one has its
+            own and the encoder takes no gradient from agents.
+    """
+    if isinstance(agent.policy, ActorCriticPolicy) and not agent.policy.share_features_extractor:
+        raise ValueError(
+            f"With share_features_extractor=False the value network of this {type(agent).__name__} agent has an "
+            "encoder of its own, and the auxiliary loss trains the policy's alone; leave share_features_extractor=True."
+        )
+    encoder = trained_encoder(agent)
+    actors = getattr(getattr(getattr(agent, "actor", None), "features_extractor", None), "encoder", encoder)
+    if actors is not encoder and not getattr(encoder.config, "policy_gradient", True):
+        raise ValueError(
+            f"The actor of this {type(agent).__name__} agent has an encoder of its own, which nothing trains with "
+            "policy_gradient=False: the auxiliary loss trains the critic's alone. Make the encoder with "
+            "policy_gradient=True, or the agent as SharedEncoderSAC with SharedEncoderPolicy."
+        )

@@ -10,6 +10,8 @@ import gymnasium as gym
 import torch
 from gymnasium import spaces
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.policies import BaseModel
+from stable_baselines3.common.preprocessing import is_image_space
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
@@ -26,44 +28,115 @@ gates that begin closed; or beside it as it is; or it does not see them, and the
 
 GATED, OBSERVED, HINT = ROLES
 
+KEEP_FRAMES = (
+    "Stable-Baselines3 divides frames by 255 unless it is told otherwise: make the agent with "
+    "policy_kwargs=dict(..., normalize_images=False)."
+)
+"""Why frames come otherwise than an encoder takes them, and the way out."""
+
 
 def frame_space(space: gym.Space[Any]) -> spaces.Box:
     """The part of an observation space that holds frames.
 
     Raises:
-        ValueError: If there is none.
+        ValueError: If there is none, or its values end at 1.
     """
     part = space.spaces.get(PIXELS) if isinstance(space, spaces.Dict) else space
     if not isinstance(part, spaces.Box) or part.dtype != "uint8" or len(part.shape) not in (3, 4):
         raise ValueError(f"The environment observes no frames (uint8, as {PIXELS!r} or alone); it has {space}.")
+    if part.high.max(initial=0) <= 1:
+        raise ValueError(
+            f"The environment's frames have values up to {part.high.max(initial=0)}; encoders take 0 to 255."
+        )
     return part
+
+
+def check_normalisation(policy: BaseModel) -> None:
+    """Refuses a policy that changes frames before its features extractor sees them.
+
+    Raises:
+        ValueError: If it divides them by 255.
+    """
+    space = policy.observation_space
+    parts = space.spaces.values() if isinstance(space, spaces.Dict) else (space,)
+    if policy.normalize_images and any(is_image_space(part) for part in parts):
+        raise ValueError(f"{type(policy).__name__} would not see its frames with values from 0 to 255: {KEEP_FRAMES}")
+
+
+def check_values(pixels: Tensor) -> bool:
+    """Refuses frames that lose by a cast to uint8: those from 0 to 1 would be black.
+
+    Args:
+        pixels: Of any shape, int or float.
+
+    Returns:
+        Whether they cannot be frames from 0 to 1 for certain, which a black one might be.
+
+    Raises:
+        ValueError: If the values are not all whole and from 0 to 255.
+    """
+    if pixels.numel() == 0:
+        return False
+    if pixels.dtype == torch.bool or pixels.is_complex():
+        raise ValueError(f"Frames have whole values from 0 to 255; got {pixels.dtype}.")
+    low, high = (float(value) for value in pixels.aminmax())
+    if not (low >= 0 and high <= 255 and torch.equal(pixels, pixels.floor())):
+        raise ValueError(
+            f"Frames have whole values from 0 to 255; got {pixels.dtype} from {low:g} to {high:g}. {KEEP_FRAMES}"
+        )
+    return high > 1
 
 
 def view_frames(pixels: Tensor, channels: int) -> Tensor:
     """Observed frames as encoders take them, one row a view.
 
     Args:
-        pixels: (B, C, H, W), (B, H, W, C) or (B, V, H, W, C), of any dtype, values from 0 to 255.
+        pixels: (B, C, H, W), (B, H, W, C) or (B, V, H, W, C), int or float, whole values from 0 to 255.
         channels: C.
 
     Returns:
         (B V, C, H, W) uint8.
 
     Raises:
-        ValueError: If no axis has so many channels.
+        ValueError: If no axis has so many channels, or the values are others.
     """
-    pixels = pixels.to(torch.uint8)
+    if pixels.dtype != torch.uint8:
+        check_values(pixels)
+        pixels = pixels.to(torch.uint8)
     if pixels.ndim == 4 and pixels.shape[1] == channels:
         return pixels
     if pixels.ndim in (4, 5) and pixels.shape[-1] == channels:
         return pixels.flatten(0, -4).permute(0, 3, 1, 2)
-    raise ValueError(f"Frames of shape {tuple(pixels.shape)} have no {channels} channels.")
+    raise ValueError(
+        f"Frames of shape {tuple(pixels.shape)} have no {channels} channels, first or last; make the encoder for the "
+        "channels that are observed, a stack's frames times their colours."
+    )
 
 
 class _WithEncoder(BaseFeaturesExtractor):
     """Keeps an encoder's weights and the mode of its batch norms from what agents do to their networks."""
 
     encoder: Encoder | None
+
+    def __init__(self, observation_space: gym.Space[Any], features_dim: int) -> None:
+        super().__init__(observation_space, features_dim)
+        self._frame_shape = frame_space(observation_space).shape
+        self._values_checked = False
+
+    def _observed(self, pixels: Tensor) -> Tensor:
+        """Frames as they were observed, in uint8: the base library casts them to float.
+
+        Raises:
+            ValueError: If they have another shape than the space, or other values than whole ones from 0 to 255.
+        """
+        if tuple(pixels.shape[1:]) != self._frame_shape:
+            raise ValueError(f"The agent observes frames of shape {self._frame_shape}; got {tuple(pixels.shape[1:])}.")
+        if pixels.dtype == torch.uint8:
+            return pixels
+        # A policy treats all its frames alike, so the first that are not black tell how; later ones cost nothing.
+        if not self._values_checked:
+            self._values_checked = check_values(pixels)
+        return pixels.to(torch.uint8)
 
     def train(self, mode: bool = True) -> Self:
         """Switches modes; the encoder stays in evaluation mode.
@@ -135,7 +208,7 @@ class EncoderExtractor(_WithEncoder):
         """(B, features_dim) float32."""
         parts = {PIXELS: observations} if isinstance(observations, Tensor) else observations
         pixels = parts[PIXELS]
-        embeddings = self.encoder(view_frames(pixels, self.encoder.config.channels))
+        embeddings = self.encoder(view_frames(self._observed(pixels), self.encoder.config.channels))
         embedding = embeddings.reshape(len(pixels), -1) * self._scale
         if self.regressor is not None:
             return embedding
@@ -206,7 +279,7 @@ class MaskedConvolutions(_WithEncoder):
 
     def forward(self, observations: Tensor) -> Tensor:
         """(B, C, S, S) float from 0 to 255 -> (B, features_dim) float32."""
-        pixels = observations.to(torch.uint8)
+        pixels = self._observed(observations)
         with torch.autocast(pixels.device.type, torch.bfloat16, enabled=self._bfloat16):
             maps = self.convolutions(centred(pixels) + 0.5)
             if isinstance(self.encoder, Attention):

@@ -11,6 +11,8 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
+from agents.extractor import check_normalisation
+
 
 class DetachedExtractor(BaseFeaturesExtractor):
     """Another extractor's features, without a gradient.
@@ -60,6 +62,9 @@ class SharedEncoderPolicy(SACPolicy):
         *args: As of ``SACPolicy``.
         layer_norm: Whether the hidden layers of the critics are normalised.
         **kwargs: As of ``SACPolicy``.
+
+    Raises:
+        ValueError: If it divides frames by 255: ``SharedEncoderSAC`` trains on frames as they are.
     """
 
     def __init__(self, *args: Any, layer_norm: bool = False, **kwargs: Any) -> None:
@@ -78,6 +83,7 @@ class SharedEncoderPolicy(SACPolicy):
         return super()._get_constructor_parameters() | {"layer_norm": self._layer_norm}
 
     def _build(self, lr_schedule: Schedule) -> None:
+        check_normalisation(self)
         self.critic = self.make_critic(features_extractor=None)
         self.critic.optimizer = self.optimizer_class(
             self.critic.parameters(),

@@ -19,7 +19,7 @@ from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.auxiliary import make_own_optimizer, own_optimizer
+from agents.auxiliary_state import make_own_optimizer, own_optimizer
 from agents.frame_buffer import FrameReplayBuffer
 from encoders.files import write_atomically, write_csv
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
@@ -136,7 +139,7 @@ def check_buffer(agent: BaseAlgorithm, encoder: Encoder) -> None:
     """Refuses an agent whose buffer cannot give the batches that an encoder asks for.
 
     Raises:
-        ValueError: If it observes no frames, too few views, or keeps trajectories that are too short.
+        ValueError: If it observes no frames, too few views, or its buffer is too short or takes more than there is.
     """
     assert agent.observation_space is not None
     shape = frame_space(agent.observation_space).shape
@@ -158,3 +161,34 @@ def check_buffer(agent: BaseAlgorithm, encoder: Encoder) -> None:
             f"Encoder {encoder.name!r} needs {sampling.least} steps of one trajectory in a batch, and the buffer of "
             f"{type(agent).__name__} holds {steps} of each environment; raise n_steps, or narrow the encoder's ranges."
         )
+    if isinstance(agent, OffPolicyAlgorithm) and agent.replay_buffer is not None:
+        check_replay_memory(agent.replay_buffer)
+
+
+def check_replay_memory(replay: ReplayBuffer, memory: int | None = None) -> None:
+    """Refuses a replay buffer whose empty part would not fit in memory; it takes none before it is filled.
+
+    Args:
+        replay: The buffer.
+        memory: Bytes that there are; None for what is free.
+
+    Raises:
+        ValueError: If it needs more.
+    """
+    free = psutil.virtual_memory().available if memory is None else memory
+    size = sum(array.nbytes for array in replay_arrays(replay))
+    missing = size * (replay.buffer_size - replay.size()) // replay.buffer_size
+    if missing > free:
+        raise ValueError(
+            f"The replay buffer of {replay.buffer_size * replay.n_envs:,} steps takes {size / 1e9:.1f} GB, "
+            f"{missing / 1e9:.1f} GB of them still, and {free / 1e9:.1f} GB are free; choose a smaller buffer_size "
+            "(Stable-Baselines3's is a million steps)."
+        )
+
+
+def replay_arrays(replay: ReplayBuffer) -> Iterator[NDArray[Any]]:
+    """All that a replay buffer of any kind has reserved."""
+    for value in vars(replay).values():
+        for part in value.values() if isinstance(value, dict) else (value,):
+            if isinstance(part, np.ndarray):
+                yield part
