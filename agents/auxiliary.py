@@ -19,7 +19,8 @@ from torch.nn.utils import get_total_norm
 from torch.optim import Optimizer
 
 from agents.auxiliary_state import auxiliary_state, make_own_optimizer, optimizer_of, own_optimizer
-from agents.extractor import check_normalisation, trained_encoder
+from agents.extractor import trained_encoder
+from agents.frame_values import check_normalisation
 from agents.trajectories import check_buffer, draw_batch, stored_steps
 from encoders.base import Encoder, FrameBatch, LossAndMetrics
 

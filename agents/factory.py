@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.vec_env import VecEnv
@@ -17,13 +17,23 @@ from torch import nn
 
 import encoders
 from agents.extractor import own_encoder, policy_arguments
+from agents.weights import check_types, digest_of
 from encoders.base import Encoder
 from encoders.errors import check_choice
-from encoders.files import write_atomically
+from encoders.files import FileError, read_bytes, read_object, reading, write_atomically
 
 AGENT_FILE = "agent.json"
 POLICY_FILE = "policy.safetensors"
 ENCODER_FOLDER = "encoder"
+
+REMEDY = "train the agent again"
+"""What to do about a folder that cannot be used."""
+
+MOST_NAMES = 2**24
+"""Bytes that the names and shapes of a policy's weights take at most."""
+
+MOST_STEPS = 100_000
+"""Steps of an episode at most: an hour at 25 a second; agents keep room for whole ones."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +110,12 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
         encoder: What the agent sees the observation's pixels through and trains, a copy; None where there are none.
 
     Raises:
-        ValueError: If the name is unknown, or the encoder does not fit the observations.
+        ValueError: If the name is unknown, the horizon is no length of an episode, or the encoder does not fit the
+            observations.
     """
     check_choice("algorithm", name, PRESETS)
+    if not 1 <= horizon <= MOST_STEPS:
+        raise ValueError(f"The horizon is {horizon}; an episode has 1 to {MOST_STEPS} steps.")
     preset = PRESETS[name]
     settings = dict(preset.settings)
     if preset.algorithm in (PPO, A2C):
@@ -157,14 +170,14 @@ def save_agent(agent: BaseAlgorithm, name: str, horizon: int, folder: Path) -> N
 
 
 def save_policy(agent: BaseAlgorithm, card: dict[str, Any], folder: Path) -> None:
-    """Writes a policy's weights, its own encoder, if any, and a card that tells how to make it again."""
+    """Writes a policy's weights, its own encoder, if any, and a card: how to make it again, and the weights' digest."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = own_encoder(agent)
     if encoder is not None:
         encoder.save(folder / ENCODER_FOLDER)
-    weights = {key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()}
-    write_atomically(folder / POLICY_FILE, save(weights))
-    write_atomically(folder / AGENT_FILE, json.dumps(card, indent=2).encode())
+    weights = save({key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()})
+    write_atomically(folder / POLICY_FILE, weights)
+    write_atomically(folder / AGENT_FILE, json.dumps({**card, "digest": digest_of(weights)}, indent=2).encode())
 
 
 def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
@@ -177,10 +190,13 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     Raises:
         ValueError: If the folder is incomplete or does not fit the environment.
     """
-    card = read_card(folder, ("algo", "horizon"))
+    card = read_card(folder, {"algo": str, "horizon": int})
     name, horizon = card["algo"], card["horizon"]
-    if not isinstance(horizon, int) or horizon < 1:
-        raise ValueError(f"{folder / AGENT_FILE} is damaged: horizon is {horizon!r}; train the agent again.")
+    if not 1 <= horizon <= MOST_STEPS:
+        raise FileError(
+            f"The agent {folder / AGENT_FILE} has a horizon of {horizon}, and an episode 1 to {MOST_STEPS} steps; "
+            f"{REMEDY}."
+        )
     check_choice(f"algorithm in {folder / AGENT_FILE}", name, PRESETS)
     encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
     agent = make(name, venv, horizon, seed=0, encoder=encoder)
@@ -188,32 +204,42 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     return agent
 
 
-def read_card(folder: Path, keys: Sequence[str]) -> dict[str, Any]:
+def read_card(folder: Path, types: Mapping[str, type]) -> dict[str, Any]:
     """What ``agent.json`` tells.
 
+    Args:
+        folder: The agent's folder.
+        types: What it must hold, and of which types.
+
     Raises:
-        ValueError: If it is missing or damaged, or lacks a key.
+        FileError: If it is missing or damaged, or lacks a name, or has a value of another type.
     """
-    try:
-        card = json.loads((folder / AGENT_FILE).read_text())
-        return {key: card[key] for key in keys}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{folder / AGENT_FILE} is missing or damaged ({error}); train the agent again.") from error
+    path = folder / AGENT_FILE
+    card = read_object(path, "agent", REMEDY, list(types))
+    for name, wanted in types.items():
+        # True is an int to Python.
+        if type(card[name]) is not wanted:
+            raise FileError(f"The agent {path} has {card[name]!r:.80} for {name}, no {wanted.__name__}; {REMEDY}.")
+    return {name: card[name] for name in types}
 
 
 def load_policy(agent: BaseAlgorithm, folder: Path) -> None:
     """Loads a policy's weights, strictly.
 
     Raises:
-        ValueError: If they are missing, damaged, or do not fit.
+        FileError: If they are missing, damaged, of another type or not those that were written.
+        ValueError: If they do not fit.
     """
-    try:
-        weights = load_file(folder / POLICY_FILE)
-    except (OSError, SafetensorError) as error:
-        raise ValueError(f"{folder / POLICY_FILE} is missing or damaged ({error}); train the agent again.") from error
+    path, own = folder / POLICY_FILE, agent.policy.state_dict()
+    content = read_bytes(path, "policy", REMEDY, sum(value.nbytes for value in own.values()) + MOST_NAMES)
+    # Folders from before there were digests have none, and those of a policy alone have no card.
+    card = read_object(folder / AGENT_FILE, "agent", REMEDY) if (folder / AGENT_FILE).exists() else {}
+    if "digest" in card and card["digest"] != digest_of(content):
+        raise FileError(f"The policy {path} has other weights than were written; {REMEDY}.")
+    with reading(path, "policy", REMEDY, also=(SafetensorError,)):
+        weights = load(content)
+        check_types(weights, own, path, REMEDY)
     try:
         agent.policy.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        raise ValueError(
-            f"{folder / POLICY_FILE} does not fit the environment: {' '.join(str(error).split())}"
-        ) from error
+        raise ValueError(f"{path} does not fit the environment: {' '.join(str(error).split())}") from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -234,17 +234,51 @@ class FrameReplayBuffer(NStepReplayBuffer):
             **_listed("older", self._older),
         }
 
-    def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
-        """Brings back what ``arrays`` gave, into a buffer of the same settings."""
-        self.pos, self.full = int(arrays["pos"]), bool(arrays["full"])
+    def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Brings back what ``arrays`` gave, into a buffer of the same settings.
+
+        Raises:
+            ValueError: If an array has another shape or type; KeyError if one is missing.
+        """
+        self.pos, self.full = place_of(arrays, self.buffer_size)
+        size = self.size()
         for name in ("frames", "ages", *_PLAIN):
-            getattr(self, name)[: len(arrays[name])] = arrays[name]
+            fill_rows(getattr(self, name), arrays[name], size)
         for name in self.beside:
-            for kept, key in ((self.beside, f"beside.{name}"), (self.next_beside, f"next_beside.{name}")):
-                kept[name][: len(arrays[key])] = arrays[key]
-        self._age = np.array(arrays["age"])
-        self._last = _pairs(arrays["last_keys"], arrays["last"])
-        self._older = _pairs(arrays["older_keys"], arrays["older"])
+            fill_rows(self.beside[name], arrays[f"beside.{name}"], size)
+            fill_rows(self.next_beside[name], arrays[f"next_beside.{name}"], size)
+        fill_rows(self._age, arrays["age"], self.n_envs)
+        frame = self.frames.shape[2:]
+        self._last = _pairs(arrays["last_keys"], arrays["last"], frame)
+        self._older = _pairs(arrays["older_keys"], arrays["older"], (self.stack - 1, *frame))
+
+
+def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
+    """Where a buffer of so many rows is written next, and whether it has been filled, as its file tells.
+
+    Raises:
+        ValueError: If there is no such row.
+    """
+    pos, full = arrays["pos"], arrays["full"]
+    if pos.shape != () or pos.dtype.kind not in "iu" or full.shape != () or full.dtype != bool or not 0 <= pos < size:
+        raise ValueError(f"a buffer of {size} rows has no place {pos}, full: {full}")
+    return int(pos), bool(full)
+
+
+def fill_rows(kept: NDArray[Any], rows: NDArray[Any], size: int) -> None:
+    """Brings back the first rows of a buffer's array.
+
+    Args:
+        kept: (rows, ...), filled in place.
+        rows: (size, ...) of the same type.
+        size: Rows that are filled.
+
+    Raises:
+        ValueError: If the shape or the type is another, which numpy would adapt.
+    """
+    if rows.dtype != kept.dtype or rows.shape != (size, *kept.shape[1:]):
+        raise ValueError(f"an array {rows.shape} of {rows.dtype} is no {(size, *kept.shape[1:])} of {kept.dtype}")
+    kept[:size] = rows
 
 
 def _parts(space: gym.Space[Any]) -> tuple[gym.Space[Any], dict[str, int]]:
@@ -270,7 +304,12 @@ def _listed(name: str, frames: dict[tuple[int, int], NDArray[np.uint8]]) -> dict
     return {f"{name}_keys": np.array(keys, np.int64).reshape(-1, 2), name: np.array([frames[key] for key in keys])}
 
 
-def _pairs(keys: NDArray[np.int64], frames: Iterable[NDArray[np.uint8]]) -> dict[tuple[int, int], NDArray[np.uint8]]:
+def _pairs(
+    keys: NDArray[np.int64], frames: NDArray[np.uint8], shape: tuple[int, ...]
+) -> dict[tuple[int, int], NDArray[np.uint8]]:
+    """Frames by row and environment, as ``_listed`` wrote them."""
+    if len(keys) and (frames.dtype != np.uint8 or frames.shape != (len(keys), *shape)):
+        raise ValueError(f"frames {frames.shape} of {frames.dtype} are no {(len(keys), *shape)} of uint8")
     return {(int(row), int(env)): np.array(frame) for (row, env), frame in zip(keys, frames, strict=True)}
 
 

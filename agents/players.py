@@ -101,10 +101,10 @@ def load_player(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     Raises:
         ValueError: If the folder is incomplete or does not fit the games.
     """
-    card = read_card(folder, ("algo", "frozen", "bfloat16"))
+    card = read_card(folder, {"algo": str, "frozen": bool, "bfloat16": bool})
     encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
     if encoder is not None and not isinstance(encoder, Attention):
         raise ValueError(f"{folder / ENCODER_FOLDER} holds {encoder.name!r}; players have 'attention' or nothing.")
-    agent = make(card["algo"], venv, encoder, bool(card["frozen"]), 0, bool(card["bfloat16"]))
+    agent = make(card["algo"], venv, encoder, card["frozen"], 0, card["bfloat16"])
     load_policy(agent, folder)
     return agent

@@ -11,7 +11,7 @@ from stable_baselines3.common.type_aliases import Schedule
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor, nn
 
-from agents.extractor import check_normalisation
+from agents.frame_values import check_normalisation
 
 
 class DetachedExtractor(BaseFeaturesExtractor):

@@ -1,33 +1,27 @@
-"""Training that can be cut: curves and checkpoints at the seams between two updates."""
+"""Training that can be cut: its curve, and checkpoints at the seams between two updates."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-import random
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
-from agents.auxiliary_state import make_own_optimizer, own_optimizer
+from agents.checkpoint import STATE_FILE, read_state, restart_remedy, save_checkpoint, write_state
 from agents.frame_buffer import FrameReplayBuffer
-from encoders.files import write_atomically, write_csv
+from encoders.files import FileError, read_rows, reading, write_csv
 
 WINDOW = 100
 """Episodes whose mean a row has where episodes have no common length."""
 
 CURVE_FILE = "progress.csv"
-COLUMNS = ("env_steps", "episodes", "true_return", "learned_return", "seconds")
+COUNTS = ("env_steps", "episodes")
+COLUMNS = (*COUNTS, "true_return", "learned_return", "seconds")
 
 
 class CurveAndCheckpoint(BaseCallback):
@@ -81,14 +75,26 @@ class CurveAndCheckpoint(BaseCallback):
         self._rows = [row for row in read_curve(self._folder / CURVE_FILE) if row["env_steps"] <= steps]
         if self._rows:
             self._seconds, self._episodes = self._rows[-1]["seconds"], int(self._rows[-1]["episodes"])
-        recent = self._folder / "checkpoint" / f"step_{steps}.json"
-        if self._restart is not None and recent.exists():
-            saved = json.loads(recent.read_text())
-            self._episodes = saved["episodes"]
-            self._true.extend(saved["true"])
-            self._learned.extend(saved["learned"])
+        checkpoint = self._folder / "checkpoint"
+        if steps > 0 and (checkpoint / STATE_FILE).exists():
+            if self._restart is not None:
+                self._restore_episodes(checkpoint / f"step_{steps}.json")
+            # A row is written before every checkpoint, as soon as an episode has ended.
+            if (self._restart is None or self._true) and not (self._rows and self._rows[-1]["env_steps"] == steps):
+                raise FileError(
+                    f"The learning curve {self._folder / CURVE_FILE} has no row at {steps} steps, where the checkpoint "
+                    f"is; {restart_remedy(checkpoint)}."
+                )
         self._checkpointed = steps
         self._started = time.perf_counter()
+
+    def _restore_episodes(self, path: Path) -> None:
+        """Takes up the mean of the last episodes."""
+        saved = read_state(path, ("episodes", "true", "learned"))
+        with reading(path, "training state", restart_remedy(path.parent)):
+            self._episodes = int(saved["episodes"])
+            self._true.extend(float(value) for value in saved["true"])
+            self._learned.extend(float(value) for value in saved["learned"])
 
     def _on_step(self) -> bool:
         for info in self.locals["infos"]:
@@ -119,7 +125,7 @@ class CurveAndCheckpoint(BaseCallback):
                 saved = {"episodes": self._episodes, "true": list(self._true), "learned": list(self._learned)}
                 path = self._folder / "checkpoint" / f"step_{steps}.json"
                 path.parent.mkdir(exist_ok=True)
-                write_atomically(path, json.dumps(saved).encode())
+                write_state(path, saved)
                 replay = getattr(self.model, "replay_buffer", None)
                 if replay is not None:
                     break_off(replay)
@@ -169,128 +175,30 @@ def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """Reads a learning curve; empty where there is none yet."""
+    """Reads a learning curve; empty where there is none yet.
+
+    Raises:
+        FileError: If it is damaged, has other columns, or its steps do not rise.
+    """
     if not path.exists():
         return []
-    with path.open() as file:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    what, remedy = "learning curve", f"delete it and the folder {path.parent / 'checkpoint'} to train again"
+    heading, lines = read_rows(path, what, remedy)
+    if set(heading) != set(COLUMNS):
+        raise FileError(f"The {what} {path} has the columns {list(heading)} in place of {list(COLUMNS)}; {remedy}.")
+    with reading(path, what, remedy):
+        rows = [{name: _figure(name, line[name]) for name in COLUMNS} for line in lines]
+    steps = [row["env_steps"] for row in rows]
+    if steps != sorted(set(steps)):
+        raise FileError(f"The {what} {path} has steps that do not rise; {remedy}.")
+    return rows
 
 
-def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
-    """Writes all that ``restore_checkpoint`` needs, ``state.json`` last, so that it stands for the rest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"step_{agent.num_timesteps}"
-    buffer = io.BytesIO()
-    # Modules and optimisers alone: tensors and numbers, which load without running code.
-    saved = {"parameters": agent.get_parameters(), "variables": _variables(agent), "torch_rng": torch.get_rng_state()}
-    own = own_optimizer(agent)
-    if own is not None:
-        saved["auxiliary_optimizer"] = own.state_dict()
-    if agent.device.type == "cuda":
-        saved["cuda_rng"] = torch.cuda.get_rng_state(agent.device)
-    torch.save(saved, buffer)
-    write_atomically(folder / f"{name}.pt", buffer.getvalue())
-    if isinstance(agent, OffPolicyAlgorithm):
-        write_atomically(folder / f"{name}.npz", _replay_bytes(agent))
-    numpy_state = np.random.get_state(legacy=False)  # noqa: NPY002 - SB3 draws its minibatches from the global state
-    assert isinstance(numpy_state, dict)
-    numpy_state["state"] = {
-        key: value.tolist() if isinstance(value, np.ndarray) else value for key, value in numpy_state["state"].items()
-    }
-    python_state = random.getstate()
-    state = {
-        "env_steps": agent.num_timesteps,
-        "updates": agent._n_updates,
-        "numpy_rng": numpy_state,
-        "python_rng": [python_state[0], list(python_state[1]), python_state[2]],
-        "action_rng": agent.action_space.np_random.bit_generator.state,
-    }
-    write_atomically(folder / "state.json", json.dumps(state).encode())
-    for old in folder.glob("step_*"):
-        if old.stem != name:
-            old.unlink()
-
-
-def _variables(agent: BaseAlgorithm) -> dict[str, torch.Tensor]:
-    """Trained tensors that belong to no module, such as SAC's entropy coefficient."""
-    return {name: getattr(agent, name).detach() for name in agent._get_torch_save_params()[1]}
-
-
-def _replay_bytes(agent: OffPolicyAlgorithm) -> bytes:
-    """The filled part of a replay buffer."""
-    replay = agent.replay_buffer
-    assert replay is not None
-    buffer = io.BytesIO()
-    np.savez(buffer, **(replay.arrays() if isinstance(replay, FrameReplayBuffer) else _replay_arrays(replay)))
-    return buffer.getvalue()
-
-
-_OBSERVATIONS = ("observations", "next_observations")
-
-
-def _replay_arrays(replay: ReplayBuffer) -> dict[str, Any]:
-    """What one of Stable-Baselines3's replay buffers holds, by name."""
-    size = replay.size()
-    arrays: dict[str, Any] = {"pos": np.array(replay.pos), "full": np.array(replay.full)}
-    for name in _OBSERVATIONS:
-        part = getattr(replay, name)
-        arrays |= (
-            {f"{name}.{key}": value[:size] for key, value in part.items()}
-            if isinstance(part, dict)
-            else {name: part[:size]}
-        )
-    return arrays | {name: getattr(replay, name)[:size] for name in ("actions", "rewards", "dones", "timeouts")}
-
-
-def _fill_replay(replay: ReplayBuffer, arrays: Mapping[str, Any]) -> None:
-    """Brings back what ``_replay_arrays`` gave."""
-    replay.pos, replay.full = int(arrays["pos"]), bool(arrays["full"])
-    for key in arrays:
-        if key not in ("pos", "full"):
-            name, _, part = key.partition(".")
-            kept = getattr(replay, name)
-            (kept[part] if part else kept)[: len(arrays[key])] = arrays[key]
-
-
-def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
-    """Brings an agent as ``make`` gives it to where its checkpoint was written.
-
-    Args:
-        agent: An agent with the settings of the one that was cut.
-        folder: The checkpoint's folder.
-
-    Returns:
-        Whether there was a checkpoint.
-    """
-    path = folder / "state.json"
-    if not path.exists():
-        return False
-    state = json.loads(path.read_text())
-    name = f"step_{state['env_steps']}"
-    saved = torch.load(folder / f"{name}.pt", map_location="cpu", weights_only=True)
-    agent.set_parameters(saved["parameters"], exact_match=True)
-    for variable, value in saved["variables"].items():
-        getattr(agent, variable).data.copy_(value)
-    if "auxiliary_optimizer" in saved:
-        make_own_optimizer(agent).load_state_dict(saved["auxiliary_optimizer"])
-    agent.num_timesteps = state["env_steps"]
-    agent._n_updates = state["updates"]
-    if isinstance(agent, OffPolicyAlgorithm):
-        replay = agent.replay_buffer
-        assert replay is not None
-        with np.load(folder / f"{name}.npz", allow_pickle=False) as arrays:
-            if isinstance(replay, FrameReplayBuffer):
-                replay.restore(arrays)
-            else:
-                _fill_replay(replay, arrays)
-    # The generators come last: building an agent draws from them.
-    torch.set_rng_state(saved["torch_rng"])
-    if agent.device.type == "cuda":
-        torch.cuda.set_rng_state(saved["cuda_rng"], agent.device)
-    numpy_state = state["numpy_rng"]
-    numpy_state["state"]["key"] = np.array(numpy_state["state"]["key"], np.uint32)
-    np.random.set_state(numpy_state)  # noqa: NPY002 - see save_checkpoint
-    version, numbers, gauss = state["python_rng"]
-    random.setstate((version, tuple(numbers), gauss))
-    agent.action_space.np_random.bit_generator.state = state["action_rng"]
-    return True
+def _figure(name: str, text: str) -> float:
+    """A cell of a curve; counts are written as whole numbers, and as such they are written again."""
+    value = float(text)
+    if name not in COUNTS:
+        return value
+    if value < 0 or value != int(value):
+        raise ValueError(f"{name} is {text}")
+    return int(value)

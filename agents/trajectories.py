@@ -176,7 +176,7 @@ def check_replay_memory(replay: ReplayBuffer, memory: int | None = None) -> None
         ValueError: If it needs more.
     """
     free = psutil.virtual_memory().available if memory is None else memory
-    size = sum(array.nbytes for array in replay_arrays(replay))
+    size = sum(array.nbytes for array in arrays_of(replay))
     missing = size * (replay.buffer_size - replay.size()) // replay.buffer_size
     if missing > free:
         raise ValueError(
@@ -186,7 +186,7 @@ def check_replay_memory(replay: ReplayBuffer, memory: int | None = None) -> None
         )
 
 
-def replay_arrays(replay: ReplayBuffer) -> Iterator[NDArray[Any]]:
+def arrays_of(replay: ReplayBuffer) -> Iterator[NDArray[Any]]:
     """All that a replay buffer of any kind has reserved."""
     for value in vars(replay).values():
         for part in value.values() if isinstance(value, dict) else (value,):

@@ -205,8 +205,25 @@ def read_rows(path: Path, what: str, remedy: str) -> tuple[tuple[str, ...], list
     return heading, rows
 
 
-def read_arrays(path: Path, what: str, remedy: str, most: int) -> dict[str, NDArray[Any]]:
-    """The arrays of numbers in an npz file; nothing is allocated before its size is known to be allowed.
+class _Arrays(Mapping[str, NDArray[Any]]):
+    """The arrays of an npz file, each read when it is asked for; they cannot be written to."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return _array(self._archive.read(f"{name}.npy"))
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.removesuffix(".npy") for name in self._archive.namelist())
+
+    def __len__(self) -> int:
+        return len(self._archive.namelist())
+
+
+@contextmanager
+def open_arrays(path: Path, what: str, remedy: str, most: int) -> Iterator[Mapping[str, NDArray[Any]]]:
+    """The arrays of numbers in an npz file, one at a time; nothing is allocated before its size is known to be allowed.
 
     Args:
         path: The file.
@@ -214,27 +231,37 @@ def read_arrays(path: Path, what: str, remedy: str, most: int) -> dict[str, NDAr
         remedy: What to do, as the end of a sentence.
         most: Bytes that all arrays may take together.
 
+    Yields:
+        The arrays by name.
+
+    Raises:
+        FileError: If it cannot be read, would take more memory, holds anything but real numbers and truth values, or
+            in place of any of ``DAMAGE`` that is raised while it is open.
+    """
+    check_regular(path, what, remedy)
+    with reading(path, what, remedy), zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+        if size > most:
+            raise FileError(f"The {what} {path} would take {size} bytes, more than the {most} it may; {remedy}.")
+        yield _Arrays(archive)
+
+
+def read_arrays(path: Path, what: str, remedy: str, most: int) -> dict[str, NDArray[Any]]:
+    """All arrays of numbers in an npz file, as ``open_arrays`` gives them, to be kept.
+
     Raises:
         FileError: If it cannot be read, would take more memory, or holds anything but real numbers and truth values.
     """
-    check_regular(path, what, remedy)
-    arrays: dict[str, NDArray[Any]] = {}
-    with reading(path, what, remedy), zipfile.ZipFile(path) as archive:
-        entries = archive.infolist()
-        size = sum(entry.file_size for entry in entries)
-        if size > most:
-            raise FileError(f"The {what} {path} would take {size} bytes, more than the {most} it may; {remedy}.")
-        for entry in entries:
-            arrays[entry.filename.removesuffix(".npy")] = _array(archive.read(entry))
-    return arrays
+    with open_arrays(path, what, remedy, most) as arrays:
+        return {name: array.copy() for name, array in arrays.items()}
 
 
 def _array(content: bytes) -> NDArray[Any]:
-    """The array of numbers in an npy file's bytes; as large as its header says, or an error."""
+    """The array of numbers in an npy file's bytes, without a copy; as large as its header says, or an error."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
-    shape, _, dtype = header(file)
+    shape, by_columns, dtype = header(file)
     if dtype.kind not in "biuf" or any(side < 0 for side in shape):
         raise ValueError(f"an array of {dtype} and shape {shape} holds no real numbers")
     count = 1
@@ -242,8 +269,7 @@ def _array(content: bytes) -> NDArray[Any]:
         count *= side
     if count * dtype.itemsize != len(content) - file.tell():
         raise ValueError(f"{len(content) - file.tell()} bytes are no array of {dtype} and shape {shape}")
-    file.seek(0)
-    return np.lib.format.read_array(file, allow_pickle=False)
+    return np.frombuffer(content, dtype, count, file.tell()).reshape(shape, order="F" if by_columns else "C")
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -19,7 +19,8 @@ from stable_baselines3.common.logger import configure
 import encoders
 from agents import factory
 from agents.auxiliary import AuxiliaryLossCallback
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from agents.checkpoint import restore_checkpoint
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
 from encoders.base import Encoder, channels_first
 from encoders.clips import load_clips
 from encoders.files import write_atomically

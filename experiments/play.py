@@ -14,8 +14,9 @@ from stable_baselines3.common.logger import configure
 
 from agents import factory, players
 from agents.auxiliary import AuxiliaryLossCallback
+from agents.checkpoint import restore_checkpoint
 from agents.extractor import trained_encoder
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
 from encoders.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments import figures

@@ -17,9 +17,10 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory, pixel_sac
 from agents.auxiliary import AuxiliaryLossCallback
+from agents.checkpoint import restore_checkpoint
 from agents.extractor import own_encoder
 from agents.shared_sac import SharedEncoderSAC
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
 from encoders.base import Encoder
 from encoders.imm import IMM
 from envs.cartpole import CONTROL_SECONDS, Cartpole

@@ -14,8 +14,9 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory
+from agents.checkpoint import restore_checkpoint
 from agents.shared_sac import SharedEncoderSAC
-from agents.training import CURVE_FILE, read_curve, restore_checkpoint
+from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder
 from encoders.fit import calibrate
 from envs.cartpole import Cartpole

@@ -17,7 +17,8 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory
-from agents.training import CurveAndCheckpoint, read_curve, restore_checkpoint
+from agents.checkpoint import restore_checkpoint
+from agents.training import CurveAndCheckpoint, read_curve
 from rewards.huber import HuberConfig
 from rewards.wrappers import VecTrackingReward
 
