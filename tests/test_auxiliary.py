@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from framed import SIZE, agent, attention
-from stable_baselines3 import A2C, SAC
+from stable_baselines3 import A2C, PPO, SAC
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from torch import Tensor
 
 import encoders
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback, AuxiliaryLossError, add_gradients, optimizer_of
+from agents.auxiliary_state import own_optimizer
 from agents.extractor import EncoderExtractor, trained_encoder
-from agents.trajectories import draw_batch, stored_steps
+from agents.trajectories import arrays_of, check_replay_memory, draw_batch, stored_steps
 from encoders.base import LossAndMetrics
 
 WEIGHT = 0.7
@@ -278,3 +280,91 @@ def test_a_policy_without_an_encoder_to_train_is_refused() -> None:
         agent("sac", policy={"share_features_extractor": True}).learn(
             16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT))
         )
+
+
+def auxiliary_steps(made: BaseAlgorithm) -> set[int]:
+    """Steps that the auxiliary optimizer has taken of every parameter."""
+    optimizer = own_optimizer(made)
+    assert optimizer is not None
+    return {int(state["step"]) for state in optimizer.state.values()}
+
+
+@pytest.mark.parametrize("name", ["a2c", "ppo", "sac"])
+def test_an_optimizer_of_its_own_goes_through_the_base_librarys_save_and_load(tmp_path: Path, name: str) -> None:
+    config = AuxiliaryConfig(WEIGHT, own_optimizer=True)
+    made = agent(name)
+    made.learn(48, callback=AuxiliaryLossCallback(config))
+    (taken,) = auxiliary_steps(made)
+    assert taken > 1
+    made.save(tmp_path / "agent")
+    loaded = {"a2c": A2C, "ppo": PPO, "sac": SAC}[name].load(tmp_path / "agent", env=agent(name).env, device="cpu")
+    again = copy.deepcopy(loaded)
+    ours, theirs = own_optimizer(made), own_optimizer(loaded)
+    assert ours is not None and theirs is not None and ours is not theirs
+    for one, other in zip(ours.param_groups[0]["params"], theirs.param_groups[0]["params"], strict=True):
+        assert one is not other and torch.equal(one, other)
+        assert all(torch.equal(value, theirs.state[other][key]) for key, value in ours.state[one].items())
+    trained = [part for part in trained_encoder(loaded).parameters() if part.requires_grad]
+    assert all(one is other for one, other in zip(trained, theirs.param_groups[0]["params"], strict=True))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*begins anew")
+        loaded.learn(64, callback=AuxiliaryLossCallback(config))
+    assert min(auxiliary_steps(loaded)) > taken
+    # Saved once more before any training, the moments are not lost.
+    again.save(tmp_path / "again")
+    assert auxiliary_steps(type(made).load(tmp_path / "again", device="cpu")) == {taken}
+
+
+def test_an_optimizer_that_begins_anew_says_so() -> None:
+    made = agent("a2c")
+    made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+    with pytest.warns(UserWarning, match="auxiliary loss begins anew"):
+        made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT, own_optimizer=True)))
+
+
+@pytest.mark.parametrize("name", ["a2c", "ppo"])
+def test_a_value_network_with_an_encoder_that_nothing_trains_is_refused(name: str) -> None:
+    made = agent(name, policy={"share_features_extractor": False})
+    with pytest.raises(ValueError, match="leave share_features_extractor=True"):
+        made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+    assert made.num_timesteps == 0
+
+
+def test_an_actor_with_an_encoder_that_nothing_trains_is_refused() -> None:
+    made = agent("sac", attention(policy_gradient=False))
+    with pytest.raises(ValueError, match="or the agent as SharedEncoderSAC"):
+        made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+    assert made.num_timesteps == 0
+    agent("a2c", attention(policy_gradient=False)).learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+
+
+def test_frames_that_the_policy_divides_are_refused_before_training() -> None:
+    for name in ("a2c", "sac"):
+        made = agent(name, policy={"normalize_images": True})
+        with pytest.raises(ValueError, match="CnnPolicy would not see") as raised:
+            made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+        assert "normalize_images=False" in str(raised.value)
+        assert made.num_timesteps == 0
+
+
+def test_a_replay_buffer_that_will_not_fit_in_memory_is_refused_before_training() -> None:
+    made = agent("sac", buffer_size=10_000)
+    replay = made.replay_buffer  # type: ignore[attr-defined]
+    size = 2 * 10_000 * 2 * SIZE * SIZE
+    reserved = sum(array.nbytes for array in arrays_of(replay))
+    assert size < reserved < 1.1 * size
+    check_replay_memory(replay, memory=reserved)
+    with pytest.raises(ValueError, match=r"of 10,000 steps takes 0\.1 GB.* choose a smaller buffer_size"):
+        check_replay_memory(replay, memory=reserved - 1)
+    # What is filled has been taken already.
+    replay.pos = replay.buffer_size // 2
+    check_replay_memory(replay, memory=reserved // 2)
+
+
+def test_training_does_not_begin_with_a_buffer_that_will_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = agent("sac")
+    free = type("Memory", (), {"available": 1000})
+    monkeypatch.setattr("agents.trajectories.psutil.virtual_memory", lambda: free)
+    with pytest.raises(ValueError, match="choose a smaller buffer_size"):
+        made.learn(16, callback=AuxiliaryLossCallback(AuxiliaryConfig(WEIGHT)))
+    assert made.num_timesteps == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import encoders
 from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from agents.extractor import trained_encoder
+from agents.trajectories import arrays_of, check_buffer
 from experiments.imitation import make_learner
 from experiments.pipeline import check_inputs, check_joint, run_all
 from experiments.settings import ImitateConfig
@@ -148,3 +151,16 @@ def test_frozen_runs_keep_the_identity_that_they_had_before_there_were_modes(out
     assert "own_optimizer" not in joint.identity(0)["auxiliary"]
     own = replace(joint, auxiliary=AuxiliaryConfig(own_optimizer=True))
     assert own.identity(0)["auxiliary"]["own_optimizer"]
+
+
+def test_the_readmes_agent_with_a_replay_buffer_takes_half_a_gigabyte() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    (snippet,) = (part for part in re.findall(r"```python\n(.*?)```", readme, re.S) if "AuxiliaryLossCallback" in part)
+    before, _, _ = snippet.partition("agent = A2C")
+    (sac,) = re.findall(r"^# (agent = SAC\(.*\))$", snippet, re.M)
+    names: dict[str, Any] = {}
+    exec(f"{before}from stable_baselines3 import SAC\n{sac}", names)
+    agent = names["agent"]
+    names["env"].close()
+    assert sum(array.nbytes for array in arrays_of(agent.replay_buffer)) < 0.55e9
+    check_buffer(agent, trained_encoder(agent))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from framed import SIZE, agent, attention
+from framed import SIZE, Framed, agent, attention
 from gymnasium import spaces
-from stable_baselines3 import SAC
+from stable_baselines3 import A2C, SAC
 
 import encoders
 from agents.extractor import EncoderExtractor, MaskedConvolutions, frame_space, trained_encoder, view_frames
+from agents.policies import SharedEncoderPolicy
+from agents.shared_sac import SharedEncoderSAC
 from agents.training import break_off
 from agents.trajectories import Steps, draw_batch, stored_steps, stretch
 from encoders.attention import Attention
@@ -115,6 +118,8 @@ def test_an_environment_without_frames_is_refused() -> None:
         frame_space(spaces.Dict({"joint_positions": spaces.Box(-1, 1, (7,), np.float32)}))
     with pytest.raises(ValueError, match="observes no frames"):
         frame_space(spaces.Box(-1, 1, (3, 8, 8), np.float32))
+    with pytest.raises(ValueError, match="have values up to 1; encoders take 0 to 255"):
+        frame_space(spaces.Box(0, 1, (3, 8, 8), np.uint8))
 
 
 def test_the_policys_initialisation_leaves_the_encoder_as_it_came() -> None:
@@ -171,3 +176,105 @@ def test_batch_norms_are_constants_for_the_agent_and_learn_from_the_auxiliary_ba
     before = {key: value.clone() for key, value in extractor.state_dict().items()}
     assert torch.allclose(extractor(frames)[:2], extractor(frames[:2]), atol=1e-5)
     assert all(torch.equal(before[key], value) or "nan" in str(value) for key, value in extractor.state_dict().items())
+
+
+class ChannelsLast(gym.ObservationWrapper):
+    """The frames as cameras give them."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.observation_space = spaces.Box(0, 255, (SIZE, SIZE, 2), np.uint8)
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        return observation.transpose(1, 2, 0)
+
+
+def seeing(normalize: bool, env: gym.Env | None = None) -> A2C:
+    tcn = encoders.make("tcn", image_size=SIZE, channels=2).eval()
+    policy = {"features_extractor_class": EncoderExtractor, "features_extractor_kwargs": {"encoder": tcn}}
+    return A2C("CnnPolicy", env or Framed(), policy_kwargs={**policy, "normalize_images": normalize}, device="cpu")
+
+
+@pytest.mark.parametrize("wrapper", [lambda env: env, ChannelsLast], ids=["first", "last"])
+def test_the_policys_encoder_sees_what_the_encoder_sees_wherever_the_channels_are(wrapper: Any) -> None:
+    made = seeing(False, wrapper(Framed()))
+    first, second = Framed(1).reset()[0], Framed(2).reset()[0]
+    encoder = trained_encoder(made)
+    frames = torch.from_numpy(np.stack([first, second]))
+    wanted = encoder.embed(frames)
+    observed = (
+        np.stack([first, second]) if wrapper is not ChannelsLast else np.stack([first, second]).transpose(0, 2, 3, 1)
+    )
+    tensor, _ = made.policy.obs_to_tensor(observed)
+    features = made.policy.extract_features(tensor).detach()
+    torch.testing.assert_close(features, wanted, rtol=1e-4, atol=1e-4)
+    assert torch.dist(features[0], features[1]) > 0.01
+
+
+@pytest.mark.parametrize("name", ["a2c", "ppo", "sac"])
+def test_frames_that_the_policy_divides_are_refused_with_the_way_out(name: str) -> None:
+    made = agent(name, policy={"normalize_images": True})
+    with pytest.raises(ValueError, match=r"divides frames by 255 .* normalize_images=False"):
+        made.predict(Framed().reset()[0])
+    with pytest.raises(ValueError, match=r"float32 from 0 to 1\. Stable-Baselines3 divides"):
+        made.learn(16)
+
+
+def test_frames_that_are_divided_for_an_encoder_extractor_are_refused_in_every_layout() -> None:
+    for env in (Framed(), ChannelsLast(Framed())):
+        with pytest.raises(ValueError, match=r"divides frames by 255 .* normalize_images=False"):
+            seeing(True, env).learn(8)
+
+
+def test_the_shared_encoders_policy_is_not_made_to_divide_frames() -> None:
+    venv = agent("sac").get_env()
+    tcn = encoders.make("tcn", image_size=SIZE, channels=2)
+    policy = {"features_extractor_class": EncoderExtractor, "features_extractor_kwargs": {"encoder": tcn}}
+    with pytest.raises(ValueError, match=r"normalize_images=False"):
+        SharedEncoderSAC(SharedEncoderPolicy, venv, buffer_size=64, policy_kwargs=policy, device="cpu")
+
+
+WHOLE = torch.randint(2, 256, (3, 2, SIZE, SIZE))
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        WHOLE / 255,
+        WHOLE.double() / 255,
+        WHOLE + 0.5,
+        WHOLE - 300.0,
+        WHOLE * 2.0 + 255,
+        WHOLE.long() + 255,
+        torch.full((3, 2, SIZE, SIZE), float("nan")),
+        torch.full((3, 2, SIZE, SIZE), float("inf")),
+        WHOLE > 100,
+        WHOLE.to(torch.complex64),
+    ],
+)
+def test_values_that_a_cast_would_change_are_refused_where_frames_come_in(frames: torch.Tensor) -> None:
+    space = spaces.Box(0, 255, (2, SIZE, SIZE), np.uint8)
+    extractors = (
+        EncoderExtractor(space, encoders.make("tcn", image_size=SIZE, channels=2)),
+        MaskedConvolutions(space, None, features_dim=8),
+    )
+    for receive in (*extractors, lambda frames: view_frames(frames, 2)):
+        with pytest.raises(ValueError, match="whole values from 0 to 255"):
+            receive(frames)
+    for extractor in extractors:
+        black = extractor(torch.zeros(1, 2, SIZE, SIZE))
+        # A black frame does not tell what the policy does to others.
+        with pytest.raises(ValueError, match="whole values from 0 to 255"):
+            extractor(frames)
+        assert torch.equal(extractor(WHOLE.float()), extractor(WHOLE.to(torch.uint8))) and len(black) == 1
+
+
+@pytest.mark.parametrize("shape", [(3, 2, 40, 40), (3, 4, SIZE, SIZE), (3, SIZE, SIZE, 2), (2, SIZE, SIZE)])
+def test_frames_of_another_shape_than_the_space_are_refused_where_they_come_in(shape: tuple[int, ...]) -> None:
+    space = spaces.Box(0, 255, (2, SIZE, SIZE), np.uint8)
+    for extractor in (
+        EncoderExtractor(space, encoders.make("tcn", image_size=SIZE, channels=2)),
+        MaskedConvolutions(space, None, features_dim=8),
+    ):
+        with pytest.raises(ValueError, match=r"observes frames of shape \(2, 36, 36\); got"):
+            extractor(torch.zeros(shape, dtype=torch.uint8))
