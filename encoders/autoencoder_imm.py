@@ -105,6 +105,7 @@ class AutoencoderIMM(Encoder):
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The sum of both losses."""
+        self.check_input(batch.frames)
         config = self.config
         maps = self._maps(batch.frames)
         latent = self._latent(maps)
