@@ -60,7 +60,7 @@ def write_checkpoint(
     weights, steps = save(tensors), buffer.getvalue()
     write_atomically(folder / f"{name}.safetensors", weights)
     write_atomically(folder / f"{name}.pt", steps)
-    progress = {"state": asdict(state), "rng": rng_state}
+    progress: dict[str, Any] = {"state": asdict(state), "rng": rng_state}
     progress["digest"] = digest_of(progress, weights, steps)
     write_atomically(folder / PROGRESS_FILE, json.dumps(progress).encode())
     for old in folder.glob("step_*"):

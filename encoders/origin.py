@@ -115,7 +115,7 @@ def clips_digest(clips: Clips) -> str:
                 digest.update(_ends(path))
         else:
             for view in video:
-                digest.update(np.ascontiguousarray(view))
+                digest.update(np.ascontiguousarray(view).data)
     return digest.hexdigest()
 
 
