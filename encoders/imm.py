@@ -261,7 +261,7 @@ class IMM(Encoder):
         if self.config.features == "heat_maps":
             side = self.config.sides[-1]
             maps = heat_maps(points, side, side, self.config.sigma)
-            return maps.reshape(len(points) // self.config.frames, -1)
+            return maps.reshape(-1, self.config.frames * points.shape[1] * side**2)
         return motion_of(points.reshape(-1, self.config.frames, *points.shape[1:]), MOTION_GAIN)
 
     @torch.no_grad()
