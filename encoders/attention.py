@@ -197,7 +197,12 @@ class Attention(Encoder):
         return (latest.to(torch.float32) / 255.0).contiguous(memory_format=torch.channels_last)
 
     def mask(self, frames: Tensor) -> Tensor:
-        """Where something of interest is, with a gradient: (B, C, S, S) uint8 -> (B, 1, h, w) float32 in [0, 1]."""
+        """Where something of interest is, with a gradient: (B, C, S, S) uint8 -> (B, 1, h, w) float32 in [0, 1].
+
+        Raises:
+            ValueError: If the frames have another type or shape.
+        """
+        self.check_input(frames)
         return torch.sigmoid(self.mask_generator(self._frame(frames)))
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -217,7 +222,11 @@ class Attention(Encoder):
         Args:
             frames: (B, C, S, S) uint8, the targets.
             source: (B,) int64, for every target the index of its source among the frames.
+
+        Raises:
+            ValueError: If the frames have another type or shape.
         """
+        self.check_input(frames)
         frame = self._frame(frames)
         features, mask = self.features(frame), torch.sigmoid(self.mask_generator(frame))
         mixed = mix_features(features.detach()[source], features, mask.detach()[source], mask)

@@ -87,7 +87,7 @@ class AutoencoderIMM(Encoder):
 
     def _latent(self, maps: Tensor) -> Tensor:
         """The latents of stacks: (B T, F, h, w) -> (B, L)."""
-        together = maps.contiguous().reshape(len(maps) // self.config.frames, -1, *maps.shape[2:])
+        together = maps.contiguous().reshape(-1, self.config.frames * maps.shape[1], *maps.shape[2:])
         latent: Tensor = self.latent(together)
         return latent
 
@@ -101,10 +101,12 @@ class AutoencoderIMM(Encoder):
 
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
         """The heat maps of the newest frame."""
+        self.check_input(frames)
         return self.imm.attention_maps(frames)
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The sum of both losses."""
+        self.check_input(batch.frames)
         config = self.config
         maps = self._maps(batch.frames)
         latent = self._latent(maps)

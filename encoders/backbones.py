@@ -213,6 +213,17 @@ class BackboneEncoder(Encoder):
         super().__init__(config)
         self.backbone = Backbone(config)
 
+    def check_input(self, frames: Tensor) -> None:
+        """Refuses what is neither a batch of frames nor what ``extract`` made of one.
+
+        Raises:
+            ValueError: If type or shape are others.
+        """
+        if not (
+            self.config.freeze and frames.dtype == torch.float16 and frames.shape[1:2] == (self.backbone.features,)
+        ):
+            super().check_input(frames)
+
     def load_pretrained(self) -> None:
         """Loads the stem's standard weights."""
         self.backbone.load_pretrained()

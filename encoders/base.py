@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+import sys
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,16 +15,27 @@ from typing import Any, ClassVar, NamedTuple, Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from encoders.errors import check_choice
 from encoders.files import write_atomically
 from encoders.layers import fold_batch_norms
+from encoders.weights import digest_of
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = "weights.safetensors"
+DIGEST = "digest"
+"""In the config on disk: the digest of the settings and the weights beside them."""
+
+MOST_PIXELS = 4096
+"""Width and height of a frame at most."""
+
+MOST_CHANNELS = 1024
+"""Channels of a frame at most."""
+
+MOST = 2**20
+"""Every whole number in a config at most: widths, lengths and counts beyond it are mistakes."""
 
 
 class LossAndMetrics(NamedTuple):
@@ -78,26 +90,36 @@ class Sampling:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What every encoder is configured with.
+    """What every encoder is configured with; every number is finite, whole ones are at most ``MOST``.
 
     Attributes:
-        image_size: Width and height of a frame, pixels.
-        channels: Channels of a frame.
+        image_size: Width and height of a frame, pixels, 1 to ``MOST_PIXELS``.
+        channels: Channels of a frame, 1 to ``MOST_CHANNELS``.
     """
 
     image_size: int = 64
     channels: int = 3
 
     def __post_init__(self) -> None:
-        if min(self.image_size, self.channels) < 1:
-            raise ValueError(f"image_size is {self.image_size} and channels {self.channels}; both must be at least 1.")
+        for field in dataclasses.fields(self):
+            value, wanted = getattr(self, field.name), type(field.default)
+            if wanted is int and abs(value) > MOST:
+                raise ValueError(f"{field.name} is {value}; whole numbers are at most {MOST}.")
+            if wanted is float and not abs(value) <= sys.float_info.max:
+                raise ValueError(f"{field.name} {value} is not finite; give a finite number.")
+        if not (1 <= self.image_size <= MOST_PIXELS and 1 <= self.channels <= MOST_CHANNELS):
+            raise ValueError(
+                f"image_size is {self.image_size} and channels {self.channels}; both must be at least 1, and at most "
+                f"{MOST_PIXELS} and {MOST_CHANNELS}."
+            )
 
 
 class Encoder(nn.Module):
     """Base of all encoders.
 
     A subclass sets ``name`` (by ``register``), ``Config``, ``embedding_dim``, ``sampling``,
-    ``forward`` and ``loss``.
+    ``forward`` and ``loss``. Calling it checks the frames (``check_input``); a loss that does not call it checks
+    them itself.
 
     Attributes:
         config: What it was made with.
@@ -114,6 +136,7 @@ class Encoder(nn.Module):
         self.config = config
         self.register_buffer("distance_scale", torch.tensor(float("nan")))
         self._bfloat16 = False
+        self.register_forward_pre_hook(_check_input)
 
     @property
     @abstractmethod
@@ -165,10 +188,32 @@ class Encoder(nn.Module):
         """
         wanted = (self.config.channels, self.config.image_size, self.config.image_size)
         if tuple(shape[-3:]) != wanted:
+            last = len(shape) > 2 and tuple(shape[-3:]) == (*wanted[1:], wanted[0])
+            remedy = (
+                "Move the channels first"
+                if last
+                else "Make one with this image_size and channels, or resize the frames"
+            )
             raise ValueError(
                 f"Encoder {self.name!r} was made for frames of shape (B, {', '.join(map(str, wanted))}); "
-                f"got {tuple(shape)}. Make one with this image_size and channels, or resize the frames."
+                f"got {tuple(shape)}. {remedy}."
             )
+
+    def check_input(self, frames: Tensor) -> None:
+        """Refuses what is no batch of the frames that it was made for.
+
+        Args:
+            frames: (B, C, H, W) uint8.
+
+        Raises:
+            ValueError: If they have another type or shape: scaled to 0 to 1, say, or with channels last.
+        """
+        if frames.dtype != torch.uint8 or frames.ndim != 4:
+            raise ValueError(
+                f"Encoder {self.name!r} takes uint8 frames of shape (B, C, H, W), from 0 to 255; got {frames.dtype} of "
+                f"shape {tuple(frames.shape)}. Give them as they are, without scaling or casting them."
+            )
+        self.check_frames(tuple(frames.shape))
 
     @torch.no_grad()
     def embed(self, frames: Tensor) -> Tensor:
@@ -181,13 +226,9 @@ class Encoder(nn.Module):
             (B, D) float32.
 
         Raises:
-            ValueError: If the frames have another shape, or an embedding is not finite.
+            ValueError: If the frames have another type or shape, or an embedding is not finite.
         """
-        if frames.ndim != 4 or frames.dtype != torch.uint8:
-            raise ValueError(
-                f"embed takes uint8 frames of shape (B, C, H, W); got {frames.dtype} of shape {tuple(frames.shape)}."
-            )
-        self.check_frames(tuple(frames.shape))
+        Encoder.check_input(self, frames)
         # Walking over all modules costs as much as embedding a frame; a frozen encoder needs it never.
         training = self.training
         if training:
@@ -217,42 +258,42 @@ class Encoder(nn.Module):
         return copied.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def embed_video(self, frames: NDArray[np.uint8], batch: int = 256) -> NDArray[np.float32]:
-        """Embeds channel-last frames in batches: (T, H, W, C) uint8 -> (T, D) float32."""
+        """Embeds channel-last frames in batches: (T, H, W, C) uint8 -> (T, D) float32.
+
+        Raises:
+            ValueError: As ``embed`` does.
+        """
         parts = [
             self.embed(channels_first(frames[start : start + batch])).numpy() for start in range(0, len(frames), batch)
         ]
-        return np.concatenate(parts)
+        return np.concatenate(parts) if parts else np.empty((0, self.embedding_dim), np.float32)
 
     def save(self, folder: Path) -> None:
-        """Writes ``config.json`` and ``weights.safetensors`` into a folder."""
+        """Writes ``config.json`` and ``weights.safetensors`` into a folder, with a digest of both in the first."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {"encoder": self.name, **dataclasses.asdict(self.config)}
-        weights = {key: value.contiguous() for key, value in self.state_dict().items()}
-        write_atomically(folder / WEIGHTS_FILE, save(weights))
+        weights = save({key: value.contiguous() for key, value in self.state_dict().items()})
+        write_atomically(folder / WEIGHTS_FILE, weights)
+        config[DIGEST] = digest_of(config, weights)
         write_atomically(folder / CONFIG_FILE, json.dumps(config, indent=2).encode())
 
-    def load_weights(self, folder: Path) -> None:
-        """Loads ``weights.safetensors``, strictly.
 
-        Raises:
-            ValueError: If the file is missing, damaged, or holds other names or shapes.
-        """
-        path = folder / WEIGHTS_FILE
-        try:
-            weights = load_file(path)
-        except FileNotFoundError as error:
-            raise ValueError(f"{folder} has no {WEIGHTS_FILE}; it is no complete encoder folder.") from error
-        except SafetensorError as error:
-            raise ValueError(f"{path} is damaged ({error}); train the encoder again.") from error
-        try:
-            self.load_state_dict(weights, strict=True)
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())
-            raise ValueError(f"{path} does not fit the {CONFIG_FILE} beside it: {reason}") from error
+def _check_input(encoder: nn.Module, inputs: tuple[Any, ...]) -> None:
+    """The hook that looks at what an encoder is called with."""
+    assert isinstance(encoder, Encoder)
+    encoder.check_input(inputs[0])
 
 
 def channels_first(frames: NDArray[np.uint8]) -> Tensor:
-    """A tensor of channel-last frames: (B, H, W, C) uint8 -> (B, C, H, W) uint8, without a copy."""
+    """A tensor of channel-last frames: (B, H, W, C) uint8 -> (B, C, H, W) uint8, without a copy.
+
+    Raises:
+        ValueError: If they have another type, or are no batch of frames.
+    """
+    if frames.dtype != np.uint8 or frames.ndim != 4:
+        raise ValueError(
+            f"Frames are uint8 of shape (B, H, W, C), from 0 to 255; got {frames.dtype} of shape {frames.shape}."
+        )
     return torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
 
 

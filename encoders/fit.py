@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import copy
-import io
 import itertools
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,8 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import track
-from safetensors.torch import load_file, save
-from torch import Tensor
 
 from encoders.augmentation import jitter_colours
 from encoders.base import Encoder, FrameBatch
@@ -23,8 +19,9 @@ from encoders.clip_pool import ClipPool
 from encoders.clips import Clips, sample_batch
 from encoders.errors import check_choice
 from encoders.features import extract_clips
-from encoders.files import write_atomically
+from encoders.fit_checkpoint import Progress, has_checkpoint, read_checkpoint, write_checkpoint
 from encoders.optimisers import PRESETS, Stepper
+from encoders.origin import claim_folder, origin_of
 from encoders.prefetch import Prefetcher
 
 
@@ -69,17 +66,6 @@ class FitConfig:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be between 0 and 1.")
 
 
-@dataclass
-class _Progress:
-    """Where training stands; the part of a checkpoint that is no tensor."""
-
-    step: int = 0
-    best_loss: float = float("inf")
-    best_step: int = 0
-    stale: int = 0
-    finished: bool = False
-
-
 def fit(
     encoder: Encoder,
     training: Clips,
@@ -93,7 +79,7 @@ def fit(
 
     An encoder without a trainable parameter is only measured and saved. A checkpoint under
     ``folder / "checkpoint"`` appears at every validation; called again with the same arguments, training
-    goes on from it and ends in the same weights.
+    goes on from it and ends in the same weights. What these are stands in ``fit.json``; others are refused.
 
     Args:
         encoder: An encoder as ``make`` gives it; trained in place.
@@ -108,23 +94,24 @@ def fit(
         The encoder with its best weights, in evaluation mode.
 
     Raises:
-        ValueError: If there are no clips, the clips do not fit the encoder, or the loss is not finite.
+        ValueError: If there are no clips, the clips do not fit the encoder, the folder holds what was made from
+            something else, a checkpoint is damaged, or the loss is not finite.
     """
     check_clips(encoder, training, "training")
     check_clips(encoder, validation, "validation")
+    claim_folder(folder, origin_of(encoder, training, validation, asdict(config), seed))
     if not any(parameter.requires_grad for parameter in encoder.parameters()):
-        return calibrate(encoder, validation, folder)
+        return _measure(encoder, validation, folder)
     stepper = Stepper(encoder.parameters(), config.optimiser, config.steps, config.learning_rate)
     rng = np.random.default_rng(seed)
-    state = _Progress()
+    state = Progress()
     best = copy.deepcopy(encoder.state_dict())
     checkpoint = folder / "checkpoint"
-    folder.mkdir(parents=True, exist_ok=True)
-    if (checkpoint / "progress.json").exists():
-        state, best = _restore(checkpoint, encoder, stepper, rng)
+    if has_checkpoint(checkpoint):
+        state, best = read_checkpoint(checkpoint, encoder, stepper, rng)
     if state.finished:
         encoder.load_state_dict(best)
-        return calibrate(encoder, validation, folder)
+        return _measure(encoder, validation, folder)
     held_out_clips = validation
     if config.feature_copies > 0:
         extraction_rng = np.random.default_rng([seed, 2])
@@ -165,18 +152,18 @@ def fit(
                 else:
                     state.stale += 1
                 state.finished = state.step == config.steps or state.stale >= config.patience
-                _checkpoint(checkpoint, encoder, best, stepper, rng_state, state)
+                write_checkpoint(checkpoint, encoder, best, stepper, rng_state, state)
                 if report is not None:
                     waited = {"waiting_share": batches.waiting_share}
                     report({"step": state.step, "train_loss": float(result.loss.detach()), **figures, **waited})
                 if state.finished:
                     break
     encoder.load_state_dict(best)
-    return calibrate(encoder, validation, folder)
+    return _measure(encoder, validation, folder)
 
 
 def calibrate(encoder: Encoder, validation: Clips, folder: Path) -> Encoder:
-    """Measures the distance scale of an encoder as it is, and saves it: the end of ``fit``, and all of a control's.
+    """Measures the distance scale of an encoder as it is, and saves it: all that is done to a control.
 
     Args:
         encoder: Trained, or never to be.
@@ -185,7 +172,16 @@ def calibrate(encoder: Encoder, validation: Clips, folder: Path) -> Encoder:
 
     Returns:
         The encoder in evaluation mode.
+
+    Raises:
+        ValueError: If the folder holds what was made from something else.
     """
+    claim_folder(folder, origin_of(encoder, None, validation))
+    return _measure(encoder, validation, folder)
+
+
+def _measure(encoder: Encoder, validation: Clips, folder: Path) -> Encoder:
+    """The end of a fit: the distance scale, and the encoder on disk."""
     encoder.eval()
     encoder.distance_scale.fill_(distance_scale(encoder, validation))
     encoder.save(folder)
@@ -237,45 +233,3 @@ def _validate(encoder: Encoder, batches: list[Any]) -> dict[str, float]:
     for name in results[0].metrics:
         figures[name] = float(torch.stack([result.metrics[name] for result in results]).mean())
     return figures
-
-
-def _checkpoint(
-    folder: Path,
-    encoder: Encoder,
-    best: dict[str, Tensor],
-    stepper: Stepper,
-    rng_state: dict[str, Any],
-    state: _Progress,
-) -> None:
-    """Writes everything that training needs to go on; ``progress.json`` last, so that it stands for the rest."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"now.{key}": value.contiguous().clone() for key, value in encoder.state_dict().items()}
-    tensors |= {f"best.{key}": value.contiguous().clone() for key, value in best.items()}
-    buffer = io.BytesIO()
-    torch.save({"stepper": stepper.state_dict(), "torch_rng": torch.get_rng_state()}, buffer)
-    name = f"step_{state.step}"
-    write_atomically(folder / f"{name}.safetensors", save(tensors))
-    write_atomically(folder / f"{name}.pt", buffer.getvalue())
-    progress = {"state": asdict(state), "rng": rng_state}
-    write_atomically(folder / "progress.json", json.dumps(progress).encode())
-    for old in folder.glob("step_*"):
-        if old.stem != name:
-            old.unlink()
-
-
-def _restore(
-    folder: Path,
-    encoder: Encoder,
-    stepper: Stepper,
-    rng: np.random.Generator,
-) -> tuple[_Progress, dict[str, Tensor]]:
-    """Reads a checkpoint back into its owners."""
-    progress = json.loads((folder / "progress.json").read_text())
-    state = _Progress(**progress["state"])
-    rng.bit_generator.state = progress["rng"]
-    tensors = load_file(folder / f"step_{state.step}.safetensors")
-    encoder.load_state_dict({key[4:]: value for key, value in tensors.items() if key.startswith("now.")})
-    saved = torch.load(folder / f"step_{state.step}.pt", weights_only=True)
-    stepper.load_state_dict(saved["stepper"])
-    torch.set_rng_state(saved["torch_rng"])
-    return state, {key[5:]: value for key, value in tensors.items() if key.startswith("best.")}

@@ -97,6 +97,11 @@ class FileVideo:
         return len(self._views), len(self._views[0]), self.cache.size, self.cache.size, 3
 
     @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files, one a view."""
+        return tuple(view.path for view in self._views)
+
+    @property
     def source_pixels(self) -> int:
         """Pixels of a frame before scaling: what decoding it costs."""
         height, width = self._views[0].size

@@ -242,7 +242,12 @@ class IMM(Encoder):
         return frames.reshape(-1, self.config.frame_channels, *frames.shape[2:])
 
     def keypoints(self, frames: Tensor) -> Keypoints:
-        """The places in frames: (B, C, S, S) uint8 -> those of B T frames, oldest of each stack first."""
+        """The places in frames: (B, C, S, S) uint8 -> those of B T frames, oldest of each stack first.
+
+        Raises:
+            ValueError: If the frames have another type or shape.
+        """
+        self.check_input(frames)
         found: Keypoints = self.keypoint_head(self.convolutions(centred(self.single(frames))))
         return found
 
@@ -256,7 +261,7 @@ class IMM(Encoder):
         if self.config.features == "heat_maps":
             side = self.config.sides[-1]
             maps = heat_maps(points, side, side, self.config.sigma)
-            return maps.reshape(len(points) // self.config.frames, -1)
+            return maps.reshape(-1, self.config.frames * points.shape[1] * side**2)
         return motion_of(points.reshape(-1, self.config.frames, *points.shape[1:]), MOTION_GAIN)
 
     @torch.no_grad()
@@ -292,6 +297,7 @@ class IMM(Encoder):
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
         """The reconstruction of the newest frame, or of the stack; every frame of a pair is a target once."""
+        self.check_input(batch.frames)
         return self.loss_of(self.convolutions(centred(self.newest(batch.frames))), batch)
 
     def loss_of(self, maps: Tensor, batch: FrameBatch) -> LossAndMetrics:

@@ -58,11 +58,11 @@ def triplet_loss(anchor: Tensor, positive: Tensor, negative: Tensor, margin: flo
         () float.
 
     Raises:
-        ValueError: If the shapes differ or are not two-dimensional.
+        ValueError: If the shapes differ or are not two-dimensional, or there are no rows.
     """
-    if anchor.ndim != 2 or not anchor.shape == positive.shape == negative.shape:
+    if anchor.ndim != 2 or not anchor.shape == positive.shape == negative.shape or len(anchor) == 0:
         shapes = [tuple(part.shape) for part in (anchor, positive, negative)]
-        raise ValueError(f"triplet_loss takes three embeddings of one shape (B, D); got {shapes}.")
+        raise ValueError(f"triplet_loss takes three embeddings of one shape (B, D), B at least 1; got {shapes}.")
     near = (anchor - positive).square().sum(dim=1)
     far = (anchor - negative).square().sum(dim=1)
     return F.relu(margin + near - far).mean()
@@ -81,8 +81,10 @@ def masked_triplet_loss(embeddings: Tensor, positives: Tensor, negatives: Tensor
         The mean over all allowed triplets, and the share of them inside the margin.
 
     Raises:
-        ValueError: If a mask is not (N, N), or no triplet is allowed.
+        ValueError: If the embeddings are not two-dimensional, a mask is not (N, N), or no triplet is allowed.
     """
+    if embeddings.ndim != 2:
+        raise ValueError(f"masked_triplet_loss takes embeddings of shape (N, D); got {tuple(embeddings.shape)}.")
     count = len(embeddings)
     if positives.shape != (count, count) or negatives.shape != (count, count):
         raise ValueError(
@@ -142,10 +144,10 @@ def grouped_n_pairs_loss(anchor: Tensor, positive: Tensor, group: Tensor, regula
         () float.
 
     Raises:
-        ValueError: If the shapes differ, or a group has fewer than two pairs.
+        ValueError: If the shapes differ, there are no pairs, or a group has fewer than two.
     """
-    if group.shape != anchor.shape[:1]:
-        raise ValueError(f"group must be ({len(anchor)},), one entry a pair; got {tuple(group.shape)}.")
+    if group.shape != anchor.shape[:1] or group.numel() == 0:
+        raise ValueError(f"group must be ({len(anchor)},), one entry a pair, at least one; got {tuple(group.shape)}.")
     losses = [
         n_pairs_loss(anchor[group == index], positive[group == index], regularisation) for index in torch.unique(group)
     ]
@@ -167,11 +169,11 @@ def thresholded_reconstruction_loss(output: Tensor, target: Tensor, threshold: f
         () float.
 
     Raises:
-        ValueError: If the shapes differ or the threshold is negative.
+        ValueError: If the shapes differ, there are no elements, or the threshold is not at least 0.
     """
-    if output.shape != target.shape or threshold < 0:
+    if output.shape != target.shape or output.numel() == 0 or not threshold >= 0:
         raise ValueError(
-            "thresholded_reconstruction_loss takes two tensors of one shape and a threshold of at least 0; "
+            "thresholded_reconstruction_loss takes two tensors of one shape, not empty, and a threshold of at least 0; "
             f"got {tuple(output.shape)}, {tuple(target.shape)} and {threshold}."
         )
     errors = (output - target).square()

@@ -1,7 +1,12 @@
-"""How good an embedding is: pure functions of embeddings."""
+"""How good an embedding is: pure functions of embeddings.
+
+Values of any finite size will do: where squares are compared, they are first scaled by a power of two, which changes no
+comparison.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -49,8 +54,13 @@ def sample_triplets(
         (count, 3) int64: anchor, positive, negative.
 
     Raises:
-        ValueError: If the video is too short to hold a negative.
+        ValueError: If the video is too short to hold a negative, a range is below 1, or the count negative.
     """
+    if min(positive_range, negative_range) < 1 or count < 0:
+        raise ValueError(
+            f"positive_range is {positive_range}, negative_range {negative_range} and count {count}; the ranges must "
+            "be at least 1 frame, the count at least 0."
+        )
     if length < negative_range + 2:
         raise ValueError(
             f"A video of {length} frames has no negatives beyond {negative_range} frames; use longer ones."
@@ -70,25 +80,47 @@ def triplet_accuracy(embeddings: NDArray[np.floating], triplets: NDArray[np.int6
     """Shares of triplets in the right order, with and without a margin; a tie is wrong.
 
     Args:
-        embeddings: (T, D), one video.
-        triplets: (N, 3) frame indices: anchor, positive, negative.
-        margin: In squared distance.
+        embeddings: (T, D), one video, both at least 1.
+        triplets: (N, 3) integer frame indices from 0 to T - 1: anchor, positive, negative; N at least 1.
+        margin: In squared distance, finite and at least 0.
 
     Raises:
-        ValueError: If an embedding is not finite.
+        ValueError: If an embedding is not finite, there are no triplets, one is of frames that are not there, or the
+            margin is another.
     """
-    if not np.isfinite(embeddings).all():
-        raise ValueError("An embedding is not finite; triplet accuracy is undefined.")
-    anchor, positive, negative = (np.asarray(embeddings, np.float64)[triplets[:, column]] for column in range(3))
+    values = _checked(embeddings, "embeddings")
+    rows = np.asarray(triplets)
+    if rows.ndim != 2 or rows.shape[1] != 3 or len(rows) == 0 or rows.dtype.kind not in "iu":
+        raise ValueError(
+            f"triplets are {rows.dtype} of shape {rows.shape}; they must be whole numbers (N, 3), N at least 1."
+        )
+    if rows.min() < 0 or rows.max() >= len(values):
+        raise ValueError(
+            f"triplets are of frames {rows.min()} to {rows.max()}, and the video has 0 to {len(values) - 1}."
+        )
+    if not 0 <= margin < math.inf:
+        raise ValueError(f"margin is {margin}; it must be finite and at least 0.")
+    exponent = _exponent(values)
+    scaled = np.ldexp(values, -exponent)
+    anchor, positive, negative = (scaled[rows[:, column]] for column in range(3))
     near = np.square(anchor - positive).sum(axis=1)
     far = np.square(anchor - negative).sum(axis=1)
-    return TripletAccuracy(margin=float(np.mean(near + margin < far)), plain=float(np.mean(near < far)))
+    with np.errstate(over="ignore", under="ignore"):
+        needed = near + np.ldexp(margin, -2 * exponent)
+    return TripletAccuracy(margin=float(np.mean(needed < far)), plain=float(np.mean(near < far)))
 
 
 def distance_matrix(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Euclidean distance of every frame to every other: (T, D) -> (T, T)."""
-    values = np.asarray(embeddings, np.float64)
-    return np.linalg.norm(values[:, None] - values[None], axis=-1)
+    """Euclidean distance of every frame to every other: (T, D) -> (T, T); infinite where no float64 is as large.
+
+    Raises:
+        ValueError: If there are no frames or dimensions, or a value is not finite.
+    """
+    values = _checked(embeddings, "embeddings")
+    exponent = _exponent(values)
+    scaled = np.ldexp(values, -exponent)
+    with np.errstate(over="ignore"):
+        return np.ldexp(cdist(scaled, scaled), exponent)
 
 
 def rank_correlation(left: NDArray[np.floating], right: NDArray[np.floating]) -> float:
@@ -99,15 +131,16 @@ def rank_correlation(left: NDArray[np.floating], right: NDArray[np.floating]) ->
         right: (N,).
 
     Raises:
-        ValueError: If the lengths differ, there are fewer than 3 values, or one is not finite.
+        ValueError: If the samples are no rows of one length, there are fewer than 3 values, or one is not finite.
     """
-    if np.shape(left) != np.shape(right) or len(left) < 3:
+    samples = _real(left, "left"), _real(right, "right")
+    if samples[0].ndim != 1 or samples[0].shape != samples[1].shape or len(samples[0]) < 3:
         raise ValueError(
-            f"rank_correlation takes two samples of one length >= 3; got {np.shape(left)}, {np.shape(right)}."
+            f"rank_correlation takes two samples of one length >= 3; got {samples[0].shape}, {samples[1].shape}."
         )
-    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+    if not (np.isfinite(samples[0]).all() and np.isfinite(samples[1]).all()):
         raise ValueError("A value is not finite; the rank correlation is undefined.")
-    if np.ptp(left) == 0 or np.ptp(right) == 0:
+    if any(sample.min() == sample.max() for sample in samples):
         return float("nan")
     return float(spearmanr(left, right).statistic)
 
@@ -134,6 +167,8 @@ def nearest_neighbours(
     left, right = _checked_pair(queries, keys, ("queries", "keys"))
     if metric == "cosine":
         left, right = _unit_length(left, "queries"), _unit_length(right, "keys")
+    exponent = max(_exponent(left), _exponent(right))
+    left, right = np.ldexp(left, -exponent), np.ldexp(right, -exponent)
     nearest = np.empty(len(left), np.int64)
     rows = max(1, BLOCK // len(right))
     for start in range(0, len(left), rows):
@@ -181,7 +216,7 @@ def alignment_accuracy(
     Raises:
         ValueError: As for ``alignment_error`` and ``nearest_neighbours``, and if the tolerance is negative.
     """
-    if tolerance < 0:
+    if not tolerance >= 0:
         raise ValueError(f"tolerance is {tolerance}; it must be at least 0 frames.")
     return float(np.mean(_misalignment(first, second, metric) <= tolerance))
 
@@ -271,9 +306,22 @@ def _misalignment(first: NDArray[np.floating], second: NDArray[np.floating], met
     return np.abs(np.stack([nearest_neighbours(left, right, metric), nearest_neighbours(right, left, metric)]) - times)
 
 
+def _real(values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
+    """Values as float64; complex ones and texts are refused."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "biuf":
+        raise ValueError(f"{name} holds values of type {found.dtype}; they must be real numbers.")
+    return found.astype(np.float64, copy=False)
+
+
+def _exponent(values: NDArray[np.float64]) -> int:
+    """The power of two that brings the largest value to between 0.5 and 1, where no square overflows."""
+    return int(np.frexp(np.abs(values).max())[1])
+
+
 def _checked(embeddings: NDArray[np.floating], name: str) -> NDArray[np.float64]:
     """Embeddings as float64, (T, D) with at least one of each and finite."""
-    values = np.asarray(embeddings, np.float64)
+    values = _real(embeddings, name)
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"{name} has shape {values.shape}; it must be (frames, dimensions), at least one of each.")
     finite = np.isfinite(values).all(axis=1)
@@ -297,7 +345,9 @@ def _checked_pair(
 
 def _unit_length(values: NDArray[np.float64], name: str) -> NDArray[np.float64]:
     """Vectors scaled to length 1; a vector of zeros has no direction and is refused."""
-    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    exponents = np.frexp(np.abs(values).max(axis=1, keepdims=True))[1]
+    scaled = np.ldexp(values, -exponents)
+    lengths = np.linalg.norm(scaled, axis=1, keepdims=True)
     if not lengths.all():
         raise ValueError(f"{name} is all zeros in frame {lengths.argmin()}, which has no cosine; use metric l2.")
-    return values / lengths
+    return scaled / lengths

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import io
-import struct
 from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor, nn
 
-# Layers that a message lists before it only counts the rest.
-_LISTED = 4
-
-# What decoding a damaged file raises; an unpickler stumbles over any of them, depending on where it goes wrong.
-_DAMAGE = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    RuntimeError,
-    SafetensorError,
-    TypeError,
-    UnpicklingError,
-    ValueError,
-    struct.error,
-)
+from encoders.files import FileError, read_bytes, reading
+from encoders.weights import MOST_BYTES, listing
 
 
 class Normalise(nn.Module):
@@ -63,7 +47,8 @@ def load_stem_weights(module: nn.Module, path: Path, source: str) -> None:
         source: Where the standard file is to be had, for messages.
 
     Raises:
-        ValueError: If the file is missing or damaged, or lacks a layer of the module or has it in another shape.
+        FileError: If the file is missing or damaged, or lacks a layer of the module, or has it in another shape or as
+            values that are no real numbers in floating point.
     """
     found = _read(path, source)
     wanted = module.state_dict()
@@ -72,37 +57,45 @@ def load_stem_weights(module: nn.Module, path: Path, source: str) -> None:
     missing = [name for name in needed if name not in found]
     stem = type(module).__name__
     if missing:
-        raise ValueError(f"{path} lacks layers of {stem}: {_listing(missing)}. Standard weights: {source}.")
+        raise FileError(f"{path} lacks layers of {stem}: {listing(missing)}. Standard weights: {source}.")
     misshapen = [
         f"{name} is {tuple(found[name].shape)} instead of {tuple(wanted[name].shape)}"
         for name in needed
         if found[name].shape != wanted[name].shape
     ]
     if misshapen:
-        raise ValueError(
-            f"{path} has layers of other shapes than {stem}: {_listing(misshapen)}. Standard weights: {source}."
+        raise FileError(
+            f"{path} has layers of other shapes than {stem}: {listing(misshapen)}. Standard weights: {source}."
+        )
+    # Half precision will do; integers, truth values and complex numbers would be cast in silence.
+    strange = [
+        f"{name} is {str(found[name].dtype).removeprefix('torch.')}"
+        for name in wanted
+        if name in found and not _like(found[name], wanted[name])
+    ]
+    if strange:
+        raise FileError(
+            f"{path} has layers of {stem} that are no dense weights in floating point: {listing(strange)}. Standard "
+            f"weights: {source}."
         )
     module.load_state_dict(wanted | {name: value for name, value in found.items() if name in wanted})
 
 
+def _like(found: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor can stand for another: dense, in memory, of floating point as that, or of its very type."""
+    dense = found.layout == torch.strided and found.device.type == "cpu"
+    return dense and (found.dtype == wanted.dtype or (found.is_floating_point() and wanted.is_floating_point()))
+
+
 def _read(path: Path, source: str) -> dict[str, Tensor]:
-    if not path.is_file():
-        raise ValueError(f"There is no weight file {path}. Standard weights: {source}.")
-    # Read apart from decoding: a disk or permission at fault is no damage of the file.
-    data = path.read_bytes()
-    try:
+    what, remedy = "weight file", f"get it again: {source}"
+    data = read_bytes(path, what, remedy, MOST_BYTES)
+    with reading(path, what, remedy, also=(SafetensorError,)):
         if path.suffix == ".safetensors":
             return load(data)
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except _DAMAGE as error:
-        raise ValueError(f"{path} is damaged, or no weight file; get it again. Standard weights: {source}.") from error
     if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
         content = content["state_dict"]
     if not isinstance(content, dict):
-        raise ValueError(f"{path} holds a {type(content).__name__}, not weights by name. Standard weights: {source}.")
+        raise FileError(f"{path} holds a {type(content).__name__}, not weights by name. Standard weights: {source}.")
     return {name: value for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def _listing(items: list[str]) -> str:
-    rest = len(items) - _LISTED
-    return ", ".join(items[:_LISTED]) + (f" and {rest} more" if rest > 0 else "")

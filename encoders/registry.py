@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from encoders.base import CONFIG_FILE, Encoder, EncoderConfig, build_config, parse_settings
+from encoders.base import CONFIG_FILE, DIGEST, WEIGHTS_FILE, Encoder, EncoderConfig, build_config, parse_settings
 from encoders.errors import check_choice
+from encoders.files import FileError, read_object
+from encoders.weights import check_size, check_weights, declared_weights, digest_of, read_weights
+
+AGAIN = "fit the encoder again, or copy its folder again"
+"""What to do about a damaged encoder, as the end of a sentence."""
 
 EncoderClass = TypeVar("EncoderClass", bound=type[Encoder])
 
@@ -48,10 +54,13 @@ def make(name: str, **config: Any) -> Encoder:
         **config: Attributes of the encoder's config, such as ``image_size`` and ``channels``.
 
     Raises:
-        ValueError: If the name or a setting is unknown, or a weight file that the settings name cannot be used.
+        ValueError: If the name or a setting is unknown, the weights would not fit into memory, or a weight file that
+            the settings name cannot be used.
     """
     made = configure(name, **config)
-    encoder = _ENCODERS[name](made)
+    build = partial(_ENCODERS[name], made)
+    check_size(declared_weights(build) or {}, f"encoder {name!r}")
+    encoder = build()
     encoder.load_pretrained()
     return encoder
 
@@ -79,19 +88,34 @@ def settings_of(name: str, texts: Sequence[str]) -> dict[str, Any]:
 def load(folder: str | Path) -> Encoder:
     """Loads an encoder that ``Encoder.save`` wrote; it runs no code from the folder.
 
+    Names and shapes are compared with the header of the weights before anything is allocated. Folders that were saved
+    before there was a digest are loaded without one.
+
     Raises:
-        ValueError: If the folder is missing or incomplete, or config and weights do not fit.
+        ValueError: If the folder is missing or incomplete, config and weights do not fit, or either was changed since
+            it was saved.
     """
-    path = Path(folder) / CONFIG_FILE
-    try:
-        values = json.loads(path.read_text())
-        name = values.pop("encoder")
-    except OSError as error:
-        raise ValueError(f"{folder} is no encoder folder: {path} cannot be read ({error.strerror}).") from error
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: it is no JSON object with the key 'encoder'.") from error
+    folder = Path(folder)
+    path = folder / CONFIG_FILE
+    if not folder.is_dir():
+        raise FileError(f"{folder} is no encoder folder: there is no such folder; name one with {CONFIG_FILE} in it.")
+    values = read_object(path, "encoder config", AGAIN, ("encoder",))
+    name, digest = values["encoder"], values.pop(DIGEST, None)
     check_choice(f"encoder in {path}", name, _ENCODERS)
-    config = build_config(_ENCODERS[name].Config, values, str(path))
-    encoder = _ENCODERS[name](config)
-    encoder.load_weights(Path(folder))
+    settings = {key: value for key, value in values.items() if key != "encoder"}
+    config = build_config(_ENCODERS[name].Config, settings, str(path))
+    build = partial(_ENCODERS[name], config)
+    weights_path, what = folder / WEIGHTS_FILE, "encoder weights"
+    content, weights = read_weights(weights_path, declared_weights(build), what, AGAIN)
+    if digest is not None and digest != digest_of(values, content):
+        raise FileError(
+            f"{weights_path} or {path} was changed since the encoder was saved; {AGAIN}, or remove {DIGEST!r} from "
+            f"{CONFIG_FILE} to use them as they are."
+        )
+    encoder = build()
+    check_weights(weights_path, weights, encoder.state_dict(), what, AGAIN)
+    encoder.load_state_dict(weights, strict=True)
+    scale = float(encoder.distance_scale)
+    if not (math.isnan(scale) or 0.0 <= scale < math.inf):
+        raise FileError(f"The {what} {weights_path} hold a distance_scale of {scale}, which is no distance; {AGAIN}.")
     return encoder.eval()

@@ -191,6 +191,7 @@ class SMAK(BackboneEncoder):
     @torch.no_grad()
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
         """Where each level looks: (B, C, H, W) uint8 -> ``L1`` and so on, each (B, h, w) float32 in [0, 1]."""
+        self.check_input(frames)
         training = self.training
         self.eval()
         _, weights = self._attend(frames)

@@ -19,6 +19,9 @@ from encoders.registry import register
 OBJECTIVES = ("single_view", "multi_view", "n_pairs")
 POOLINGS = ("spatial_softmax", "flatten")
 
+MOST_VIDEOS = 4096
+"""Videos in a batch at most."""
+
 
 @dataclass(frozen=True)
 class TCNConfig(BackboneConfig):
@@ -36,7 +39,7 @@ class TCNConfig(BackboneConfig):
         positive_range: A positive of the same view lies at most this many frames from its anchor.
         negative_range: A negative lies more than this many frames from its anchor.
         hidden: Width of the fully connected layer before the embedding.
-        videos: Videos in a batch.
+        videos: Videos in a batch, 1 to ``MOST_VIDEOS``.
     """
 
     objective: str = "single_view"
@@ -56,10 +59,10 @@ class TCNConfig(BackboneConfig):
         check_choice("pooling", self.pooling, POOLINGS)
         if self.head_kernel not in (3, 5):
             raise ValueError(f"head_kernel is {self.head_kernel}; it must be 3 or 5.")
-        if min(self.videos, self.embedding_dim, self.hidden) < 1:
+        if min(self.videos, self.embedding_dim, self.hidden) < 1 or self.videos > MOST_VIDEOS:
             raise ValueError(
                 f"videos is {self.videos}, embedding_dim {self.embedding_dim} and hidden {self.hidden}; all must be at "
-                "least 1."
+                f"least 1, and videos at most {MOST_VIDEOS}."
             )
         check_norm(self.norm)
         if not 0 <= self.margin < math.inf:

@@ -10,6 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, trim_mean
 
+MOST = 1e300
+"""Size of a figure at most, so that sums and differences of them are finite."""
+
 
 class Interval(NamedTuple):
     """A statistic of a sample with its 95% percentile-bootstrap interval.
@@ -30,6 +33,24 @@ class Interval(NamedTuple):
         return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
+def check_figures(values: NDArray[np.float64], what: str) -> None:
+    """Refuses figures that have no mean.
+
+    Args:
+        values: One figure a run.
+        what: What they are, for messages.
+
+    Raises:
+        ValueError: If there are none, they are no row, or one is not finite or beyond ``MOST``.
+    """
+    if values.ndim != 1 or len(values) == 0:
+        raise ValueError(f"{what} have the shape {values.shape}; they must be one figure a run, at least one.")
+    if not (np.abs(values) <= MOST).all():
+        raise ValueError(
+            f"{what} are {values}; every one must be finite, at most {MOST:g}. Look at the runs that gave it."
+        )
+
+
 def iqm(values: NDArray[np.float64], axis: int = -1) -> Any:
     """Interquartile mean: the mean of the middle half (Agarwal et al., Statistical Precipice, 2021)."""
     return trim_mean(values, 0.25, axis=axis)
@@ -39,10 +60,14 @@ def bootstrap_interval(values: Sequence[float], statistic: Callable[..., Any] = 
     """The statistic of a sample and its 95% interval, from 5,000 resamples with a fixed seed.
 
     Args:
-        values: One figure a run.
+        values: One figure a run, at least one.
         statistic: Takes an array and ``axis``, such as ``iqm`` or ``np.mean``.
+
+    Raises:
+        ValueError: If there are none, or one is not finite or beyond ``MOST``.
     """
     sample = np.asarray(values, np.float64)
+    check_figures(sample, "The figures")
     value = float(statistic(sample, axis=-1))
     if len(sample) < 2:
         return Interval(value, float("nan"), float("nan"))

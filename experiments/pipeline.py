@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -204,8 +205,11 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
             f"{folder} holds the encoder {encoder.name!r}, not {config.encoder!r}; add --encoder {encoder.name}."
         )
     encoder.check_frames((3, config.record.image_size, config.record.image_size))
-    if not torch.isfinite(encoder.distance_scale):
-        raise ValueError(f"The encoder in {folder} was never fitted: it has no distance scale. Fit it first.")
+    if not 0.0 < encoder.distance_scale < math.inf:
+        raise ValueError(
+            f"The encoder in {folder} was never fitted, or on videos whose frames do not differ: its distance scale is "
+            f"{float(encoder.distance_scale)}, and rewards are given in units of it. Fit it first."
+        )
     return encoder
 
 

@@ -5,6 +5,7 @@ Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Preci
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, mannwhitneyu, trim_mean
 
-from experiments.intervals import Interval
+from experiments.intervals import Interval, check_figures
 
 RESAMPLES = 2000
 
@@ -24,11 +25,22 @@ def normalised(score: Any, random: float, oracle: float) -> Any:
     """(score - random) / (oracle - random): 0 is a random policy, 1 the true reward.
 
     Raises:
-        ValueError: If the two references do not differ.
+        ValueError: If the two references do not differ or are not finite, or the result is not finite: because the
+            score is not, or is too large for references so near to one another.
     """
-    if not np.isfinite(oracle - random) or oracle == random:
-        raise ValueError(f"The references are {random} (random) and {oracle} (oracle); they must be finite and differ.")
-    return (score - random) / (oracle - random)
+    with np.errstate(all="ignore"):
+        whole = float(oracle) - float(random)
+        if not np.isfinite(whole) or whole == 0:
+            raise ValueError(
+                f"The references are {random} (random) and {oracle} (oracle); they must be finite and differ."
+            )
+        share = (score - random) / whole
+    if not np.isfinite(share).all():
+        raise ValueError(
+            f"The score {score} has no share of what lies between {random} (random) and {oracle} (oracle); it must be "
+            "finite. Look at the run that gave it."
+        )
+    return share
 
 
 def _pooled_iqm(*strata: Any, axis: int = -1) -> Any:
@@ -43,6 +55,9 @@ def stratified_iqm(strata: Strata) -> Interval:
 
     Returns:
         The interval; its ends are NaN where a task has a single seed.
+
+    Raises:
+        ValueError: If there is no task, a task has no seed, or a score is not finite.
     """
     return _interval(_pooled_iqm, strata)
 
@@ -55,7 +70,7 @@ def difference(ours: Strata, theirs: Strata) -> Interval:
         theirs: The same tasks of the other method.
 
     Raises:
-        ValueError: If the numbers of tasks differ.
+        ValueError: If the numbers of tasks differ or are 0, a task has no seed, or a score is not finite.
     """
 
     def less(ours: Strata, theirs: Strata, axis: int) -> Any:
@@ -74,7 +89,7 @@ def probability_of_improvement(ours: Strata, theirs: Strata) -> Interval:
         theirs: The same tasks of the other method.
 
     Raises:
-        ValueError: If the numbers of tasks differ.
+        ValueError: If the numbers of tasks differ or are 0, a task has no seed, or a score is not finite.
     """
 
     def probability(ours: Strata, theirs: Strata, axis: int) -> Any:
@@ -102,6 +117,10 @@ def _paired_interval(statistic: Callable[[Strata, Strata, int], Any], ours: Stra
 
 
 def _interval(statistic: Any, strata: Strata) -> Interval:
+    if not strata:
+        raise ValueError("There are no tasks to compare; name at least one.")
+    for task, stratum in enumerate(strata):
+        check_figures(np.asarray(stratum), f"The scores of task {task}")
     value = float(statistic(*strata, axis=-1))
     if min(len(stratum) for stratum in strata) < 2:
         return Interval(value, float("nan"), float("nan"))
@@ -122,11 +141,25 @@ def band(curves: Sequence[NDArray[np.float64]]) -> tuple[NDArray[np.float64], ND
     """Interquartile mean of curves at every point, with a 95% stratified bootstrap band.
 
     Args:
-        curves: One array (seeds, points) a task, the same points in all.
+        curves: One array (seeds, points) a task, the same points in all, at least one.
 
     Returns:
-        Value, low and high, (points,) each.
+        Value, low and high, (points,) each; NaN at a point where a curve is not finite, which charts leave out.
+
+    Raises:
+        ValueError: If there are no curves or points, or the points differ.
     """
-    points = [stratified_iqm([curve[:, point] for curve in curves]) for point in range(curves[0].shape[1])]
+    if not curves or {np.ndim(curve) for curve in curves} != {2} or len({curve.shape[1] for curve in curves}) > 1:
+        raise ValueError(
+            f"A band takes curves (seeds, points) of the same points; got {[np.shape(curve) for curve in curves]}."
+        )
+    if curves[0].shape[1] == 0:
+        raise ValueError("A band takes curves of at least one point; there are none.")
+    unknown = Interval(math.nan, math.nan, math.nan)
+    points = []
+    for point in range(curves[0].shape[1]):
+        strata = [curve[:, point] for curve in curves]
+        known = all(np.isfinite(stratum).all() for stratum in strata)
+        points.append(stratified_iqm(strata) if known else unknown)
     value, low, high = np.array(points).T
     return value, low, high

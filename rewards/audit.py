@@ -54,21 +54,27 @@ def audit_reward(
     """Compares the reward with the true distance over pairs of frames.
 
     Args:
-        embeddings: One array a video, (T, D).
-        states: The true positions of the same frames, (T, ..., 3) metres; evaluation data.
+        embeddings: One array a video, (T, D), T at least 1, finite.
+        states: The true positions of the same frames, (T, ..., 3) metres, finite; evaluation data.
         config: Coefficients of the reward.
         scale: The embedding distance that counts as 1.
         rng: Source of the pairs; half of them are within a video, half across two.
-        pairs: Number of pairs.
+        pairs: Number of pairs, at least 6.
 
     Returns:
         The audit. True distance is the mean over the tracked points.
 
     Raises:
-        ValueError: If there are fewer than two videos, or embeddings and states differ in number.
+        ValueError: If there are fewer than two videos, one of them is empty, embeddings and states differ in number or
+            dimensions, there are too few pairs, or a value is not finite.
     """
-    if len(embeddings) < 2 or [len(part) for part in embeddings] != [len(part) for part in states]:
-        raise ValueError("The audit needs at least two videos, with as many states as embeddings in each.")
+    frames = [len(part) for part in embeddings]
+    if len(embeddings) < 2 or min(frames) < 1 or frames != [len(part) for part in states]:
+        raise ValueError("The audit needs at least two videos of frames, with as many states as embeddings in each.")
+    if len({np.shape(part)[1:] for part in embeddings}) > 1 or len({np.shape(part)[1:] for part in states}) > 1:
+        raise ValueError("The videos of an audit must have embeddings of one dimension, and states of one shape.")
+    if pairs < 6:
+        raise ValueError(f"pairs is {pairs}; an audit takes at least 6.")
     half = pairs // 2
     first = rng.integers(len(embeddings), size=pairs)
     # An offset of at least 1 and less than the number of videos never lands on the same video.

@@ -42,23 +42,52 @@ def huber_reward(
     Sermanet et al., Time-Contrastive Networks, 2018, equation 2; Blomqvist and Hämäläinen,
     Self-supervised learning from snaps, section II-B.
 
+    Where this is beyond the numbers of float64, the reward is the least one, about -1.8e308.
+
     Args:
-        own: w, embeddings of what the robot looks like, (..., D).
-        target: v, embeddings of what it should look like, (..., D).
+        own: w, embeddings of what the robot looks like, (..., D), finite; D at least 1.
+        target: v, embeddings of what it should look like, (..., D), finite.
         config: alpha, beta and gamma.
         scale: The distance that counts as 1.
 
     Returns:
-        Rewards, (...) float64, never positive.
+        Rewards, (...) float64, finite and never positive; none for no embeddings.
 
     Raises:
-        ValueError: If the shapes differ, or ``scale`` is not positive and finite.
+        ValueError: If the shapes differ or have no dimension, a value is no finite real number, or ``scale`` is not
+            positive and finite.
     """
-    if np.shape(own) != np.shape(target):
-        raise ValueError(f"own and target embeddings must have one shape; got {np.shape(own)} and {np.shape(target)}.")
+    ours, theirs = np.asarray(own), np.asarray(target)
+    if ours.shape != theirs.shape or ours.shape[-1:] in ((), (0,)):
+        raise ValueError(
+            f"own and target embeddings must have one shape (..., D), D >= 1; got {ours.shape} and {theirs.shape}."
+        )
+    if ours.dtype.kind not in "biuf" or theirs.dtype.kind not in "biuf":
+        raise ValueError(f"Embeddings are real numbers; got {ours.dtype} and {theirs.dtype}.")
     check_scale(scale)
-    squared = np.square((np.asarray(own, np.float64) - np.asarray(target, np.float64)) / scale).sum(axis=-1)
-    return -config.alpha * squared - config.beta * np.sqrt(config.gamma + squared)
+    left, right = ours.astype(np.float64, copy=False), theirs.astype(np.float64, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        squared = np.square((left - right) / scale).sum(axis=-1)
+        rewards = -config.alpha * squared - config.beta * np.sqrt(config.gamma + squared)
+    finite = np.isfinite(rewards)
+    if finite.all():
+        return rewards
+    if not (np.isfinite(left).all() and np.isfinite(right).all()):
+        raise ValueError("An embedding is not finite, so it has no reward; its encoder is damaged: train it again.")
+    return np.where(finite, rewards, _far_rewards(left, right, config, scale))
+
+
+def _far_rewards(
+    own: NDArray[np.float64], target: NDArray[np.float64], config: HuberConfig, scale: float
+) -> NDArray[np.float64]:
+    """``huber_reward`` of embeddings so far apart that squares overflow, where gamma is nothing beside them."""
+    most = np.finfo(np.float64).max
+    largest = max(np.abs(own).max(), np.abs(target).max())
+    with np.errstate(over="ignore"):
+        # Lengths in units of twice the largest value, so that no difference overflows.
+        shares = np.linalg.norm(own / largest / 2 - target / largest / 2, axis=-1)
+        distances = np.minimum(shares / scale * 2 * largest, most)
+        return np.maximum(-config.alpha * np.minimum(np.square(distances), most) - config.beta * distances, -most)
 
 
 def check_scale(scale: float) -> None:

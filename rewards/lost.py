@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -16,18 +17,29 @@ def lost_distance(path: NDArray[np.floating], share: float) -> float:
     """A share of the largest distance between two moments of a path, in its units.
 
     Args:
-        path: What is to be followed, (T, ...), T at least 2.
-        share: Of the largest distance, above 0.
+        path: What is to be followed, (T, ...), T at least 2, finite.
+        share: Of the largest distance, above 0 and finite.
 
     Raises:
-        ValueError: If the share is not above 0, or nothing changes along the path.
+        ValueError: If the share or a value is another, there are fewer than two moments, nothing changes along the
+            path, or the distance is beyond the numbers of float64.
     """
-    if not share > 0:
-        raise ValueError(f"share is {share}; it must be above 0.")
-    largest = float(pdist(np.asarray(path, np.float64).reshape(len(path), -1)).max())
+    if not 0 < share < math.inf:
+        raise ValueError(f"share is {share}; it must be above 0 and finite.")
+    values = np.asarray(path)
+    if values.dtype.kind not in "biuf" or not np.isfinite(values).all():
+        raise ValueError("The path holds values that are no finite real numbers; the demonstration is damaged.")
+    if values.ndim == 0 or len(values) < 2:
+        raise ValueError(f"The path has the shape {values.shape}; it must have at least 2 moments.")
+    exponent = int(np.frexp(np.abs(values).max(initial=0.0))[1])
+    scaled = np.ldexp(values.astype(np.float64), -exponent).reshape(len(values), -1)
+    largest = float(pdist(scaled).max())
     if largest == 0:
         raise ValueError("All moments of the path are the same, so there is nothing to lose; name another video.")
-    return share * largest
+    try:
+        return math.ldexp(share * largest, exponent)
+    except OverflowError as error:
+        raise ValueError("The moments of the path lie further apart than float64 can tell; scale it down.") from error
 
 
 def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, scale: float) -> float:
@@ -43,7 +55,7 @@ def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, s
         The reward below which the path is lost.
 
     Raises:
-        ValueError: If the share is not above 0, or nothing changes along the path.
+        ValueError: As ``lost_distance``, and if the scale is not positive and finite.
     """
     return float(huber_reward(np.array([lost_distance(path, share)]), np.zeros(1), config, scale))
 
@@ -73,7 +85,13 @@ class EndWhenLost(gym.Wrapper[Any, Any, Any, Any]):
         self._floor = floor
 
     def step(self, action: Any) -> tuple[Any, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Steps the environment."""
+        """Steps the environment.
+
+        Raises:
+            ValueError: If its reward is NaN.
+        """
         observation, reward, terminated, truncated, info = self.env.step(action)
         kept = 1.0 - float(reward) / self._floor
+        if math.isnan(kept):
+            raise ValueError("The environment's reward is NaN; its encoder or its demonstration is damaged.")
         return observation, max(kept, 0.0), terminated or kept < 0, truncated, info
