@@ -26,7 +26,9 @@ def check_keys(space: gym.Space[Any], keys: tuple[str, ...]) -> spaces.Dict:
     return space
 
 
-class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.float32], Observation]):
+class PixelObservation(
+    gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.float32], Observation], gym.utils.RecordConstructorArgs
+):
     """Observes ``pixels`` alone, channels first: (H, W, C) uint8 -> (C, H, W) uint8.
 
     Args:
@@ -37,8 +39,12 @@ class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.floa
     """
 
     def __init__(self, env: gym.Env[Observation, NDArray[np.float32]]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        height, width, channels = check_keys(env.observation_space, ("pixels",))["pixels"].shape or ()
+        shape = check_keys(env.observation_space, ("pixels",))["pixels"].shape or ()
+        if len(shape) != 3:
+            raise ValueError(f"'pixels' has shape {shape}; one camera's frames are needed, (H, W, C).")
+        height, width, channels = shape
         self.observation_space = spaces.Box(0, 255, (channels, height, width), np.uint8)
 
     def observation(self, observation: Observation) -> NDArray[np.uint8]:
@@ -46,7 +52,9 @@ class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.floa
         return np.ascontiguousarray(observation["pixels"].transpose(2, 0, 1))
 
 
-class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], Observation]):
+class StateObservation(
+    gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], Observation], gym.utils.RecordConstructorArgs
+):
     """Observes the true state alone, as one vector.
 
     Args:
@@ -62,6 +70,7 @@ class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.fl
         env: gym.Env[Observation, NDArray[np.float32]],
         keys: tuple[str, ...] = ("joint_positions", "joint_velocities"),
     ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, keys=keys)
         super().__init__(env)
         space = check_keys(env.observation_space, keys)
         self._keys = keys
@@ -73,7 +82,7 @@ class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.fl
         return np.concatenate([observation[key].astype(np.float32).ravel() for key in self._keys])
 
 
-class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
+class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Seeds every episode by its number, so that a training that was cut goes on with the same ones.
 
     Args:
@@ -83,6 +92,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int, first: int = 0) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, seed=seed, first=first)
         super().__init__(env)
         self._seed = seed
         self.episode = first
@@ -100,7 +110,9 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
         self.episode = episode
 
 
-class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]]):
+class FrozenEmbedding(
+    gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]], gym.utils.RecordConstructorArgs
+):
     """Observes the embedding of frames, in their place or as ``embedding`` beside ``pixels``.
 
     Args:
@@ -115,9 +127,11 @@ class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[n
     def __init__(
         self, env: gym.Env[NDArray[np.uint8], NDArray[np.float32]], encoder: Encoder, keep_pixels: bool = False
     ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, encoder=encoder, keep_pixels=keep_pixels, _disable_deepcopy=True)
         super().__init__(env)
         frames = env.observation_space
-        assert frames.shape is not None
+        if not isinstance(frames, spaces.Box):
+            raise ValueError(f"The environment must observe frames alone, channels first; it observes {frames}.")
         encoder.check_frames(frames.shape)
         self._encoder = encoder
         self._keep_pixels = keep_pixels

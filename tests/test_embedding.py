@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from encoders import Encoder
 from encoders.base import channels_first
-from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, VecVectorObservation, embed_pixels, next_frame
+from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, VecVectorObservation, embed_pixels, upcoming
 from envs.kuka import KukaReach
 
 MakeKuka = Callable[..., KukaReach]
@@ -49,7 +49,7 @@ def test_the_checkers_accept_the_wrapped_environment(make_kuka: MakeKuka, encode
 
 def test_the_goal_and_the_pixels_are_replaced_by_embeddings(make_kuka: MakeKuka, encoder: Encoder) -> None:
     kuka = make_kuka(image_size=16, horizon=4)
-    env = EmbeddingObservation(kuka, encoder, DEMONSTRATION)
+    env = EmbeddingObservation(kuka, encoder, DEMONSTRATION, drop=("goal",))
     observations = [env.reset(seed=0)[0]]
     frames = [kuka.frame("front")]
     for action in random_actions(4, 1)[:, 0]:
@@ -118,7 +118,7 @@ def test_a_step_takes_one_forward_pass_even_when_episodes_end(make_kuka: MakeKuk
 
 def test_pixels_stay_only_when_asked_for(make_kuka: MakeKuka, encoder: Encoder) -> None:
     for keep in (True, False):
-        venv = VecEmbeddingObservation(many(make_kuka, 1), encoder, DEMONSTRATION, keep_pixels=keep)
+        venv = VecEmbeddingObservation(many(make_kuka, 1), encoder, DEMONSTRATION, keep_pixels=keep, drop=("goal",))
         observations = venv.reset()
         assert ("pixels" in observations) is keep
         assert set(observations) == set(venv.observation_space.spaces)  # type: ignore[attr-defined]
@@ -150,9 +150,8 @@ def test_what_does_not_fit_together_is_refused(make_kuka: MakeKuka, encoder: Enc
         EmbeddingObservation(make_kuka(camera=None), encoder, DEMONSTRATION)
 
 
-def test_the_next_frame_stops_at_the_last() -> None:
-    assert [int(next_frame(time, 5)) for time in (0, 1, 3, 4, 9)] == [1, 2, 4, 4, 4]
-    np.testing.assert_array_equal(next_frame(np.array([0, 7]), 5), [1, 4])
+def test_what_comes_next_after_each_step_ends_with_the_last_entry() -> None:
+    np.testing.assert_array_equal(upcoming(np.arange(10.0).reshape(5, 2)), [[2, 3], [4, 5], [6, 7], [8, 9], [8, 9]])
 
 
 def test_named_vectors_are_observed_as_one(make_kuka: MakeKuka, encoder: Encoder) -> None:

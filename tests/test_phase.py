@@ -33,8 +33,9 @@ def test_an_environment_with_the_phase_passes_gymnasiums_check() -> None:
 
 
 def test_single_and_vectorised_observe_the_same() -> None:
-    venv = VecPhaseObservation(DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON)] * 2), HORIZON)
-    env = PhaseObservation(KukaReach(camera=None, horizon=HORIZON), HORIZON)
+    kukas = DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON)] * 2)
+    venv = VecPhaseObservation(kukas, HORIZON, drop=("goal",))
+    env = PhaseObservation(KukaReach(camera=None, horizon=HORIZON), HORIZON, drop=("goal",))
     action = np.full(7, 0.3, np.float32)
     many, one = venv.reset(), env.reset()[0]
     assert isinstance(many, dict)
