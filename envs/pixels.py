@@ -88,26 +88,27 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
     Args:
         env: Any environment.
         seed: Seed of all episodes.
-        first: Number of the episode that the next reset starts.
+        first: Number of the episode that a series begins with.
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int, first: int = 0) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, seed=seed, first=first)
         super().__init__(env)
         self._seed = seed
+        self._first = first
         self.episode = first
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts the next episode; a seed that is given starts another series."""
+        """Starts the next episode, or with a seed a series of its own from its first one."""
         if seed is not None:
-            self._seed = seed
+            self._seed, self.episode = seed, self._first
         drawn = int(np.random.default_rng([self._seed, self.episode]).integers(2**31))
         self.episode += 1
         return self.env.reset(seed=drawn, options=options)
 
     def start_with(self, episode: int) -> None:
-        """Sets the number of the episode that the next reset starts."""
-        self.episode = episode
+        """Sets the number of the episode that the next reset starts, with a seed or without."""
+        self._first = self.episode = episode
 
 
 class FrozenEmbedding(

@@ -103,10 +103,13 @@ class DemonstrationStarts(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         super().__init__(env)
         self._starts = starts
         self._share = share
+        self._rng = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts an episode; the seed settles where."""
-        rng = np.random.default_rng(seed)
+        """Starts an episode; the seed settles where, and where those after it begin that are given none."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        rng = self._rng
         if options or rng.random() >= self._share:
             return self.env.reset(seed=seed, options=options)
         time = int(rng.choice(self._starts.times))
