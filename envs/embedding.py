@@ -48,7 +48,7 @@ def embedding_space(
     demonstration: NDArray[np.float32],
     keep_pixels: bool = False,
     drop: Collection[str] = (),
-) -> spaces.Dict:
+) -> spaces.Space[Any]:
     """The observation space after ``pixels`` have become embeddings.
 
     Raises:

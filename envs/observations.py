@@ -8,6 +8,9 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import spaces
 
+STATE = ("joint_positions", "joint_velocities")
+"""What the worlds call the state of their own joints."""
+
 
 def left_over(space: gym.Space[Any], drop: Collection[str]) -> dict[str, gym.Space[Any]]:
     """The observations that stay when some are left out, in their order.

@@ -44,7 +44,7 @@ def phase(time: NDArray[np.integer] | int, horizon: int) -> NDArray[np.float32]:
     return np.concatenate([share, np.sin(angles), np.cos(angles)], axis=-1).astype(np.float32)
 
 
-def _space(space: gym.Space[Any], horizon: int, drop: Collection[str]) -> spaces.Dict:
+def _space(space: gym.Space[Any], horizon: int, drop: Collection[str]) -> spaces.Space[Any]:
     if horizon < 1:
         raise ValueError(f"horizon is {horizon}; it must be at least 1 step.")
     kept = left_over(space, drop)
