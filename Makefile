@@ -11,8 +11,9 @@ $(READY): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found; install Python 3.11 or call: make PYTHON=python3"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 	# torch first and pinned: anything else that asks for it would bring a build with CUDA.
-	$(BIN)/pip install --quiet --disable-pip-version-check torch==2.13.0 -c constraints.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e '.[dev]' -c constraints.txt
+	# -qq leaves errors: a local index makes pip warn once a package.
+	$(BIN)/pip install -qq --disable-pip-version-check torch==2.13.0 -c constraints.txt
+	$(BIN)/pip install -qq --disable-pip-version-check -e '.[dev]' -c constraints.txt
 	touch $(READY)
 
 imitate: setup

@@ -8,6 +8,9 @@ from encoders import pooled as _pooled  # noqa: F401
 from encoders import smak as _smak  # noqa: F401
 from encoders import tcn as _tcn  # noqa: F401
 from encoders.base import Encoder, FrameBatch, LossAndMetrics
+from encoders.installation import warn_of_others
 from encoders.registry import configure, load, make, names, register, settings_of
 
 __all__ = ["Encoder", "FrameBatch", "LossAndMetrics", "configure", "load", "make", "names", "register", "settings_of"]
+
+warn_of_others("encoders")

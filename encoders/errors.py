@@ -5,6 +5,9 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
 
 
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
@@ -24,6 +27,36 @@ def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
+
+
+def check_steps_done(time: Any, horizon: int) -> int:
+    """Refuses what is no number of steps that an episode can begin after.
+
+    Args:
+        time: The ``time`` of a reset's options, or of its info.
+        horizon: Steps of an episode.
+
+    Raises:
+        ValueError: If it is no whole number from 0 to the last but one step.
+    """
+    if isinstance(time, bool) or not isinstance(time, (int, np.integer)) or not 0 <= time < horizon:
+        raise ValueError(f"time is {time!r}; it must be a whole number of steps done, from 0 to {horizon - 1}.")
+    return int(time)
+
+
+def beyond_path(steps: int, length: int) -> ValueError:
+    """The error of an episode that is longer than what it is compared with.
+
+    Args:
+        steps: Steps of the episode so far.
+        length: Entries of the path, the one of the reset included.
+    """
+    return ValueError(
+        f"The episode is at step {steps}, and its path of {length} entries ends at step {length - 1}. Reset the "
+        f"environment there: end episodes after {length - 1} steps (the environment's horizon, or "
+        f"gymnasium.wrappers.TimeLimit(env, {length - 1}) inside this wrapper), or give a path of an entry a step and "
+        "one for the reset."
+    )
 
 
 def check_norm(norm: float) -> None:

@@ -2,4 +2,8 @@
 
 import gymnasium as gym
 
+from encoders.installation import warn_of_others
+
+warn_of_others("envs")
+
 gym.register(id="KukaReach-v0", entry_point="envs.kuka:KukaReach")

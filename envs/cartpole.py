@@ -51,7 +51,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     ``reset(options={"joints": (place, angle), "velocities": (2,)})`` sets the state, in metres and radians; without
     options the task draws it. ``frames`` are those of the stack, where it does not begin with the first one repeated,
-    and ``time`` is how many steps of the episode count as done.
+    and ``time`` is how many steps of the episode count as done; it stands in the info of the reset then.
 
     Args:
         task: ``swingup`` (the pole hangs down at first), ``balance``, and those with the reward for upright states
@@ -147,11 +147,11 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         super().reset(seed=seed)
         observation, _ = self._env.reset(seed=seed)
         self._frames.clear()
-        self._time = begun_at(options)
+        self._time = begun_at(options, self.horizon)
         if options:
             self._place(options)
             observation = self._env.unwrapped.task.get_observation(self.physics)
-        return self._observe(observation), {}
+        return self._observe(observation), {"time": self._time} if options and "time" in options else {}
 
     def _place(self, options: dict[str, Any]) -> None:
         for name in options:
@@ -163,8 +163,6 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         frames, seen = np.shape(options.get("frames", ())), (self.image_size, self.image_size, 3 * self.stack)
         if "frames" in options and frames != seen:
             raise ValueError(f"frames must be {seen}, the newest ones last; got {frames}.")
-        if not 0 <= self._time < self.horizon:
-            raise ValueError(f"time is {self._time}; it must be from 0 to {self.horizon - 1} steps.")
         with self.physics.reset_context():
             self.physics.data.qpos[:] = joints
             self.physics.data.qvel[:] = velocities

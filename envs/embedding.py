@@ -14,9 +14,14 @@ from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
 from encoders.base import Encoder, channels_first
-from envs.starts import begun_at
+from encoders.errors import beyond_path
+from envs.observations import check_free, left_over
+from envs.starts import all_begun_at, begun_at
 
 Observation = dict[str, NDArray[Any]]
+
+ADDED = ("embedding", "demonstration")
+"""What is observed beside what an environment observes."""
 
 
 def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -37,11 +42,18 @@ def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.floa
     return (embeddings.reshape(batch, -1) / np.sqrt(views)).numpy()
 
 
-def embedding_space(space: gym.Space[Any], encoder: Encoder, demonstration: NDArray[np.float32]) -> spaces.Space[Any]:
+def embedding_space(
+    space: gym.Space[Any],
+    encoder: Encoder,
+    demonstration: NDArray[np.float32],
+    keep_pixels: bool = False,
+    drop: Collection[str] = (),
+) -> spaces.Space[Any]:
     """The observation space after ``pixels`` have become embeddings.
 
     Raises:
-        ValueError: If there are no pixels, or they or the demonstration do not fit the encoder.
+        ValueError: If there are no pixels, they or the demonstration do not fit the encoder, there is no observation of
+            a name in ``drop``, or one that stays has the name of one that is added.
     """
     if not isinstance(space, spaces.Dict) or "pixels" not in space.spaces:
         raise ValueError("The environment observes no 'pixels' to embed; make it with a camera.")
@@ -50,38 +62,55 @@ def embedding_space(space: gym.Space[Any], encoder: Encoder, demonstration: NDAr
     views = shape[0] if len(shape) == 4 else 1
     encoder.check_frames((shape[-1], *shape[-3:-1]))
     width = views * encoder.embedding_dim
-    if demonstration.ndim != 2 or demonstration.shape[1] != width:
+    if demonstration.ndim != 2 or len(demonstration) < 2 or demonstration.shape[1] != width:
         raise ValueError(
             f"The demonstration's embeddings have shape {demonstration.shape}; "
-            f"{views} view(s) of this encoder need (T, {width})."
+            f"{views} view(s) of this encoder need (T, {width}), T at least 2."
         )
+    if not np.isfinite(demonstration).all():
+        raise ValueError("The demonstration's embeddings are not all finite; the video or the encoder is damaged.")
     box = spaces.Box(-np.inf, np.inf, (width,), np.float32)
-    kept = {key: part for key, part in space.spaces.items() if key not in ("pixels", "goal")}
-    return spaces.Dict({**kept, "embedding": box, "demonstration": box})
+    kept = left_over(space, _left_out(keep_pixels, drop))
+    check_free(kept, ADDED)
+    return spaces.Dict({**kept, **dict.fromkeys(ADDED, box)})
 
 
-def _with_pixels(space: spaces.Space[Any], before: gym.Space[Any], keep: bool) -> spaces.Space[Any]:
-    """The space, with the pixels of the one before if they are kept."""
-    if not keep:
-        return space
-    assert isinstance(space, spaces.Dict)
-    assert isinstance(before, spaces.Dict)
-    return spaces.Dict({**space.spaces, "pixels": before["pixels"]})
+def _left_out(keep_pixels: bool, drop: Collection[str]) -> Collection[str]:
+    """Names of the observations that do not stay."""
+    return drop if keep_pixels or isinstance(drop, str) else {*drop, "pixels"}
 
 
-class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]]):
-    """Replaces ``pixels`` by ``embedding``, and adds the demonstration's embedding to be matched next.
-
-    ``goal`` is left out too: a learner that watches is not told where the target is.
+def upcoming(demonstration: NDArray[np.floating]) -> NDArray[np.float32]:
+    """For each number of steps done the entry that the step now to be chosen will be compared with.
 
     Args:
-        env: An environment that observes ``pixels``.
+        demonstration: Embeddings, one a time step, (horizon + 1, D).
+
+    Returns:
+        (horizon + 1, D) float32; after the last step there is none, and the last entry stays.
+    """
+    return np.concatenate([demonstration[1:], demonstration[-1:]]).astype(np.float32)
+
+
+class EmbeddingObservation(
+    gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]], gym.utils.RecordConstructorArgs
+):
+    """Replaces ``pixels`` by ``embedding``, and adds the demonstration's embedding to be matched next.
+
+    Whatever else is observed stays, but for what ``drop`` names. A learner that watches is usually not told where the
+    target is: ``drop=("goal",)``.
+
+    Args:
+        env: An environment that observes ``pixels``. ``options={"time": 5}`` of a reset is for it too, and it has to
+            know what that means, as this project's worlds do.
         encoder: A frozen encoder.
         demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
         keep_pixels: Whether ``pixels`` stay in the observation, for an agent that trains an encoder of its own.
+        drop: Names of observations that are left out.
 
     Raises:
-        ValueError: If pixels, encoder and demonstration do not fit.
+        ValueError: If pixels, encoder and demonstration do not fit, an observation to drop is not there, or one that
+            stays has the name of one that is added; at a step, if the episode is longer than the demonstration.
     """
 
     def __init__(
@@ -90,21 +119,28 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
         encoder: Encoder,
         demonstration: NDArray[np.float32],
         keep_pixels: bool = False,
+        drop: Collection[str] = (),
     ) -> None:
-        super().__init__(env)
-        self.observation_space = _with_pixels(
-            embedding_space(env.observation_space, encoder, demonstration), env.observation_space, keep_pixels
+        gym.utils.RecordConstructorArgs.__init__(
+            self,
+            encoder=encoder,
+            demonstration=demonstration,
+            keep_pixels=keep_pixels,
+            drop=drop,
+            _disable_deepcopy=True,
         )
-        self._dropped = ("goal",) if keep_pixels else ("pixels", "goal")
+        super().__init__(env)
+        self.observation_space = embedding_space(env.observation_space, encoder, demonstration, keep_pixels, drop)
+        self._dropped = frozenset(_left_out(keep_pixels, drop))
         self._encoder = encoder
-        self._demonstration = demonstration
+        self._upcoming = upcoming(demonstration)
         self._time = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the demonstration's first frame, or at the one that ``options["time"]`` names."""
-        self._time = begun_at(options)
+        self._time = begun_at(options, len(self._upcoming) - 1)
         observation, info = self.env.reset(seed=seed, options=options)
         return self._embedded(observation), info
 
@@ -117,15 +153,16 @@ class EmbeddingObservation(gym.Wrapper[Observation, NDArray[np.float32], Observa
     def _embedded(self, observation: Observation) -> Observation:
         embedding = embed_pixels(self._encoder, observation["pixels"][None])[0]
         kept = {key: observation[key] for key in observation if key not in self._dropped}
-        target = self._demonstration[next_frame(self._time, len(self._demonstration))]
+        if self._time >= len(self._upcoming):
+            raise beyond_path(self._time, len(self._upcoming))
         # A copy: whoever writes into an observation must not write into the demonstration.
-        return {**kept, "embedding": embedding, "demonstration": target.copy()}
+        return {**kept, "embedding": embedding, "demonstration": self._upcoming[self._time].copy()}
 
 
 class VecEmbeddingObservation(VecEnvWrapper):
     """``EmbeddingObservation`` for a vectorised environment, with one forward pass a step.
 
-    Episodes begin at the demonstration's first frame.
+    Episodes begin at the demonstration's first frame, or at the one that ``time`` in the info of their reset names.
     The last frame of a finished episode is embedded in the same pass, into its ``terminal_observation``.
 
     Args:
@@ -134,26 +171,32 @@ class VecEmbeddingObservation(VecEnvWrapper):
         demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
         keep_pixels: Whether ``pixels`` stay in the observation, for a reward on them or an agent that trains an
             encoder of its own.
+        drop: Names of observations that are left out.
 
     Raises:
-        ValueError: If pixels, encoder and demonstration do not fit.
+        ValueError: As ``EmbeddingObservation`` does.
     """
 
     def __init__(
-        self, venv: VecEnv, encoder: Encoder, demonstration: NDArray[np.float32], keep_pixels: bool = False
+        self,
+        venv: VecEnv,
+        encoder: Encoder,
+        demonstration: NDArray[np.float32],
+        keep_pixels: bool = False,
+        drop: Collection[str] = (),
     ) -> None:
-        space = embedding_space(venv.observation_space, encoder, demonstration)
-        super().__init__(venv, observation_space=_with_pixels(space, venv.observation_space, keep_pixels))
+        space = embedding_space(venv.observation_space, encoder, demonstration, keep_pixels, drop)
+        super().__init__(venv, observation_space=space)
         self._encoder = encoder
-        self._demonstration = demonstration
-        self._dropped = ("goal",) if keep_pixels else ("pixels", "goal")
+        self._upcoming = upcoming(demonstration)
+        self._dropped = frozenset(_left_out(keep_pixels, drop))
         self._time = np.zeros(venv.num_envs, np.int64)
 
     def reset(self) -> VecEnvObs:
-        """Starts every episode at the demonstration's first frame."""
-        self._time[:] = 0
+        """Starts every episode."""
         observations = self.venv.reset()
         assert isinstance(observations, dict)
+        self._time[:] = all_begun_at(self.venv, len(self._upcoming) - 1)
         return self._observe(observations, embed_pixels(self._encoder, observations["pixels"]), self._time)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -170,20 +213,19 @@ class VecEmbeddingObservation(VecEnvWrapper):
             row = embeddings[len(pixels) + position][None]
             observed = self._observe(terminal, row, self._time[index : index + 1])
             infos[index]["terminal_observation"] = {key: value[0] for key, value in observed.items()}
-        self._time[dones] = 0
+        if len(ended):
+            self._time[dones] = all_begun_at(self.venv, len(self._upcoming) - 1)[dones]
         return self._observe(observations, embeddings[: len(pixels)], self._time), rewards, dones, infos
 
     def _observe(
         self, observations: Observation, embeddings: NDArray[np.float32], time: NDArray[np.int64]
     ) -> Observation:
         kept = {key: value for key, value in observations.items() if key not in self._dropped}
-        target = self._demonstration[next_frame(time, len(self._demonstration))]
-        return {**kept, "embedding": embeddings, "demonstration": target}
-
-
-def next_frame(time: Any, length: int) -> Any:
-    """Index of the demonstration frame that the step now to be chosen will be compared with."""
-    return np.minimum(time + 1, length - 1)
+        try:
+            targets = self._upcoming[time]
+        except IndexError:
+            raise beyond_path(int(time.max()), len(self._upcoming)) from None
+        return {**kept, "embedding": embeddings, "demonstration": targets}
 
 
 class VecNamedObservation(VecEnvWrapper, ABC):
@@ -221,11 +263,7 @@ class VecDropObservation(VecNamedObservation):
     """
 
     def __init__(self, venv: VecEnv, key: str) -> None:
-        space = venv.observation_space
-        if not isinstance(space, spaces.Dict) or key not in space.spaces:
-            raise ValueError(f"The environment has no observation {key!r} to leave out.")
-        kept = {name: part for name, part in space.spaces.items() if name != key}
-        super().__init__(venv, observation_space=spaces.Dict(kept))
+        super().__init__(venv, observation_space=spaces.Dict(left_over(venv.observation_space, (key,))))
         self._key = key
 
     def observation(self, observations: Observation) -> Observation:
@@ -244,20 +282,18 @@ class VecVectorObservation(VecNamedObservation):
         places: Where each is in the vector, by name.
 
     Raises:
-        ValueError: If the observations are no dictionary of vectors.
+        ValueError: If the observations are no dictionary of vectors, or one that is left out is not there.
     """
 
     def __init__(self, venv: VecEnv, left_out: Collection[str] = ()) -> None:
-        space = venv.observation_space
-        if not isinstance(space, spaces.Dict):
-            raise ValueError(f"The environment must observe vectors by name; it observes {space}.")
-        shapes = {key: space[key].shape for key in sorted(set(space.spaces) - set(left_out))}
+        kept = left_over(venv.observation_space, left_out)
+        shapes = {key: kept[key].shape for key in sorted(kept)}
         if not shapes or any(len(shape or ()) != 1 for shape in shapes.values()):
             raise ValueError(f"The environment must observe vectors; it observes {shapes}.")
         self.places: dict[str, slice] = {}
         width = 0
         for key in shapes:
-            self.places[key] = slice(width, width + spaces.flatdim(space[key]))
+            self.places[key] = slice(width, width + spaces.flatdim(kept[key]))
             width = self.places[key].stop
         super().__init__(venv, observation_space=spaces.Box(-np.inf, np.inf, (width,), np.float32))
 

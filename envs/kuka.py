@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from encoders.errors import check_choice
 from envs import kuka_meshes
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES, Camera, Look, Scene
+from envs.starts import begun_at
 
 JOINTS = 7
 CONTROLS = ("position", "velocity", "torque")
@@ -63,9 +64,10 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     Reward: the negative distance between hand and goal, metres. An episode never terminates; it is
     truncated after ``horizon`` steps, so that no reward is earned by ending early.
 
-    ``reset(options={"joint_positions": ..., "goal": ...})`` sets the start pose (radians) and the
-    target (metres); without them the arm starts at ``HOME`` and the target is where the hand of a
-    random pose would be.
+    ``reset(options={"joint_positions": ..., "goal": ..., "time": ...})`` sets the start pose (radians),
+    the target (metres), and how many steps of the episode count as done; without them the arm starts at
+    ``HOME``, the target is where the hand of a random pose would be, and no step is done. A ``time``
+    that was named stands in the info of the reset.
 
     Args:
         robot: ``iiwa`` or ``iiwa_gripper``.
@@ -175,9 +177,9 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         """Starts an episode; see the class for ``options``."""
         super().reset(seed=seed)
         options = options or {}
-        unknown = sorted(set(options) - {"joint_positions", "goal"})
-        if unknown:
-            raise ValueError(f"reset options {unknown} are unknown; the options are 'joint_positions' and 'goal'.")
+        for name in options:
+            check_choice("reset option", name, ("joint_positions", "goal", "time"))
+        steps = begun_at(options, self.horizon)
         start = self._vector(options.get("joint_positions", HOME), JOINTS, "joint_positions")
         goal = options.get("goal")
         self._goal = self.hand_of(self.random_pose()) if goal is None else self._vector(goal, 3, "goal")
@@ -187,8 +189,8 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             )
         self.set_pose(start)
         self._hold()
-        self._steps = 0
-        return self._observation(), {}
+        self._steps = steps
+        return self._observation(), {"time": steps} if "time" in options else {}
 
     @staticmethod
     def _vector(values: Any, length: int, name: str) -> NDArray[np.float64]:

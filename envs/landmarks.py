@@ -16,7 +16,9 @@ from encoders.imm import MOTION_GAIN, motion_of
 from envs.cartpole import Cartpole
 
 
-class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], Any, NDArray[np.float32]]):
+class LandmarkObservation(
+    gym.Wrapper[NDArray[np.float32], NDArray[np.float32], Any, NDArray[np.float32]], gym.utils.RecordConstructorArgs
+):
     """Observes where cart and pole's tip are in the newest frames, in the form in which IMM's keypoints are observed.
 
     A control for agents on keypoints: what can be had from places at all, and how exact they must be. What is beside
@@ -31,7 +33,8 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         places: How many places are observed, evenly from the cart to the pole's tip.
 
     Raises:
-        ValueError: If ``frames`` is below 1, ``places`` below 2, or ``noise`` negative or not finite.
+        ValueError: If ``frames`` is below 1, ``places`` below 2, ``noise`` negative or not finite, or the environment
+            no cartpole.
     """
 
     def __init__(
@@ -42,13 +45,15 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         held: bool = False,
         places: int = 2,
     ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, frames=frames, noise=noise, held=held, places=places)
         super().__init__(env)
         if places < 2:
             raise ValueError(f"places is {places}; it must be at least 2, the cart and the pole's tip.")
         if frames < 1 or not (math.isfinite(noise) and noise >= 0):
             raise ValueError(f"frames is {frames} and noise {noise}; frames must be at least 1, noise at least 0.")
         world = env.unwrapped
-        assert isinstance(world, Cartpole)
+        if not isinstance(world, Cartpole):
+            raise ValueError(f"The environment is a {type(world).__name__}; it must be this project's Cartpole.")
         self._world = world
         self._noise = noise
         self._held = held
@@ -57,9 +62,11 @@ class LandmarkObservation(gym.Wrapper[NDArray[np.float32], NDArray[np.float32], 
         self._places: deque[NDArray[np.float32]] = deque(maxlen=frames)
         self.observation_space = spaces.Box(-np.inf, np.inf, (frames * 2 * places,), np.float32)
 
-    def reset(self, **settings: Any) -> tuple[NDArray[np.float32], dict[str, Any]]:
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[NDArray[np.float32], dict[str, Any]]:
         """Starts an episode."""
-        _, info = self.env.reset(**settings)
+        _, info = self.env.reset(seed=seed, options=options)
         self._places.clear()
         self._last = None
         return self._observe(), info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 import gymnasium as gym
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from envs.starts import begun_at
+from envs.observations import check_free, left_over
+from envs.starts import all_begun_at, begun_at
 
 Observation = dict[str, NDArray[Any]]
 
@@ -28,37 +30,50 @@ def phase(time: NDArray[np.integer] | int, horizon: int) -> NDArray[np.float32]:
 
     Returns:
         (..., 1 + 2 len(CYCLES)) float32 in [-1, 1].
+
+    Raises:
+        ValueError: If more steps are done than an episode has.
     """
+    if np.max(time) > horizon:
+        raise ValueError(
+            f"The episode is at step {np.max(time)}, and the phase is of episodes of {horizon} steps. Reset the "
+            "environment there, or name its own number of steps as horizon."
+        )
     share = np.asarray(time, np.float64)[..., None] / horizon
     angles = 2 * np.pi * share * np.array(CYCLES)
     return np.concatenate([share, np.sin(angles), np.cos(angles)], axis=-1).astype(np.float32)
 
 
-def _space(space: gym.Space[Any], kept: tuple[str, ...]) -> spaces.Space[Any]:
-    if not isinstance(space, spaces.Dict):
-        raise ValueError(f"The phase is added to dictionary observations; this environment has {type(space).__name__}.")
-    box = spaces.Box(-1.0, 1.0, (1 + 2 * len(CYCLES),), np.float32)
-    return spaces.Dict({**{key: space[key] for key in space.spaces if key in kept}, "phase": box})
+def _space(space: gym.Space[Any], horizon: int, drop: Collection[str]) -> spaces.Space[Any]:
+    if horizon < 1:
+        raise ValueError(f"horizon is {horizon}; it must be at least 1 step.")
+    kept = left_over(space, drop)
+    check_free(kept, ("phase",))
+    return spaces.Dict({**kept, "phase": spaces.Box(-1.0, 1.0, (1 + 2 * len(CYCLES),), np.float32)})
 
 
-STATE = ("joint_positions", "joint_velocities")
-"""What a learner without an encoder observes beside the phase."""
-
-
-class PhaseObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]]):
-    """Observes the robot's own state and the phase, nothing else.
+class PhaseObservation(
+    gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]], gym.utils.RecordConstructorArgs
+):
+    """Adds ``phase`` to what is observed.
 
     Args:
         env: An environment with dictionary observations.
         horizon: Steps of an episode.
+        drop: Names of observations that are left out.
 
     Raises:
-        ValueError: If the observations are not a dictionary.
+        ValueError: If the observations are not a dictionary, one to drop is not there, ``phase`` is there already, or
+            the horizon is below 1; at a step, if the episode is longer than the horizon.
     """
 
-    def __init__(self, env: gym.Env[Observation, NDArray[np.float32]], horizon: int) -> None:
+    def __init__(
+        self, env: gym.Env[Observation, NDArray[np.float32]], horizon: int, drop: Collection[str] = ()
+    ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, horizon=horizon, drop=drop)
         super().__init__(env)
-        self.observation_space = _space(env.observation_space, STATE)
+        self.observation_space = _space(env.observation_space, horizon, drop)
+        self._dropped = frozenset(drop)
         self._horizon = horizon
         self._time = 0
 
@@ -66,7 +81,7 @@ class PhaseObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at phase 0, or after as many steps as ``options["time"]`` names."""
-        self._time = begun_at(options)
+        self._time = begun_at(options, self._horizon)
         observation, info = self.env.reset(seed=seed, options=options)
         return self._observe(observation), info
 
@@ -77,33 +92,35 @@ class PhaseObservation(gym.Wrapper[Observation, NDArray[np.float32], Observation
         return self._observe(observation), reward, terminated, truncated, info
 
     def _observe(self, observation: Observation) -> Observation:
-        kept = {key: value for key, value in observation.items() if key in STATE}
+        kept = {key: value for key, value in observation.items() if key not in self._dropped}
         return {**kept, "phase": phase(self._time, self._horizon)}
 
 
 class VecPhaseObservation(VecEnvWrapper):
-    """``PhaseObservation`` for a vectorised environment whose episodes begin at phase 0.
+    """``PhaseObservation`` for a vectorised environment.
+
+    Episodes begin at phase 0, or after as many steps as ``time`` in the info of their reset names.
 
     Args:
         venv: A vectorised environment with dictionary observations.
         horizon: Steps of an episode.
-        keep_pixels: Whether ``pixels`` stay in the observation, for a reward on them.
+        drop: Names of observations that are left out.
 
     Raises:
-        ValueError: If the observations are not a dictionary.
+        ValueError: As ``PhaseObservation`` does.
     """
 
-    def __init__(self, venv: VecEnv, horizon: int, keep_pixels: bool = False) -> None:
-        self._kept = (*STATE, "pixels") if keep_pixels else STATE
-        super().__init__(venv, observation_space=_space(venv.observation_space, self._kept))
+    def __init__(self, venv: VecEnv, horizon: int, drop: Collection[str] = ()) -> None:
+        super().__init__(venv, observation_space=_space(venv.observation_space, horizon, drop))
+        self._dropped = frozenset(drop)
         self._horizon = horizon
         self._time = np.zeros(venv.num_envs, np.int64)
 
     def reset(self) -> VecEnvObs:
-        """Starts every episode at phase 0."""
-        self._time[:] = 0
+        """Starts every episode."""
         observations = self.venv.reset()
         assert isinstance(observations, dict)
+        self._time[:] = all_begun_at(self.venv, self._horizon)
         return self._observe(observations, self._time)
 
     def step_wait(self) -> VecEnvStepReturn:
@@ -111,13 +128,15 @@ class VecPhaseObservation(VecEnvWrapper):
         observations, rewards, dones, infos = self.venv.step_wait()
         assert isinstance(observations, dict)
         self._time += 1
-        for index in np.flatnonzero(dones):
+        ended = np.flatnonzero(dones)
+        for index in ended:
             infos[index]["terminal_observation"] = self._observe(
                 infos[index]["terminal_observation"], self._time[index]
             )
-        self._time[dones] = 0
+        if len(ended):
+            self._time[dones] = all_begun_at(self.venv, self._horizon)[dones]
         return self._observe(observations, self._time), rewards, dones, infos
 
     def _observe(self, observations: Observation, time: NDArray[np.int64]) -> Observation:
-        kept = {key: value for key, value in observations.items() if key in self._kept}
+        kept = {key: value for key, value in observations.items() if key not in self._dropped}
         return {**kept, "phase": phase(time, self._horizon)}

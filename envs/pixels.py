@@ -11,6 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
+from envs.observations import STATE
 
 Observation = dict[str, NDArray[Any]]
 
@@ -26,7 +27,9 @@ def check_keys(space: gym.Space[Any], keys: tuple[str, ...]) -> spaces.Dict:
     return space
 
 
-class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.float32], Observation]):
+class PixelObservation(
+    gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.float32], Observation], gym.utils.RecordConstructorArgs
+):
     """Observes ``pixels`` alone, channels first: (H, W, C) uint8 -> (C, H, W) uint8.
 
     Args:
@@ -37,8 +40,12 @@ class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.floa
     """
 
     def __init__(self, env: gym.Env[Observation, NDArray[np.float32]]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self)
         super().__init__(env)
-        height, width, channels = check_keys(env.observation_space, ("pixels",))["pixels"].shape or ()
+        shape = check_keys(env.observation_space, ("pixels",))["pixels"].shape or ()
+        if len(shape) != 3:
+            raise ValueError(f"'pixels' has shape {shape}; one camera's frames are needed, (H, W, C).")
+        height, width, channels = shape
         self.observation_space = spaces.Box(0, 255, (channels, height, width), np.uint8)
 
     def observation(self, observation: Observation) -> NDArray[np.uint8]:
@@ -46,7 +53,9 @@ class PixelObservation(gym.ObservationWrapper[NDArray[np.uint8], NDArray[np.floa
         return np.ascontiguousarray(observation["pixels"].transpose(2, 0, 1))
 
 
-class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], Observation]):
+class StateObservation(
+    gym.ObservationWrapper[NDArray[np.float32], NDArray[np.float32], Observation], gym.utils.RecordConstructorArgs
+):
     """Observes the true state alone, as one vector.
 
     Args:
@@ -60,8 +69,9 @@ class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.fl
     def __init__(
         self,
         env: gym.Env[Observation, NDArray[np.float32]],
-        keys: tuple[str, ...] = ("joint_positions", "joint_velocities"),
+        keys: tuple[str, ...] = STATE,
     ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, keys=keys)
         super().__init__(env)
         space = check_keys(env.observation_space, keys)
         self._keys = keys
@@ -73,34 +83,38 @@ class StateObservation(gym.ObservationWrapper[NDArray[np.float32], NDArray[np.fl
         return np.concatenate([observation[key].astype(np.float32).ravel() for key in self._keys])
 
 
-class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any]):
+class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Seeds every episode by its number, so that a training that was cut goes on with the same ones.
 
     Args:
         env: Any environment.
         seed: Seed of all episodes.
-        first: Number of the episode that the next reset starts.
+        first: Number of the episode that a series begins with.
     """
 
     def __init__(self, env: gym.Env[Any, Any], seed: int, first: int = 0) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, seed=seed, first=first)
         super().__init__(env)
         self._seed = seed
+        self._first = first
         self.episode = first
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts the next episode; a seed that is given starts another series."""
+        """Starts the next episode, or with a seed a series of its own from its first one."""
         if seed is not None:
-            self._seed = seed
+            self._seed, self.episode = seed, self._first
         drawn = int(np.random.default_rng([self._seed, self.episode]).integers(2**31))
         self.episode += 1
         return self.env.reset(seed=drawn, options=options)
 
     def start_with(self, episode: int) -> None:
-        """Sets the number of the episode that the next reset starts."""
-        self.episode = episode
+        """Sets the number of the episode that the next reset starts, with a seed or without."""
+        self._first = self.episode = episode
 
 
-class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]]):
+class FrozenEmbedding(
+    gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]], gym.utils.RecordConstructorArgs
+):
     """Observes the embedding of frames, in their place or as ``embedding`` beside ``pixels``.
 
     Args:
@@ -115,9 +129,11 @@ class FrozenEmbedding(gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[n
     def __init__(
         self, env: gym.Env[NDArray[np.uint8], NDArray[np.float32]], encoder: Encoder, keep_pixels: bool = False
     ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, encoder=encoder, keep_pixels=keep_pixels, _disable_deepcopy=True)
         super().__init__(env)
         frames = env.observation_space
-        assert frames.shape is not None
+        if not isinstance(frames, spaces.Box):
+            raise ValueError(f"The environment must observe frames alone, channels first; it observes {frames}.")
         encoder.check_frames(frames.shape)
         self._encoder = encoder
         self._keep_pixels = keep_pixels

@@ -10,6 +10,9 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
+from stable_baselines3.common.vec_env import VecEnv
+
+from encoders.errors import check_steps_done
 
 
 def nearest(path: NDArray[np.floating], own: NDArray[np.floating], count: int, farthest: float) -> list[NDArray[Any]]:
@@ -34,9 +37,22 @@ def nearest(path: NDArray[np.floating], own: NDArray[np.floating], count: int, f
     return [row[distances[time, row] <= farthest] for time, row in enumerate(order)]
 
 
-def begun_at(options: Mapping[str, Any] | None) -> int:
-    """Steps of an episode that count as done when it begins, by its reset's options; 0 where they do not say."""
-    return int((options or {}).get("time", 0))
+def begun_at(options: Mapping[str, Any] | None, horizon: int) -> int:
+    """Steps of an episode that count as done when it begins, by its reset's options or info; 0 where they do not say.
+
+    Args:
+        options: Of the reset, or its info.
+        horizon: Steps of a whole episode.
+
+    Raises:
+        ValueError: If no step would be left, or what they say is no number of steps.
+    """
+    return check_steps_done((options or {}).get("time", 0), horizon)
+
+
+def all_begun_at(venv: VecEnv, horizon: int) -> NDArray[np.int64]:
+    """Steps that count as done where each environment's newest episode begins, by the infos of the resets; (N,)."""
+    return np.array([begun_at(info, horizon) for info in venv.unwrapped.reset_infos])
 
 
 @dataclass(frozen=True)
@@ -57,7 +73,7 @@ class Starts:
         return [time for time, states in enumerate(self.at) if len(states)]
 
 
-class DemonstrationStarts(gym.Wrapper[Any, Any, Any, Any]):
+class DemonstrationStarts(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Begins a share of the episodes somewhere along a demonstration, in a state that looks like it there.
 
     Whoever has to follow from the beginning learns nothing about the end before it has mastered the middle, and gets
@@ -83,13 +99,17 @@ class DemonstrationStarts(gym.Wrapper[Any, Any, Any, Any]):
                 "No state looks like any moment of the demonstration; record more of them, let them be farther, or "
                 "begin no episode there (a share of 0)."
             )
+        gym.utils.RecordConstructorArgs.__init__(self, starts=starts, share=share, _disable_deepcopy=True)
         super().__init__(env)
         self._starts = starts
         self._share = share
+        self._rng = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts an episode; the seed settles where."""
-        rng = np.random.default_rng(seed)
+        """Starts an episode; the seed settles where, and where those after it begin that are given none."""
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        rng = self._rng
         if options or rng.random() >= self._share:
             return self.env.reset(seed=seed, options=options)
         time = int(rng.choice(self._starts.times))

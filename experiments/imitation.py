@@ -26,11 +26,15 @@ from rewards.huber import HuberConfig
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward, VecTrackingReward
 
+NOT_SHOWN = ("goal",)
+"""What the world observes and the learner does not: whoever imitates is not told where the target is."""
 
-class FixedStart(gym.Wrapper[Any, Any, Any, Any]):
+
+class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Starts every episode in one pose; (7,) radians."""
 
     def __init__(self, env: gym.Env[Any, Any], start: NDArray[np.float64]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, start=start)
         super().__init__(env)
         self._start = start
 
@@ -110,9 +114,9 @@ def _observe_and_reward(
 ) -> VecEnv:
     """Observations, then the reward on them, around the environments of one worker."""
     if encoder is None or goal.embeddings is None:
-        venv = VecPhaseObservation(venv, goal.horizon, keep_pixels)
+        venv = VecPhaseObservation(venv, goal.horizon, NOT_SHOWN)
     else:
-        venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels)
+        venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels, NOT_SHOWN)
     venv = reward(venv)
     return venv if dropped is None else VecDropObservation(venv, dropped)
 
@@ -191,9 +195,9 @@ def evaluate(
     arm = make_env(config, None if encoder is None else _cameras(config), goal.horizon)
     env: gym.Env[Any, Any] = FixedStart(arm, goal.start)
     if encoder is None or goal.embeddings is None:
-        env, path = PhaseObservation(env, goal.horizon), goal.pixels
+        env, path = PhaseObservation(env, goal.horizon, NOT_SHOWN), goal.pixels
     else:
-        env = EmbeddingObservation(env, encoder, goal.embeddings, keep_pixels=True)
+        env = EmbeddingObservation(env, encoder, goal.embeddings, keep_pixels=True, drop=NOT_SHOWN)
         path = np.asarray(goal.embeddings, np.float64)
     assert isinstance(agent.observation_space, gym.spaces.Dict)
     observed = agent.observation_space.spaces

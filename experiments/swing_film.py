@@ -14,7 +14,7 @@ from agents import factory, pixel_sac
 from encoders.files import write_atomically
 from encoders.video import write_video
 from envs.cartpole import Cartpole
-from envs.phase import STATE as OWN_STATE
+from envs.observations import STATE as OWN_STATE
 from experiments import swing
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.swing import EVALUATION_SEED

@@ -21,7 +21,7 @@ from encoders.base import Encoder
 from encoders.fit import calibrate
 from envs.cartpole import Cartpole
 from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
-from envs.phase import STATE as OWN_STATE
+from envs.observations import STATE as OWN_STATE
 from envs.phase import PhaseObservation
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 from envs.starts import DemonstrationStarts

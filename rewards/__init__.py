@@ -1,1 +1,5 @@
 """What a distance is worth: rewards as pure functions, and wrappers over them."""
+
+from encoders.installation import warn_of_others
+
+warn_of_others("rewards")

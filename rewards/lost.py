@@ -60,7 +60,7 @@ def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, s
     return float(huber_reward(np.array([lost_distance(path, share)]), np.zeros(1), config, scale))
 
 
-class EndWhenLost(gym.Wrapper[Any, Any, Any, Any]):
+class EndWhenLost(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Ends an episode when its reward falls below a floor, and counts rewards from there, in shares of the floor.
 
     A penalty on a distance that is compared over time asks for every moment at its own time, and whoever has missed the
@@ -81,6 +81,7 @@ class EndWhenLost(gym.Wrapper[Any, Any, Any, Any]):
     def __init__(self, env: gym.Env[Any, Any], floor: float) -> None:
         if not floor < 0:
             raise ValueError(f"floor is {floor}; it must be below 0, as rewards are for a distance.")
+        gym.utils.RecordConstructorArgs.__init__(self, floor=floor)
         super().__init__(env)
         self._floor = floor
 

@@ -10,12 +10,15 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
+from encoders.errors import beyond_path, check_steps_done
 from rewards.huber import HuberConfig, check_scale, huber_reward
 
 Observation = dict[str, NDArray[Any]]
 
 
-class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]]):
+class TrackingReward(
+    gym.Wrapper[Observation, NDArray[np.float32], Observation, NDArray[np.float32]], gym.utils.RecordConstructorArgs
+):
     """Replaces an environment's reward by the Huber reward of one observation against a path over time.
 
     With ``key="joint_positions"`` and the true joint path it is the oracle; with ``key="embedding"`` and
@@ -31,7 +34,7 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
 
     Raises:
         ValueError: If the observation is missing, the path does not fit it or is not finite, or the scale is not
-            positive.
+            positive; at a step, if the episode is longer than the path.
     """
 
     def __init__(
@@ -42,6 +45,9 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         config: HuberConfig,
         scale: float,
     ) -> None:
+        gym.utils.RecordConstructorArgs.__init__(
+            self, key=key, path=path, config=config, scale=scale, _disable_deepcopy=True
+        )
         super().__init__(env)
         check_path(env.observation_space, key, path)
         check_scale(scale)
@@ -56,14 +62,16 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Starts an episode at the path's first entry, or at the one that ``options["time"]`` names."""
-        self._time = int((options or {}).get("time", 0))
+        self._time = check_steps_done((options or {}).get("time", 0), len(self._path) - 1)
         self._replaced_return = 0.0
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
         """Steps the environment; the reward compares what it then observes with the path."""
         observation, replaced, terminated, truncated, info = self.env.step(action)
-        self._time = min(self._time + 1, len(self._path) - 1)
+        self._time += 1
+        if self._time >= len(self._path):
+            raise beyond_path(self._time, len(self._path))
         self._replaced_return += float(replaced)
         own, target = np.asarray(observation[self._key], np.float64).ravel(), self._path[self._time]
         reward = huber_reward(own, target, self._config, self._scale)
@@ -72,8 +80,9 @@ class TrackingReward(gym.Wrapper[Observation, NDArray[np.float32], Observation, 
 
 
 class VecTrackingReward(VecEnvWrapper):
-    """``TrackingReward`` for a vectorised environment whose episodes begin at the path's first entry.
+    """``TrackingReward`` for a vectorised environment.
 
+    Episodes begin at the path's first entry, or at the one that ``time`` in the info of their reset names.
     Each finished episode's info carries ``learned_return``, the sum of this wrapper's rewards, next to
     the ``episode`` entry of the Monitor inside, which has the true one.
 
@@ -86,7 +95,7 @@ class VecTrackingReward(VecEnvWrapper):
 
     Raises:
         ValueError: If the observation is missing, the path does not fit it or is not finite, or the scale is not
-            positive.
+            positive; at a step, if the episode is longer than the path.
     """
 
     def __init__(self, venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> None:
@@ -101,25 +110,37 @@ class VecTrackingReward(VecEnvWrapper):
         self._returns = np.zeros(venv.num_envs)
 
     def reset(self) -> VecEnvObs:
-        """Starts every episode at the path's first entry."""
-        self._time[:] = 0
+        """Starts every episode."""
         self._returns[:] = 0.0
-        return self.venv.reset()
+        observations = self.venv.reset()
+        self._time[:] = self._begun_at()
+        return observations
+
+    def _begun_at(self) -> NDArray[np.int64]:
+        """Steps that count as done where each environment's newest episode begins, (N,)."""
+        infos = self.venv.unwrapped.reset_infos
+        return np.array([check_steps_done(info.get("time", 0), len(self._path) - 1) for info in infos])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Waits for the step; a finished episode is compared by its last observation, not the next reset's."""
         observations, _, dones, infos = self.venv.step_wait()
         assert isinstance(observations, dict)
         own = np.array(observations[self._key], np.float64)
-        for index in np.flatnonzero(dones):
+        ended = np.flatnonzero(dones)
+        for index in ended:
             own[index] = infos[index]["terminal_observation"][self._key]
-        self._time = np.minimum(self._time + 1, len(self._path) - 1)
-        rewards = huber_reward(own.reshape(len(own), -1), self._path[self._time], self._config, self._scale)
+        self._time += 1
+        try:
+            targets = self._path[self._time]
+        except IndexError:
+            raise beyond_path(int(self._time.max()), len(self._path)) from None
+        rewards = huber_reward(own.reshape(len(own), -1), targets, self._config, self._scale)
         self._returns += rewards
-        for index in np.flatnonzero(dones):
+        for index in ended:
             infos[index]["learned_return"] = float(self._returns[index])
         self._returns[dones] = 0.0
-        self._time[dones] = 0
+        if len(ended):
+            self._time[dones] = self._begun_at()[dones]
         return observations, rewards.astype(np.float32), dones, infos
 
 

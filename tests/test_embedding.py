@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from encoders import Encoder
 from encoders.base import channels_first
-from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, VecVectorObservation, embed_pixels, next_frame
+from envs.embedding import EmbeddingObservation, VecEmbeddingObservation, VecVectorObservation, embed_pixels, upcoming
 from envs.kuka import KukaReach
 
 MakeKuka = Callable[..., KukaReach]
@@ -49,7 +49,7 @@ def test_the_checkers_accept_the_wrapped_environment(make_kuka: MakeKuka, encode
 
 def test_the_goal_and_the_pixels_are_replaced_by_embeddings(make_kuka: MakeKuka, encoder: Encoder) -> None:
     kuka = make_kuka(image_size=16, horizon=4)
-    env = EmbeddingObservation(kuka, encoder, DEMONSTRATION)
+    env = EmbeddingObservation(kuka, encoder, DEMONSTRATION, drop=("goal",))
     observations = [env.reset(seed=0)[0]]
     frames = [kuka.frame("front")]
     for action in random_actions(4, 1)[:, 0]:
@@ -118,11 +118,72 @@ def test_a_step_takes_one_forward_pass_even_when_episodes_end(make_kuka: MakeKuk
 
 def test_pixels_stay_only_when_asked_for(make_kuka: MakeKuka, encoder: Encoder) -> None:
     for keep in (True, False):
-        venv = VecEmbeddingObservation(many(make_kuka, 1), encoder, DEMONSTRATION, keep_pixels=keep)
+        venv = VecEmbeddingObservation(many(make_kuka, 1), encoder, DEMONSTRATION, keep_pixels=keep, drop=("goal",))
         observations = venv.reset()
         assert ("pixels" in observations) is keep
         assert set(observations) == set(venv.observation_space.spaces)  # type: ignore[attr-defined]
         assert "goal" not in observations
+
+
+def test_everything_else_that_is_observed_stays_unless_it_is_named(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    state = {"joint_positions", "joint_velocities", "embedding", "demonstration"}
+    for drop, expected in (((), {*state, "goal"}), (("goal", "joint_velocities"), state - {"joint_velocities"})):
+        env = EmbeddingObservation(make_kuka(image_size=16, horizon=4), encoder, DEMONSTRATION, drop=drop)
+        venv = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION, drop=drop)
+        for world in (env, venv):
+            observation = world.reset()
+            observed = observation if isinstance(observation, dict) else observation[0]
+            assert set(observed) == expected == set(world.observation_space.spaces)  # type: ignore[union-attr]
+
+
+def test_a_name_that_is_not_there_is_not_left_out_and_one_that_is_taken_not_hidden(
+    make_kuka: MakeKuka, encoder: Encoder
+) -> None:
+    for one, made in ((True, make_kuka(image_size=16)), (False, many(make_kuka))):
+        wrap: Any = EmbeddingObservation if one else VecEmbeddingObservation
+        with pytest.raises(ValueError, match=r"no observation \['gaol'\] to leave out; it has .*'goal'"):
+            wrap(made, encoder, DEMONSTRATION, drop=("gaol",))
+        with pytest.raises(ValueError, match=r"drop=\('goal',\)"):
+            wrap(made, encoder, DEMONSTRATION, drop="goal")
+        again = wrap(made, encoder, DEMONSTRATION, keep_pixels=True)
+        with pytest.raises(ValueError, match=r"observes \['demonstration', 'embedding'\] already"):
+            wrap(again, encoder, DEMONSTRATION)
+    for left_out in (["joint_velocity"], ["pixels", "goal", "joint_velocity"]):
+        with pytest.raises(ValueError, match=r"no observation \['joint_velocity'\]"):
+            VecVectorObservation(many(make_kuka), left_out)
+
+
+def test_an_episode_longer_than_the_demonstration_is_refused_at_the_first_step_beyond_it(
+    make_kuka: MakeKuka, encoder: Encoder
+) -> None:
+    env = EmbeddingObservation(make_kuka(image_size=16, horizon=9), encoder, DEMONSTRATION)
+    venv = VecEmbeddingObservation(many(make_kuka, horizon=9), encoder, DEMONSTRATION)
+    actions = random_actions(5, 3)
+    for world, step in ((env, actions[:, 0]), (venv, actions)):
+        world.reset()
+        for action in step[:4]:
+            world.step(action)
+        with pytest.raises(ValueError, match=r"at step 5, and its path of 5 entries ends at step 4\. .*TimeLimit"):
+            world.step(step[4])
+        world.reset()
+        world.step(step[0])
+
+
+def test_an_episode_may_begin_at_any_frame_of_the_demonstration(make_kuka: MakeKuka, encoder: Encoder) -> None:
+    env = EmbeddingObservation(make_kuka(image_size=16, horizon=4), encoder, DEMONSTRATION)
+    venv = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION)
+    observation, info = env.reset(options={"time": 2})
+    np.testing.assert_array_equal(observation["demonstration"], DEMONSTRATION[3])
+    assert info["time"] == 2
+    ends = [env.step(action)[3] for action in random_actions(2, 1)[:, 0]]
+    assert ends == [False, True]
+    venv.set_options([{"time": 3}, {"time": 1}, {}])
+    shown = [venv.reset()["demonstration"]]  # type: ignore[call-overload, index]
+    shown += [venv.step(actions)[0]["demonstration"] for actions in random_actions(3, 3)]  # type: ignore[call-overload, index]
+    # The first episode ends after a step, the second after three.
+    np.testing.assert_array_equal(shown, DEMONSTRATION[[[4, 2, 1], [1, 3, 2], [2, 4, 3], [3, 1, 4]]])
+    with pytest.raises(ValueError, match=r"time is 4; .*from 0 to 3"):
+        env.reset(options={"time": 4})
 
 
 def test_squared_distances_over_several_views_are_their_mean(make_kuka: MakeKuka, encoder: Encoder) -> None:
@@ -141,18 +202,19 @@ def test_what_does_not_fit_together_is_refused(make_kuka: MakeKuka, encoder: Enc
     kuka = make_kuka(image_size=16)
     for one, made in ((True, kuka), (False, many(make_kuka))):
         wrap: Any = EmbeddingObservation if one else VecEmbeddingObservation
-        for demonstration in (DEMONSTRATION[:, :7], DEMONSTRATION[0], np.tile(DEMONSTRATION, 2)):
+        for demonstration in (DEMONSTRATION[:, :7], DEMONSTRATION[0], DEMONSTRATION[:1], np.tile(DEMONSTRATION, 2)):
             with pytest.raises(ValueError, match=r"need \(T, 8\)"):
                 wrap(made, encoder, demonstration)
+        with pytest.raises(ValueError, match="not all finite"):
+            wrap(made, encoder, np.where(np.arange(8) == 3, np.nan, DEMONSTRATION))
     with pytest.raises(ValueError, match="image_size"):
         EmbeddingObservation(make_kuka(image_size=24), encoder, DEMONSTRATION)
     with pytest.raises(ValueError, match="no 'pixels'"):
         EmbeddingObservation(make_kuka(camera=None), encoder, DEMONSTRATION)
 
 
-def test_the_next_frame_stops_at_the_last() -> None:
-    assert [int(next_frame(time, 5)) for time in (0, 1, 3, 4, 9)] == [1, 2, 4, 4, 4]
-    np.testing.assert_array_equal(next_frame(np.array([0, 7]), 5), [1, 4])
+def test_what_comes_next_after_each_step_ends_with_the_last_entry() -> None:
+    np.testing.assert_array_equal(upcoming(np.arange(10.0).reshape(5, 2)), [[2, 3], [4, 5], [6, 7], [8, 9], [8, 9]])
 
 
 def test_named_vectors_are_observed_as_one(make_kuka: MakeKuka, encoder: Encoder) -> None:

@@ -33,8 +33,9 @@ def test_an_environment_with_the_phase_passes_gymnasiums_check() -> None:
 
 
 def test_single_and_vectorised_observe_the_same() -> None:
-    venv = VecPhaseObservation(DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON)] * 2), HORIZON)
-    env = PhaseObservation(KukaReach(camera=None, horizon=HORIZON), HORIZON)
+    kukas = DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON)] * 2)
+    venv = VecPhaseObservation(kukas, HORIZON, drop=("goal",))
+    env = PhaseObservation(KukaReach(camera=None, horizon=HORIZON), HORIZON, drop=("goal",))
     action = np.full(7, 0.3, np.float32)
     many, one = venv.reset(), env.reset()[0]
     assert isinstance(many, dict)
@@ -54,3 +55,39 @@ def test_single_and_vectorised_observe_the_same() -> None:
 def test_an_environment_without_named_observations_is_refused() -> None:
     with pytest.raises(ValueError, match="this environment has Box"):
         PhaseObservation(gym.make("CartPole-v1"), HORIZON)
+
+
+def test_pixels_and_any_state_stay_beside_the_phase_unless_they_are_named() -> None:
+    kuka = KukaReach(camera="front", image_size=16, horizon=HORIZON)
+    for drop, left in (((), {"joint_positions", "joint_velocities", "goal", "pixels"}), (("goal", "pixels"), None)):
+        expected = {"phase", *(left or {"joint_positions", "joint_velocities"})}
+        env = PhaseObservation(kuka, HORIZON, drop)
+        assert set(env.reset()[0]) == expected == set(env.observation_space.spaces)  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"no observation \['goals'\]"):
+        PhaseObservation(kuka, HORIZON, ("goals",))
+    with pytest.raises(ValueError, match=r"observes \['phase'\] already"):
+        PhaseObservation(PhaseObservation(kuka, HORIZON), HORIZON)
+    with pytest.raises(ValueError, match="horizon is 0"):
+        PhaseObservation(kuka, 0)
+    kuka.close()
+
+
+def test_there_is_no_phase_after_the_horizon() -> None:
+    env = PhaseObservation(KukaReach(camera=None, horizon=HORIZON + 1), HORIZON)
+    venv = VecPhaseObservation(DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON + 1)] * 2), HORIZON)
+    for world, action in ((env, np.zeros(7, np.float32)), (venv, np.zeros((2, 7), np.float32))):
+        world.reset()
+        for _ in range(HORIZON):
+            world.step(action)
+        with pytest.raises(ValueError, match="at step 7, and the phase is of episodes of 6 steps"):
+            world.step(action)
+        world.close()
+
+
+def test_the_phase_begins_where_episodes_do() -> None:
+    venv = VecPhaseObservation(DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON)] * 2), HORIZON)
+    venv.set_options([{"time": 4}, {}])
+    seen = [venv.reset()["phase"]]  # type: ignore[call-overload, index]
+    seen += [venv.step(np.zeros((2, 7), np.float32))[0]["phase"] for _ in range(2)]  # type: ignore[call-overload, index]
+    np.testing.assert_array_equal(seen, phase(np.array([[4, 0], [5, 1], [0, 2]]), HORIZON))
+    venv.close()

@@ -76,6 +76,17 @@ def test_a_share_of_the_episodes_begins_along_the_demonstration_and_seeds_settle
     assert ["time" in begun.reset()[1] for _ in range(40)] == first[20:]
 
 
+def test_a_training_that_goes_on_begins_with_its_own_episode_though_it_is_seeded_again(env: Cartpole) -> None:
+    def start(seeded: SeededEpisodes, seed: int | None = None) -> list[float]:
+        return seeded.reset(seed=seed)[0]["joint_positions"].tolist()  # type: ignore[no-any-return]
+
+    seeded = SeededEpisodes(env, seed=3)
+    starts = [start(seeded), *(start(seeded) for _ in range(3))]
+    again = SeededEpisodes(env, seed=0)
+    again.start_with(2)
+    assert [start(again, seed=3), start(again)] == starts[2:]
+
+
 def test_with_no_share_episodes_begin_as_the_task_has_it(env: Cartpole) -> None:
     usual = [env.reset(seed=seed)[0]["joint_positions"] for seed in range(5)]
     begun = DemonstrationStarts(env, STARTS, share=0.0)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 from stable_baselines3.common.env_checker import check_env as check_env_for_agents
 from stable_baselines3.common.monitor import Monitor
@@ -49,11 +50,55 @@ def test_every_step_is_compared_with_its_own_entry_of_the_path(make_kuka: MakeKu
     env = TrackingReward(make_kuka(camera=None, horizon=9), "joint_positions", PATH, CONFIG, 2.0)
     for _ in range(2):
         env.reset(seed=0)
-        for step, actions in enumerate(ACTIONS[:7], start=1):
+        for step, actions in enumerate(ACTIONS[:4], start=1):
             observation, reward, _, _, info = env.step(actions[0])
-            # After its end the path stays at its last entry.
-            assert reward == pytest.approx(by_hand(observation["joint_positions"], min(step, 4), 2.0))
+            assert reward == pytest.approx(by_hand(observation["joint_positions"], step, 2.0))
             assert reward != -info["goal_distance"]
+
+
+def test_an_episode_longer_than_its_path_is_refused_at_the_first_step_beyond_it(make_kuka: MakeKuka) -> None:
+    env = TrackingReward(make_kuka(camera=None, horizon=9), "joint_positions", PATH, CONFIG, 2.0)
+    venv = VecTrackingReward(many(make_kuka, horizon=9), "joint_positions", PATH, CONFIG, 2.0)
+    message = r"at step 5, and its path of 5 entries ends at step 4\. .*TimeLimit\(env, 4\)"
+    for world, action in ((env, ACTIONS[0, 0]), (venv, ACTIONS[0])):
+        world.reset()
+        for _ in range(4):
+            world.step(action)
+        with pytest.raises(ValueError, match=message):
+            world.step(action)
+        # The next episode is like any other.
+        world.reset()
+        world.step(action)
+    limited = TrackingReward(TimeLimit(make_kuka(camera=None, horizon=9), 4), "joint_positions", PATH, CONFIG, 2.0)
+    limited.reset()
+    assert [limited.step(ACTIONS[0, 0])[3] for _ in range(4)] == [False, False, False, True]
+
+
+def test_an_episode_that_begins_later_is_compared_from_there_alone_and_with_others(make_kuka: MakeKuka) -> None:
+    env = TrackingReward(make_kuka(camera=None, horizon=4), "joint_positions", PATH, CONFIG, 2.0)
+    venv = VecTrackingReward(many(make_kuka), "joint_positions", PATH, CONFIG, 2.0)
+    pose = {"joint_positions": np.full(7, 0.1)}
+    env.reset(options={**pose, "time": 2})
+    venv.set_options([{**pose, "time": 2}, pose, {**pose, "time": 3}])
+    venv.reset()
+    own, reward, *_ = env.step(ACTIONS[0, 0])
+    assert reward == pytest.approx(by_hand(own["joint_positions"], 3, 2.0))
+    _, rewards, dones, infos = venv.step(np.stack([ACTIONS[0, 0]] * 3))
+    assert dones.tolist() == [False, False, True]
+    last = infos[2]["terminal_observation"]["joint_positions"]
+    np.testing.assert_array_equal(last, own["joint_positions"])
+    np.testing.assert_allclose(rewards, [by_hand(last, step, 2.0) for step in (3, 1, 4)], rtol=1e-5)
+    # The next episode begins with the path again.
+    observations, rewards, *_ = venv.step(ACTIONS[0])
+    assert isinstance(observations, dict)
+    assert rewards[2] == pytest.approx(by_hand(observations["joint_positions"][2], 1, 2.0), rel=1e-5)
+
+
+@pytest.mark.parametrize("time", [4, -1, 1.5, "2", True, None])
+def test_no_episode_begins_where_no_step_of_the_path_is_left(make_kuka: MakeKuka, time: Any) -> None:
+    env = TrackingReward(make_kuka(camera=None, horizon=9), "joint_positions", PATH, CONFIG, 2.0)
+    with pytest.raises(ValueError, match=f"time is {time!r}; it must be a whole number of steps done, from 0 to 3"):
+        env.reset(options={"time": time})
 
 
 @pytest.mark.parametrize("key", ["joint_positions", "pixels"])

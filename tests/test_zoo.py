@@ -1,0 +1,42 @@
+"""The settings for the RL Zoo, with Stable-Baselines3 alone and with the Zoo where it is installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import pytest
+import yaml
+from stable_baselines3 import PPO
+
+import envs  # noqa: F401 - registers the worlds
+import experiments
+
+SETTINGS = Path(experiments.__file__).parent / "zoo/ppo.yml"
+WITHOUT_FRAMES: dict[str, dict[str, Any]] = {"KukaReach-v0": {"camera": None}, "CartpoleSwingup-v0": {"pixels": False}}
+
+
+@pytest.mark.parametrize("world", WITHOUT_FRAMES)
+def test_the_settings_of_a_world_make_an_agent_that_learns_in_it(world: str) -> None:
+    settings = yaml.safe_load(SETTINGS.read_text())
+    assert settings.keys() == WITHOUT_FRAMES.keys()
+    chosen = settings[world]
+    assert chosen.pop("n_timesteps") > 0
+    assert chosen.pop("n_envs") > 0
+    chosen["n_steps"] = 8
+    agent = PPO(env=gym.make(world, **WITHOUT_FRAMES[world]), batch_size=8, seed=0, **chosen)
+    before = agent.policy.action_net.weight.detach().clone()
+    agent.learn(8)
+    assert (agent.policy.action_net.weight != before).any()
+
+
+def test_the_zoo_trains_with_them(tmp_path: Path) -> None:
+    pytest.importorskip("rl_zoo3", reason="the RL Zoo is no dependency: pip install rl_zoo3 -c constraints.txt")
+    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ppo", "--env", "KukaReach-v0", "--gym-packages", "envs"]
+    command += ["--conf-file", str(SETTINGS), "--env-kwargs", "camera:None", "--n-timesteps", "1024"]
+    command += ["--eval-freq", "-1", "--seed", "0", "--log-folder", str(tmp_path)]
+    subprocess.run(command, check=True, timeout=280, capture_output=True)
+    assert (tmp_path / "ppo/KukaReach-v0_1/KukaReach-v0.zip").exists()
