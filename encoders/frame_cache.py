@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.video import VideoIndex, index_video
+from encoders.video_index import VideoIndex, index_video
 
 CHUNK = 64
 """Frames that are decoded and kept together."""
