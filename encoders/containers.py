@@ -12,6 +12,8 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 EBML, SEGMENT, CLUSTER, INFO, TRACKS, CRC = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1549A966, 0x1654AE6B, 0xBF
 LEVELS = {
     *(CLUSTER, INFO, TRACKS, 0x114D9B74, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770, 0xEC, CRC),
@@ -19,8 +21,13 @@ LEVELS = {
 }
 """Elements of Matroska within a segment, and within a cluster (RFC 9559, Section 5)."""
 
-TS_PACKETS = (188, 192, 204)
-"""Bytes of a packet of a transport stream: plain, with a time code, with error correction."""
+TS_PACKETS = ((188, 0), (192, 4), (204, 0))
+"""Bytes of a packet of a transport stream, and of what stands before it: plain, with a time code, with parity."""
+
+TS_SYNC = 0x47
+
+TS_BLOCK = 2**16
+"""Packets that are checked at a time."""
 
 Span = tuple[int, int]
 
@@ -53,9 +60,13 @@ def check_container(path: Path, kind: str) -> Wholeness:
         if kind.startswith("matroska"):
             return _check_matroska(content)
         if kind == "mpegts":
-            return Wholeness(all(len(content) % length for length in TS_PACKETS))
+            return _check_transport(content)
         if kind == "gif":
             return Wholeness(not content[-64:].rstrip(b"\0").endswith(b";"))
+        if kind == "ogg":
+            # The last page says that it is the last.
+            last = content.rfind(b"OggS")
+            return Wholeness(not (0 <= last < len(content) - 5 and content[last + 5] & 4))
     return Wholeness()
 
 
@@ -140,3 +151,33 @@ def _sum_is_right(content: mmap.mmap, start: int, stop: int) -> bool:
     if stop - start < 6 or content[start] != CRC or content[start + 1] != 0x84:
         return True
     return zlib.crc32(content[start + 6 : stop]) == int.from_bytes(content[start + 2 : start + 6], "little")
+
+
+def _check_transport(content: mmap.mmap) -> Wholeness:
+    """Looks at the head of every packet: it begins with one byte, and counts the packets of its stream to 16."""
+    for length, before in TS_PACKETS:
+        count = len(content) // length
+        if count and all(content[length * place + before] == TS_SYNC for place in range(min(count, 5))):
+            break
+    else:
+        return Wholeness()
+    damaged: list[Span] = []
+    counters: dict[int, int] = {}
+    for first in range(0, count, TS_BLOCK):
+        many = min(TS_BLOCK, count - first)
+        packets = np.frombuffer(content[first * length : (first + many) * length], np.uint8).reshape(many, length)
+        sync, high, low, flags, field, signal = (packets[:, before + place].astype(int) for place in range(6))
+        streams = (high & 0x1F) << 8 | low
+        # Padding, and packets without content, do not count; a packet may come twice, and a cut may be announced.
+        counts = (sync == TS_SYNC) & (streams != 0x1FFF) & (flags & 0x10 > 0)
+        announced = (flags & 0x20 > 0) & (field > 0) & (signal & 0x80 > 0)
+        bad = (sync != TS_SYNC) | (high & 0x80 > 0)
+        for stream in np.unique(streams[counts]):
+            places = np.flatnonzero(counts & (streams == stream))
+            numbers = flags[places] & 0x0F
+            steps = np.diff(numbers, prepend=counters.get(int(stream), numbers[0] - 1)) % 16
+            counters[int(stream)] = int(numbers[-1])
+            bad[places[(steps > 1) & ~announced[places]]] = True
+        # A counter that jumps tells of the packets before it.
+        damaged += [((first + place - 1) * length, (first + place + 1) * length) for place in np.flatnonzero(bad)]
+    return Wholeness(len(content) % length > 0, tuple(damaged))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,29 @@ TOLERATED = 0.02
 REGULAR = 0.9
 """Where so many of the gaps between frames are alike, a longer one is a loss, and not a rate that varies."""
 
-UNANNOUNCED = ("mpeg", "mpegts", "mpegvideo", "h261", "h263", "h264", "hevc", "vvc", "obu", "m4v", "mjpeg", "vc1")
+UNANNOUNCED = (
+    "gif",
+    "ogg",
+    "mpeg",
+    "mpegts",
+    "mpegvideo",
+    "h261",
+    "h263",
+    "h264",
+    "hevc",
+    "vvc",
+    "obu",
+    "m4v",
+    "mjpeg",
+    "vc1",
+)
 """Containers that do not say how long they are: FFmpeg gives what it found as their duration."""
+
+CONSTANT = ("ogg", "mpeg", "mpegvideo")
+"""Containers whose pictures follow at one rate by their standard, so that a gap is a loss."""
+
+REORDERED = 60.0
+"""Seconds that a frame may be shown after it was decoded; a time stamp further off is damaged."""
 
 _DURATION = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
 
@@ -40,6 +62,7 @@ class Packet:
         is_key: Whether it is decoded without others.
         is_shown: Whether its frame is part of the video; one that was cut without encoding it again keeps others.
         is_broken: Whether it is damaged, as far as the container or the decoder tells.
+        at: Where it begins in the file, bytes; None if that is not known.
     """
 
     stamp: int | None
@@ -47,6 +70,7 @@ class Packet:
     is_key: bool
     is_shown: bool
     is_broken: bool
+    at: int | None
 
 
 @dataclass(frozen=True)
@@ -135,10 +159,10 @@ def demuxed(container: Any, stream: Any, source: Source, log: list[Packet], deco
             except (av.FFmpegError, EOFError):
                 broken = True
         if packet.size:
-            broken = broken or any(
-                start <= packet.pos < stop for start, stop in source.wholeness.damaged if packet.pos is not None
-            )
-            log.append(Packet(packet.pts, packet.duration or 0, packet.is_keyframe, not packet.is_discard, broken))
+            late = 0 if None in (packet.pts, packet.dts) else abs(packet.pts - packet.dts) * float(source.unit)
+            broken = broken or late > REORDERED
+            shown = not packet.is_discard
+            log.append(Packet(packet.pts, packet.duration or 0, packet.is_keyframe, shown, broken, packet.pos))
         yield from frames
 
 
@@ -223,6 +247,11 @@ class Timeline:
     def __len__(self) -> int:
         return len(self.stamps)
 
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame's appearance to the last one's end."""
+        return float(self.durations.sum())
+
 
 def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool:
     """Whether the time stamps of packets tell the frames.
@@ -255,6 +284,22 @@ def spoiled(log: Sequence[Packet], corrupt: set[int], stamped: bool) -> set[int]
     return found
 
 
+def overwritten(log: Sequence[Packet], damaged: Sequence[tuple[int, int]]) -> set[int]:
+    """Places of the packets that damaged bytes belong to: a packet reaches to where the next one begins.
+
+    Args:
+        log: All packets.
+        damaged: Stretches of bytes.
+    """
+    order = sorted((packet.at, place) for place, packet in enumerate(log) if packet.at is not None)
+    begins = [at for at, _ in order]
+    found: set[int] = set()
+    for start, stop in damaged:
+        first = max(bisect_right(begins, start) - 1, 0)
+        found.update(place for _, place in order[first : bisect_left(begins, stop)])
+    return found
+
+
 def arrange(
     source: Source, log: Sequence[Packet], stamped: bool, corrupt: set[int], shown: set[int | None] | None, count: int
 ) -> Timeline:
@@ -271,6 +316,8 @@ def arrange(
     Raises:
         FileError: If too much is lost.
     """
+    hit = overwritten(log, source.wholeness.damaged)
+    log = [replace(packet, is_broken=packet.is_broken or place in hit) for place, packet in enumerate(log)]
     bad = spoiled(log, corrupt, stamped)
     if stamped:
         order = sorted((packet.stamp, place) for place, packet in enumerate(log) if packet.is_shown)  # type: ignore[type-var]
@@ -286,7 +333,8 @@ def arrange(
     step = float(np.median(gaps)) if len(gaps) else float(1 / source.rate)
     durations = np.append(gaps, last or step)
     missing = 0.0 if stamped else max(0, sum(packet.is_shown for packet in log) - len(stamps)) / float(source.rate)
-    if stamped and (bad or source.wholeness.damaged) and np.mean(gaps <= 1.5 * step) >= REGULAR:
+    evidence = bool(bad) or bool(source.wholeness.damaged) or source.kind in CONSTANT
+    if stamped and evidence and np.mean(gaps <= 1.5 * step) >= REGULAR:
         missing += float((gaps - step)[gaps > 1.5 * step].sum())
         durations = np.minimum(durations, 1.5 * step)
     start = 0.0 if source.from_first or not stamped else stamps[0] * float(source.unit)  # type: ignore[operator]

@@ -131,4 +131,4 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
         frames = []
         for stamp in timeline.stamps:
             frames.append(decoded.get(stamp, frames[-1] if frames else decoded[shown[0]]))
-    return Video(np.stack(frames), timeline.times, float(timeline.durations.sum()))
+    return Video(np.stack(frames), timeline.times, timeline.duration)
