@@ -179,5 +179,7 @@ def _check_transport(content: mmap.mmap) -> Wholeness:
             counters[int(stream)] = int(numbers[-1])
             bad[places[(steps > 1) & ~announced[places]]] = True
         # A counter that jumps tells of the packets before it.
-        damaged += [((first + place - 1) * length, (first + place + 1) * length) for place in np.flatnonzero(bad)]
+        damaged += [
+            ((first + place - 1) * length, (first + place + 1) * length) for place in np.flatnonzero(bad).tolist()
+        ]
     return Wholeness(len(content) % length > 0, tuple(damaged))

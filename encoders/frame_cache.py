@@ -112,6 +112,11 @@ class FileVideo:
         return len(self._views), len(self._moments[0]), self.cache.size, self.cache.size, 3
 
     @property
+    def longest(self) -> int:
+        """Frames of the view that has most, before they were matched."""
+        return max(len(view) for view in self._views)
+
+    @property
     def source_pixels(self) -> int:
         """Pixels of a frame before scaling: what decoding it costs."""
         height, width = self._views[0].size

@@ -50,9 +50,9 @@ def _rgb(frame: Any) -> NDArray[np.uint8]:
     full = frame.color_range == FULL_RANGE
     told = frame.format.name.startswith("yuvj")
     if not frame.format.name.startswith(("yuv", "nv", "p0")) or (matrix is None and (told or not full)):
-        return frame.to_ndarray(format="rgb24")  # type: ignore[no-any-return]
+        return frame.to_ndarray(format="rgb24")
     source = Colorspace.ITU601.value if matrix is None else matrix
-    return frame.reformat(  # type: ignore[no-any-return]
+    return frame.reformat(
         format="rgb24",
         src_colorspace=source,
         # RGB has no matrix; one that differs makes PyAV set the source's.

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.files import FileError
+from encoders.packets import Packet, Source, demuxed
 from encoders.pictures import picture
-from encoders.timeline import Packet, Source, arrange, demuxed, is_stamped
+from encoders.timeline import arrange, is_stamped
 from encoders.video_file import open_video, warn_of_range
 from encoders.video_index import fitted
 

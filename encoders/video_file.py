@@ -28,6 +28,9 @@ HDR = {16: "PQ", 18: "HLG"}
 
 REMEDY = "copy it again"
 
+RAISED: tuple[type[Exception], ...] = (av.FFmpegError, *DAMAGE)
+"""What reading a damaged video raises."""
+
 
 class VideoWarning(UserWarning):
     """A video that is used although something about it is not as it should be; the message has the figures."""
@@ -60,7 +63,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
             yield container, stream
     except FileError:
         raise
-    except (av.FFmpegError, *DAMAGE) as error:
+    except RAISED as error:
         raise FileError(
             f"The video {path} cannot be decoded: it is truncated, damaged or no video ({type(error).__name__}); "
             f"{REMEDY}."

@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from encoders.damage import spoiled
 from encoders.files import FileError
+from encoders.packets import Packet, Source, demuxed
 from encoders.pictures import picture, resize
-from encoders.timeline import Packet, Source, Timeline, arrange, demuxed, is_stamped, spoiled
+from encoders.timeline import Timeline, arrange, is_stamped
 from encoders.video_file import REMEDY, open_video, warn_of_range
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.files import write_atomically
-from encoders.files import FileError
+from encoders.files import FileError, write_atomically
 from encoders.video_file import open_video
 from experiments.blocks import (
     Block,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-
 ROUNDING = 2e-3
 """Seconds that evenly spaced time stamps may be off: containers round them to a thousandth."""
 
