@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from encoders.base import FrameBatch, Sampling
+from encoders.files import read_table
 from encoders.frame_cache import FileVideo, FrameCache, Stretch
 
 MEMORY_BYTES = 2**30
@@ -141,18 +141,16 @@ def read_labels(folder: Path, clips: Clips) -> Labels | None:
     path = folder / LABELS_FILE
     if not path.exists():
         return None
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        columns = tuple(reader.fieldnames or ())
-        if columns[:2] != ("name", "frame") or len(columns) < 3:
-            raise ValueError(f"{path} has the columns {columns}; they must be name, frame and at least one attribute.")
-        table: dict[tuple[str, str], list[str]] = {}
-        for row in reader:
-            key = (row["name"], row["frame"])
-            if key in table:
-                raise ValueError(f"{path} labels frame {row['frame']} of {row['name']} twice; remove one of them.")
-            # What stands beyond the last column is found under None.
-            table[key] = [*(row[attribute] for attribute in columns[2:]), *row.get(None, ())]
+    columns, lines = read_table(path, "table of labels", "write it as CSV in UTF-8, one row a frame")
+    if columns[:2] != ("name", "frame") or len(columns) < 3:
+        raise ValueError(f"{path} has the columns {columns}; they must be name, frame and at least one attribute.")
+    table: dict[tuple[str | None, ...], list[str | None]] = {}
+    for line in lines:
+        cells = [*line, *[None] * (len(columns) - len(line))]
+        key = tuple(cells[:2])
+        if key in table:
+            raise ValueError(f"{path} labels frame {key[1]} of {key[0]} twice; remove one of them.")
+        table[key] = cells[2:]
     videos = []
     for name, video in zip(clips.names, clips.videos, strict=True):
         rows = []
@@ -165,6 +163,9 @@ def read_labels(folder: Path, clips: Clips) -> Labels | None:
                     f"{path} labels frame {frame} of {name} with {values}; labels must be 0 or 1, one an attribute."
                 )
             rows.append([value == "1" for value in values])
+        for frame in range(video.shape[1], video.longest if isinstance(video, FileVideo) else 0):
+            # A view that films longer than another one may be labelled to its end.
+            table.pop((name, str(frame)), None)
         videos.append(np.array(rows))
     known = set(clips.names)
     beyond = next((key for key in table if key[0] in known), None)

@@ -173,14 +173,11 @@ def read_toml(path: Path, what: str, remedy: str) -> tuple[str, dict[str, Any]]:
             raise FileError(f"The {what} {path} is no TOML: {error}; {remedy}.") from error
 
 
-def read_rows(path: Path, what: str, remedy: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """The heading and the rows of a CSV file.
-
-    Returns:
-        The names of the columns, and one mapping of all of them a row.
+def read_table(path: Path, what: str, remedy: str) -> tuple[tuple[str, ...], list[list[str]]]:
+    """The heading of a CSV file, and its other lines that are not empty, of any number of cells.
 
     Raises:
-        FileError: If it cannot be read, a column comes twice, or a row has more or fewer cells than the heading.
+        FileError: If it cannot be read, or a column comes twice.
     """
     text = read_text(path, what, remedy)
     limit = csv.field_size_limit()
@@ -194,15 +191,25 @@ def read_rows(path: Path, what: str, remedy: str) -> tuple[tuple[str, ...], list
     twice = sorted({name for name in heading if heading.count(name) > 1})
     if twice:
         raise FileError(f"The {what} {path} has the column {twice[0]!r} twice; {remedy}.")
-    rows = []
-    for number, line in enumerate(lines[1:], 2):
-        if line and len(line) != len(heading):
+    return heading, [line for line in lines[1:] if line]
+
+
+def read_rows(path: Path, what: str, remedy: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The heading and the rows of a CSV file.
+
+    Returns:
+        The names of the columns, and one mapping of all of them a row.
+
+    Raises:
+        FileError: If it cannot be read, a column comes twice, or a row has more or fewer cells than the heading.
+    """
+    heading, lines = read_table(path, what, remedy)
+    for number, line in enumerate(lines, 2):
+        if len(line) != len(heading):
             raise FileError(
                 f"The {what} {path} has {len(line)} cells in row {number} and {len(heading)} in its heading; {remedy}."
             )
-        if line:
-            rows.append(dict(zip(heading, line, strict=True)))
-    return heading, rows
+    return heading, [dict(zip(heading, line, strict=True)) for line in lines]
 
 
 class _Arrays(Mapping[str, NDArray[Any]]):

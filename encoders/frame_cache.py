@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.video import VideoIndex, index_video
+from encoders.synchrony import LengthError, match_views
+from encoders.video_index import VideoIndex, index_video
 
 CHUNK = 64
 """Frames that are decoded and kept together."""
@@ -63,6 +64,8 @@ class FrameCache:
 class FileVideo:
     """The synchronised views of one recording, indexed like an array of shape (V, T, S, S, 3) uint8.
 
+    Their moments are those of the first view, up to the end of the shortest; the other views are matched by time.
+
     ``video[view]`` are all frames of a view, ``video[view, moments]`` those of a list of moments;
     ``np.asarray(video)`` decodes everything.
 
@@ -74,27 +77,44 @@ class FileVideo:
         cache: The same.
 
     Raises:
-        ValueError: If a file is missing or damaged, or the views differ in length or size.
+        ValueError: If a file is missing or damaged, or the views differ in size, or in length by more than a little.
     """
 
     def __init__(self, paths: Sequence[Path], cache: FrameCache) -> None:
         self._views = [index_video(path) for path in paths]
         self.cache = cache
-        for what, values in (
-            ("frames", [len(view) for view in self._views]),
-            ("pixels (height, width)", [view.size for view in self._views]),
-        ):
-            if len(set(values)) > 1:
-                told = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
-                raise ValueError(
-                    f"The views of one recording in {paths[0].parent} differ in {what}: {told}; "
-                    "cut or scale them to the same."
-                )
+        self._check("pixels (height, width)", paths, [view.size for view in self._views])
+        timelines = [view.timeline for view in self._views]
+        try:
+            self._moments = match_views(
+                f"one recording in {paths[0].parent}",
+                [path.name for path in paths],
+                [timeline.times for timeline in timelines],
+                [timeline.duration for timeline in timelines],
+            )
+        except LengthError:
+            self._check("frames", paths, [len(view) for view in self._views])
+            self._check("seconds", paths, [round(timeline.duration, 2) for timeline in timelines])
+            raise
+
+    def _check(self, what: str, paths: Sequence[Path], values: Sequence[object]) -> None:
+        """Refuses views that differ in something."""
+        if len(set(values)) > 1:
+            told = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
+            raise ValueError(
+                f"The views of one recording in {paths[0].parent} differ in {what}: {told}; cut or scale them to the "
+                "same."
+            )
 
     @property
     def shape(self) -> tuple[int, int, int, int, int]:
         """Views, frames, height, width, channels, after scaling."""
-        return len(self._views), len(self._views[0]), self.cache.size, self.cache.size, 3
+        return len(self._views), len(self._moments[0]), self.cache.size, self.cache.size, 3
+
+    @property
+    def longest(self) -> int:
+        """Frames of the view that has most, before they were matched."""
+        return max(len(view) for view in self._views)
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -118,7 +138,14 @@ class FileVideo:
         Raises:
             ValueError: If one of them cannot be decoded.
         """
-        return np.stack([self._views[view].decode(start, stop, self.cache.size) for view in views])
+        shown = []
+        for view in views:
+            wanted = self._moments[view][start:stop]
+            first = int(wanted[0])
+            frames = self._views[view].decode(first, int(wanted[-1]) + 1, self.cache.size)
+            # Views of one rate need each of these frames once.
+            shown.append(frames if len(frames) == len(wanted) else frames[wanted - first])
+        return np.stack(shown)
 
     def __len__(self) -> int:
         return len(self._views)
@@ -128,7 +155,7 @@ class FileVideo:
         if not -len(self._views) <= view < len(self._views):
             raise IndexError(f"view {view} of {len(self._views)}")
         index = self._views[view]
-        wanted = np.arange(len(index))[moments]
+        wanted = self._moments[view][moments]
         frames = np.empty((len(wanted), *self.shape[2:]), np.uint8)
         for number in np.unique(wanted // CHUNK):
             inside = wanted // CHUNK == number

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from encoders.base import Encoder
 from encoders.clips import Clips
-from encoders.video import read_video, resize
+from encoders.synchrony import LengthError, match_views
+from encoders.video import read_timed_video
 from envs.embedding import embed_pixels
 from experiments.recordings import RecordConfig, Truth, make_env, read_start, read_truth
 from rewards.goal import Goal, Scales
@@ -29,11 +30,13 @@ class Demonstration:
         frames: (T, V, S, S, 3) uint8, scaled to the encoder's size.
         start: Joint positions that the learner starts from, (7,) radians.
         truth: What really happened, for evaluation and the oracle; None for a video from elsewhere.
+        times: When the frames are shown, (T,) seconds since the first one; None if they are evenly spaced.
     """
 
     frames: NDArray[np.uint8]
     start: NDArray[np.float64]
     truth: Truth | None
+    times: NDArray[np.float64] | None = None
 
 
 def embed_views(encoder: Encoder | None, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -65,26 +68,41 @@ def read_demonstration(
     Raises:
         ValueError: If a video cannot be read, or the views differ in length.
     """
-    frames = np.stack([resize(view, config.image_size) for view in read_views(videos)], axis=1)
+    frames, times = read_views(videos, config.image_size)
     start = read_start(videos[0], config.cameras[0])
     if start is None:
         start = match_pose(frames[0], config, encoder, rng)
-    return Demonstration(frames, start, read_truth(videos[0], config.cameras[0]))
+    return Demonstration(frames, start, read_truth(videos[0], config.cameras[0]), times)
 
 
-def read_views(videos: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    """Reads synchronised videos, each (T, H, W, 3) uint8.
+def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Reads synchronised videos, matched by time; frames are scaled as they are decoded.
+
+    Args:
+        videos: One a view.
+        size: Width and height of a frame, pixels.
+
+    Returns:
+        (T, V, size, size, 3) uint8, and when these moments are, (T,) seconds since the first one.
 
     Raises:
-        ValueError: If one cannot be read, or they differ in length.
+        ValueError: If one cannot be read, or they differ in length by more than a little.
     """
-    views = [read_video(video) for video in videos]
-    lengths = {str(video): len(view) for video, view in zip(videos, views, strict=True)}
-    if len(set(lengths.values())) > 1:
-        raise ValueError(
-            f"The views of one demonstration differ in length: {lengths} frames; cut them to the same moments."
+    views = [read_timed_video(video, size) for video in videos]
+    try:
+        moments = match_views(
+            "one demonstration",
+            [video.name for video in videos],
+            [view.times for view in views],
+            [view.duration for view in views],
         )
-    return views
+    except LengthError as error:
+        lengths = {str(video): len(view.frames) for video, view in zip(videos, views, strict=True)}
+        raise ValueError(
+            f"The views of one demonstration differ in length: {lengths} frames, {error}; cut them to the same moments."
+        ) from error
+    frames = np.stack([view.frames[numbers] for view, numbers in zip(views, moments, strict=True)], axis=1)
+    return frames, views[0].times[moments[0]]
 
 
 def match_pose(
@@ -121,16 +139,16 @@ def match_pose(
 
 
 def make_goal(demonstration: Demonstration, encoder: Encoder | None, horizon: int) -> Goal:
-    """Embeds a demonstration once and spreads everything over the horizon."""
-    truth, length = demonstration.truth, horizon + 1
+    """Embeds a demonstration once and spreads everything over the horizon, evenly in time."""
+    truth, times, length = demonstration.truth, demonstration.times, horizon + 1
     embeddings = None
     if encoder is not None:
-        embeddings = resample_embeddings(embed_views(encoder, demonstration.frames), length)
+        embeddings = resample_embeddings(embed_views(encoder, demonstration.frames), length, times)
     return Goal(
-        pixels=resample(demonstration.frames, length),
+        pixels=resample(demonstration.frames, length, times),
         embeddings=embeddings,
-        joints=None if truth is None else resample(truth.joint_positions, length),
-        links=None if truth is None else resample(truth.link_positions, length),
+        joints=None if truth is None else resample(truth.joint_positions, length, times),
+        links=None if truth is None else resample(truth.link_positions, length, times),
         start=demonstration.start,
     )
 

@@ -48,6 +48,7 @@ from experiments.recordings import (
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.settings import NO_ENCODER, ImitateConfig, new_encoder
 from rewards.goal import Goal, Scales
+from rewards.targets import positions
 
 
 def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
@@ -75,7 +76,7 @@ def check_inputs(config: ImitateConfig) -> None:
         ValueError: If a video, the encoder or its weights cannot be used, or the oracle's truth is missing.
     """
     if config.demo:
-        read_views(config.demo)
+        read_views(config.demo, config.scene.image_size)
         if config.source.key == "joint_positions" and read_truth(config.demo[0], config.scene.cameras[0]) is None:
             raise ValueError(
                 f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
@@ -298,7 +299,8 @@ def train(
 
 def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any) -> None:
     """The side-by-side video: the demonstration, resampled to the horizon, and the robot, drawn large."""
-    indices = np.round(np.linspace(0, len(demonstration.frames) - 1, config.horizon + 1)).astype(int)
+    moments = positions(len(demonstration.frames), config.horizon + 1, demonstration.times)
+    indices = np.round(moments).astype(int)
     env = make_env(config.scene)
     robot = film(env, path[1:], config.scene.cameras[0], 256)
     env.close()

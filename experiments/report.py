@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 import re
 import shlex
@@ -13,11 +12,10 @@ from itertools import groupby
 from numbers import Integral, Real
 from pathlib import Path
 
-import av
 import numpy as np
 
-from encoders.files import write_atomically
-from encoders.video import picture_stream
+from encoders.files import FileError, write_atomically
+from encoders.video_file import open_video
 from experiments.blocks import (
     Block,
     FailureBlock,
@@ -271,10 +269,9 @@ def _video(block: VideoBlock) -> str:
     """
     content = _read(block.path)
     try:
-        with av.open(io.BytesIO(content)) as container:
-            stream = picture_stream(container, block.path)
+        with open_video(block.path) as (container, stream):
             codec, box, size = stream.codec_context.name, container.format.name, (stream.width, stream.height)
-    except av.FFmpegError as error:
+    except FileError as error:
         raise ValueError(f"The video {block.path} is damaged or no video; make it again.") from error
     if codec != "h264" or "mp4" not in box.split(","):
         raise ValueError(

@@ -13,7 +13,8 @@ from encoded import by_ffmpeg
 from numpy.typing import NDArray
 
 from encoders.frame_cache import CHUNK, FileVideo, FrameCache, Stretch
-from encoders.video import read_video, resize
+from encoders.pictures import resize
+from encoders.video import read_video
 
 SIZE = 12
 CHUNK_BYTES = CHUNK * SIZE * SIZE * 3
