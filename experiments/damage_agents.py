@@ -155,10 +155,14 @@ def sound_curve(undamaged: Path, damaged: Path) -> bool:
 
 
 def sound_checkpoint(undamaged: Path, damaged: Path) -> bool:
-    """As JSON or as a curve where it is one; archives have checksums."""
+    """As JSON, or as a curve with all rows up to the checkpoint, where it is one; archives have checksums."""
     if undamaged.suffix == ".csv":
-        return sound_curve(undamaged, damaged)
+        return sound_curve(undamaged, damaged) and _first_cells(undamaged) == _first_cells(damaged)
     return undamaged.suffix == ".json" and sound_json(undamaged, damaged)
+
+
+def _first_cells(path: Path) -> list[str]:
+    return [line.partition(",")[0] for line in path.read_text("utf-8").splitlines()]
 
 
 def sound_agent(undamaged: Path, damaged: Path) -> bool:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from encoders.errors import check_choice
 from encoders.files import write_csv, write_json
 from experiments import command_line, damage_agents, damage_records, damage_videos
 from experiments.damage_originals import Original
-from experiments.damage_pool import Task, Verdict, read_all
+from experiments.damage_pool import Task, Verdict, quietly, read_all
 from experiments.damages import DAMAGES, INVERTED_MOOV, moov
 from experiments.provenance import provenance
 from experiments.runs import make_folder
@@ -110,7 +111,7 @@ def make_originals(originals: tuple[Original, ...], folder: Path) -> list[list[s
     for number, original in enumerate(originals):
         mine = folder / str(number)
         mine.mkdir(parents=True)
-        original.make(mine)
+        quietly(partial(original.make, mine))
         files = [path for pattern in original.files for path in sorted(mine.glob(pattern)) if path.is_file()]
         if not files:
             raise ValueError(f"{original.name} has no file to damage; mend what makes it.")
@@ -138,9 +139,9 @@ def plan(originals: tuple[Original, ...], files: list[list[str]], folder: Path, 
     ]
     kinds = list(DAMAGES)
     for turn in range(count - len(tasks)):
-        original, name = slots[turn % len(slots)]
-        # In every round of the files each of them is damaged in another way.
-        tasks.append(Task(next(numbers), original, name, kinds[(turn + turn // len(slots)) % len(kinds)]))
+        rounds, slot = divmod(turn, len(slots))
+        # In every round each file is damaged in another way than in the one before.
+        tasks.append(Task(next(numbers), *slots[slot], kinds[(rounds + slot) % len(kinds)]))
     return tasks
 
 

@@ -12,10 +12,11 @@ import shutil
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import av
 import numpy as np
@@ -23,6 +24,8 @@ import torch
 
 from experiments.damage_originals import Original, fingerprint
 from experiments.damages import INVERTED_MOOV, damage, inverted
+
+Found = TypeVar("Found")
 
 HANG_SECONDS = 20.0
 
@@ -115,6 +118,14 @@ class Escaped:
         return False
 
 
+def quietly(call: Callable[[], Found]) -> Found:
+    """What a call gives, or its error, without what it says on the way."""
+    with Escaped() as escaped:
+        return call()
+    assert escaped.error is not None
+    raise escaped.error
+
+
 def judge(original: Original, folder: Path, file: str, undamaged: Path, expected: object) -> Verdict:
     """Reads a folder with a damaged file in it.
 
@@ -182,7 +193,7 @@ def _serve(connection: Connection, originals: tuple[Original, ...], folder: Path
             task: Task = connection.recv()
             original, source = originals[task.original], folder / str(task.original)
             if task.original not in expected:
-                expected[task.original] = fingerprint(original.read(_copied(source, scratch)))
+                expected[task.original] = fingerprint(quietly(partial(original.read, _copied(source, scratch))))
             work = _copied(source, scratch)
             (work / task.file).write_bytes(task.content((source / task.file).read_bytes(), seed))
             connection.send(None)

@@ -27,8 +27,8 @@ GROUP = 10
 STEPS_OFF = 1.5
 """Frames by which a sound video may be shorter or longer than its container says: rounded, or without its first."""
 
-PACKET_BYTES = 188
-"""Of a transport stream, which says nowhere how long it is."""
+PACKET_BYTES, TS_MARK = 188, 0x47
+"""Length and first byte of the packets of a transport stream, which says nowhere how long it is."""
 
 STRICT = {"err_detect": "crccheck+bitstream+buffer+explode"}
 """Options of FFmpeg under which damage is an error."""
@@ -97,7 +97,8 @@ def read_both(folder: Path, kind: str) -> dict[str, object]:
 
 def sound_video(undamaged: Path, damaged: Path) -> bool:
     """Whether FFmpeg, told to be strict, decodes it without a complaint, over all of the time that it announces."""
-    if damaged.suffix == ".ts" and damaged.stat().st_size % PACKET_BYTES:
+    content = damaged.read_bytes()
+    if damaged.suffix == ".ts" and (len(content) % PACKET_BYTES or set(content[::PACKET_BYTES]) != {TS_MARK}):
         return False
     try:
         return _decodes(damaged)
@@ -115,13 +116,17 @@ def _decodes(path: Path) -> bool:
                 return False
             stream.codec_context.options = STRICT
             stream.thread_count = 1
-            frames = list(container.decode(stream))
+            frames = []
+            for packet in container.demux(stream):
+                if packet.is_corrupt:
+                    return False
+                frames += packet.decode()
             unit = float(stream.time_base or 0)
             announced = float(stream.duration or 0) * unit or (container.duration or 0) / av.time_base
     finally:
         av.logging.set_level(logged)
     stamps = [frame.pts for frame in frames if frame.pts is not None]
-    if complaints or len(stamps) < max(2, len(frames)) or any(frame.is_corrupt for frame in frames):
+    if len(complaints) or len(stamps) < max(2, len(frames)) or any(frame.is_corrupt for frame in frames):
         return False
     steps = np.diff(stamps) * unit
     step = float(np.median(steps))
