@@ -19,8 +19,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 import encoders
 from agents import factory, pixel_sac
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
+from agents.checkpoint import restore_checkpoint
 from agents.pixel_sac import LearningConfig
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
 from envs.cartpole import Cartpole
 from envs.kuka import KukaReach
 from envs.pixels import PixelObservation
