@@ -11,7 +11,8 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.video import index_video, read_video
+from encoders.frame_cache import FileVideo, FrameCache
+from encoders.video import read_timed_video
 from experiments.damage_originals import Original
 
 FRAMES = 30
@@ -23,6 +24,8 @@ SIZE = (48, 64)
 
 GROUP = 10
 """Frames from one key frame to the next."""
+
+CACHE_BYTES = 2**28
 
 STEPS_OFF = 1.5
 """Frames by which a sound video may be shorter or longer than its container says: rounded, or without its first."""
@@ -89,10 +92,11 @@ def make_video(folder: Path, kind: str) -> None:
 
 
 def read_both(folder: Path, kind: str) -> dict[str, object]:
-    """The frames by the reader of whole videos and by the index, and when they are shown."""
+    """The frames as whole videos and as clips are read, and when they are shown."""
     path = folder / CONTAINERS[kind].file
-    index = index_video(path)
-    return {"read": read_video(path), "indexed": index.decode(0, len(index)), "stamps": index.stamps}
+    whole = read_timed_video(path)
+    clip = FileVideo((path,), FrameCache(CACHE_BYTES, SIZE[0]))
+    return {"frames": whole.frames, "times": whole.times, "clip": clip[0]}
 
 
 def sound_video(undamaged: Path, damaged: Path) -> bool:
