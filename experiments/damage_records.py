@@ -7,7 +7,7 @@ import io
 import json
 import math
 import tomllib
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from experiments.recordings import RecordConfig, record_all
 from experiments.run_world import write_reference
 from experiments.runs import Stopwatch, run_seeds, run_stages
 from experiments.settings import ImitateConfig
-from experiments.swing_recordings import load_or_record, read_recording
+from experiments.swing_encoders import recorded
+from experiments.swing_settings import PretrainingConfig, SwingConfig
 
 RECORDED = RecordConfig(
     demos=2, play=2, heldout=2, validation=1, demo_frames=12, play_frames=12, image_size=16, cameras=("front",)
@@ -34,7 +35,9 @@ RECORDED = RecordConfig(
 
 FITTED = FitConfig(steps=4, validate_every=2, validation_batches=1)
 
-CARTPOLE = {"image_size": 16, "action_repeat": 125, "stack": 3}
+CARTPOLE = SwingConfig(
+    preset="cpu", action_repeat=125, steps=64, encoder_start="recorded", pretraining=PretrainingConfig(4)
+)
 
 ENDINGS = ("completed", "failed")
 """What the status of a result may be."""
@@ -54,14 +57,9 @@ def read_recordings(folder: Path) -> object:
     return {"frames": found.frames, "start": found.start, **asdict(found.truth)}
 
 
-def make_cartpole(folder: Path) -> None:
-    """Records random play on the cartpole."""
-    load_or_record(folder, 4, 0, camera="fixed", render_quality="fast", **CARTPOLE)
-
-
 def read_cartpole(folder: Path) -> object:
-    """Reads it."""
-    return asdict(read_recording(folder / "seed_0.npz", CARTPOLE["image_size"], 3 * CARTPOLE["stack"]))
+    """Reads random play on the cartpole; recorded if it is not there."""
+    return asdict(recorded(replace(CARTPOLE, out=folder), 0))
 
 
 def clips(size: int = 16) -> Clips:
@@ -237,7 +235,7 @@ ORIGINALS = (
         ("recordings.json", "heldout_0000.json", "heldout_0000_truth.npz"),
         weight=2,
     ),
-    Original("cartpole recording", make_cartpole, read_cartpole, checksummed, weight=2),
+    Original("cartpole recording", read_cartpole, read_cartpole, checksummed, weight=2),
     Original("encoder", make_encoder, read_encoder, sound_record, weight=2),
     Original("cut fit", make_fit, read_fit, sound_record),
     Original("labels", make_labels, read_label_file, sound_labels, weight=2),
