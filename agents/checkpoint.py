@@ -146,7 +146,7 @@ def _read_weights(agent: BaseAlgorithm, path: Path, digest: str | None, remedy: 
     most = MOST_COPIES * sum(value.nbytes for value in own.values()) + MOST_BESIDE
     content = read_bytes(path, "checkpoint", remedy, most)
     if digest is not None and digest != digest_of(content):
-        raise FileError(f"The checkpoint {path} has other weights than were written; {remedy}.")
+        raise FileError(f"The checkpoint {path} has other weights than were written, by its digest; {remedy}.")
     with reading(path, "checkpoint", remedy):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > len(content):

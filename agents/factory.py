@@ -235,7 +235,10 @@ def load_policy(agent: BaseAlgorithm, folder: Path) -> None:
     # Folders from before there were digests have none, and those of a policy alone have no card.
     card = read_object(folder / AGENT_FILE, "agent", REMEDY) if (folder / AGENT_FILE).exists() else {}
     if "digest" in card and card["digest"] != digest_of(content):
-        raise FileError(f"The policy {path} has other weights than were written; {REMEDY}.")
+        raise FileError(
+            f"The policy {path} has other weights than were written: its digest is not the one in "
+            f"{folder / AGENT_FILE}; {REMEDY}."
+        )
     with reading(path, "policy", REMEDY, also=(SafetensorError,)):
         weights = load(content)
         check_types(weights, own, path, REMEDY)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import pytest
 import torch
 from gymnasium import spaces
+from safetensors.torch import load_file, save_file
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory
+from encoders.files import FileError
 
 HORIZON = 15
 
@@ -168,3 +172,95 @@ def test_an_agent_of_another_world_or_kind_is_refused(tmp_path: Path, venv: VecE
     (folder / "agent.json").write_text(json.dumps({"algo": "sac", "horizon": HORIZON}))
     with pytest.raises(ValueError, match="does not fit"):
         factory.load_agent(folder, venv)
+
+
+def refused(folder: Path, path: Path, venv: VecEnv) -> str:
+    with pytest.raises(FileError) as raised:
+        factory.load_agent(folder, venv)
+    assert str(path) in str(raised.value) and "train the agent again" in str(raised.value)
+    return str(raised.value)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("horizon", [10**9, 10**30, 0, -1, True, 15.0, "15", None, [15], 100_001])
+def test_a_horizon_that_is_no_length_of_an_episode_is_refused_before_anything_is_built(
+    tmp_path: Path, venv: VecEnv, monkeypatch: pytest.MonkeyPatch, horizon: Any
+) -> None:
+    path = saved(tmp_path, venv) / "agent.json"
+    path.write_text(json.dumps({"algo": "ppo", "horizon": horizon}))
+    monkeypatch.setattr(factory, "make", None)
+    assert repr(horizon) in refused(path.parent, path, venv)
+
+
+def test_an_agent_is_not_made_for_an_episode_without_end(venv: VecEnv) -> None:
+    for horizon in (0, 10**9):
+        with pytest.raises(ValueError, match=f"The horizon is {horizon}; an episode has 1 to 100000 steps"):
+            factory.make("ppo", venv, horizon, 0)
+
+
+@pytest.mark.parametrize("algo", [True, 3, ["ppo"], {"ppo": 1}, None])
+def test_an_algorithm_that_is_no_name_is_refused(tmp_path: Path, venv: VecEnv, algo: Any) -> None:
+    path = saved(tmp_path, venv) / "agent.json"
+    path.write_text(json.dumps({"algo": algo, "horizon": HORIZON}))
+    assert "for algo, no str" in refused(path.parent, path, venv)
+
+
+@pytest.mark.parametrize("file", ["agent.json", "policy.safetensors"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{}", b"[]", b"[" * 100_000, b'{"a":' * 100_000, b"\xff\xfe", b"\x80\x04", None],
+    ids=["empty", "object", "list", "deep", "deep_object", "no_text", "pickle", "pipe"],
+)
+def test_a_damaged_agent_is_one_error_that_names_the_file(
+    tmp_path: Path, venv: VecEnv, file: str, content: bytes | None
+) -> None:
+    path = saved(tmp_path, venv) / file
+    path.unlink()
+    if content is None:
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content)
+    refused(path.parent, path, venv)
+
+
+def test_weights_that_are_larger_than_the_policy_are_not_read(tmp_path: Path, venv: VecEnv) -> None:
+    path = saved(tmp_path, venv) / "policy.safetensors"
+    with path.open("ab") as file:
+        file.truncate(2**34)
+    assert "more than the" in refused(path.parent, path, venv)
+
+
+def test_a_bit_that_is_another_is_found_in_the_weights(tmp_path: Path, venv: VecEnv) -> None:
+    path = saved(tmp_path, venv) / "policy.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    assert "has other weights than were written" in refused(path.parent, path, venv)
+
+
+def test_an_agent_from_before_there_were_digests_is_loaded(tmp_path: Path, venv: VecEnv) -> None:
+    folder = saved(tmp_path, venv)
+    card = json.loads((folder / "agent.json").read_text())
+    assert card.pop("digest")
+    (folder / "agent.json").write_text(json.dumps(card))
+    weights = load_file(folder / "policy.safetensors")
+    for key, value in factory.load_agent(folder, venv).policy.state_dict().items():
+        assert torch.equal(value, weights[key]), key
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64, torch.float16, torch.float64])
+def test_weights_of_another_type_are_refused(tmp_path: Path, venv: VecEnv, kind: torch.dtype) -> None:
+    path = saved(tmp_path, venv) / "policy.safetensors"
+    weights = load_file(path)
+    save_file({**weights, "value_net.weight": weights["value_net.weight"].to(kind)}, path)
+    (path.parent / "agent.json").write_text(json.dumps({"algo": "ppo", "horizon": HORIZON}))
+    message = refused(path.parent, path, venv)
+    assert f"The weights value_net.weight in {path} are {kind}, not torch.float32" in message
+
+
+@pytest.mark.parametrize("frozen", ["false", 0, None, [True]])
+def test_a_truth_value_in_a_card_is_no_text_and_no_number(tmp_path: Path, frozen: Any) -> None:
+    path = tmp_path / "agent.json"
+    path.write_text(json.dumps({"algo": "a2c", "frozen": frozen}))
+    with pytest.raises(FileError, match=f"{path} has .* for frozen, no bool"):
+        factory.read_card(tmp_path, {"algo": str, "frozen": bool})
