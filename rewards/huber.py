@@ -87,7 +87,7 @@ def _far_rewards(
         # Lengths in units of twice the largest value, so that no difference overflows.
         shares = np.linalg.norm(own / largest / 2 - target / largest / 2, axis=-1)
         distances = np.minimum(shares / scale * 2 * largest, most)
-        return np.maximum(-config.alpha * np.minimum(np.square(distances), most) - config.beta * distances, -most)
+        return np.maximum(-(config.alpha * distances) * distances - config.beta * distances, -most)
 
 
 def check_scale(scale: float) -> None:
