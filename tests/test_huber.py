@@ -66,6 +66,12 @@ def test_distances_whose_squares_are_no_float64_have_the_least_reward_and_no_war
     assert rewards[2] == huber_reward(own[2], target[2], config) == pytest.approx(-12.5 - 12.0)
 
 
+def test_a_far_row_leaves_a_near_one_its_own_reward_at_any_scale() -> None:
+    own = np.array([[3e161], [1.0], [0.0]])
+    rewards = huber_reward(own, np.zeros((3, 1)), HuberConfig(0.0, 1.0, 1.0), scale=1e-290)
+    assert rewards.tolist() == [-np.finfo(np.float64).max, pytest.approx(-1e290), -1.0]
+
+
 def test_a_reward_that_is_a_float64_is_found_though_the_square_is_none() -> None:
     linear = HuberConfig(alpha=0.0, beta=2.0, gamma=1.0)
     assert float(huber_reward(np.array([3e200, 0.0]), np.array([0.0, 4e200]), linear)) == pytest.approx(-1e201)

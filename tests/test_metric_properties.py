@@ -278,7 +278,7 @@ def test_a_normalised_score_is_finite_or_refused(score: float, random: float, or
 
 @pytest.mark.parametrize("values", [[], [math.nan], [1.0, math.inf], [1e301]])
 def test_figures_without_a_mean_are_refused(values: list[float]) -> None:
-    with pytest.raises(ValueError, match="one figure a run|must be finite"):
+    with pytest.raises(ValueError, match=r"one figure a run|must be finite"):
         bootstrap_interval(values)
     with pytest.raises(ValueError, match="scores of task 1"):
         stratified_iqm([np.ones(2), np.array(values)])
