@@ -228,12 +228,12 @@ def test_a_resampled_path_keeps_its_ends_and_stays_within_its_values(path: Any, 
 
 
 @slow
-@given(st.lists(frames(ORDINARY), min_size=2, max_size=4), st.integers(0, 2**32))
+@given(st.lists(frames(st.integers(-50, 50).map(float)), min_size=2, max_size=4), st.integers(0, 2**32))
 def test_an_audit_of_the_distance_itself_finds_it(videos: list[Any], seed: int) -> None:
     states = [np.c_[video[:, :1], np.zeros((len(video), 2))] for video in videos]
     values = [state[:, :1] for state in states]
     audit = audit_reward(values, states, HuberConfig(), 1.0, np.random.default_rng(seed), pairs=200)
-    assert math.isnan(audit.rank_correlation) or audit.rank_correlation > 0.9
+    assert math.isnan(audit.rank_correlation) or audit.rank_correlation > 0.999
 
 
 @few

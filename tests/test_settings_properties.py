@@ -16,7 +16,7 @@ from encoders import registry
 from encoders.base import CONFIG_FILE, MOST, build_config, parse_settings
 from experiments.grid import Grid, read_preset
 
-few = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 NAMES = st.sampled_from(encoders.names())
 
