@@ -119,7 +119,7 @@ class SpatialAttention(nn.Module):
         local = self.project(local)
         weights = self.weights(local, feature)
         attended = (weights * local).sum(dim=(2, 3))
-        return (attended if self._softmax else attended / local[0, 0].numel()), weights
+        return (attended if self._softmax else attended / (local.shape[2] * local.shape[3])), weights
 
 
 @register("smak")

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import bootstrap, trim_mean
 
-MOST = 1e300
-"""Size of a figure at most, so that sums and differences of them are finite."""
+MOST = 1e150
+"""Size of a figure at most, so that variances of thousands of them are finite."""
 
 
 class Interval(NamedTuple):

@@ -25,8 +25,8 @@ def normalised(score: Any, random: float, oracle: float) -> Any:
     """(score - random) / (oracle - random): 0 is a random policy, 1 the true reward.
 
     Raises:
-        ValueError: If the two references do not differ or are not finite, or the result is not finite: because the
-            score is not, or is too large for references so near to one another.
+        ValueError: If the two references do not differ or are not finite, or lie so near to one another that the share
+            of a finite score is beyond float64. A score that is not finite stays so.
     """
     with np.errstate(all="ignore"):
         whole = float(oracle) - float(random)
@@ -35,11 +35,8 @@ def normalised(score: Any, random: float, oracle: float) -> Any:
                 f"The references are {random} (random) and {oracle} (oracle); they must be finite and differ."
             )
         share = (score - random) / whole
-    if not np.isfinite(share).all():
-        raise ValueError(
-            f"The score {score} has no share of what lies between {random} (random) and {oracle} (oracle); it must be "
-            "finite. Look at the run that gave it."
-        )
+    if np.any(np.isfinite(score) & ~np.isfinite(share)):
+        raise ValueError(f"The references {random} (random) and {oracle} (oracle) are too near for the score {score}.")
     return share
 
 

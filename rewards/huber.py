@@ -81,13 +81,15 @@ def _far_rewards(
     own: NDArray[np.float64], target: NDArray[np.float64], config: HuberConfig, scale: float
 ) -> NDArray[np.float64]:
     """``huber_reward`` of embeddings so far apart that squares overflow, where gamma is nothing beside them."""
-    most = np.finfo(np.float64).max
-    largest = max(np.abs(own).max(), np.abs(target).max())
+    kind = np.finfo(np.float64)
+    most = kind.max
+    # At least the least normal number: rows of zeros have a distance too, which is 0.
+    largest = np.maximum(np.maximum(np.abs(own), np.abs(target)).max(axis=-1, keepdims=True), kind.tiny)
     with np.errstate(over="ignore"):
-        # Lengths in units of twice the largest value, so that no difference overflows.
+        # Lengths in units of twice the row's largest value, so that no difference overflows.
         shares = np.linalg.norm(own / largest / 2 - target / largest / 2, axis=-1)
-        distances = np.minimum(shares / scale * 2 * largest, most)
-        return np.maximum(-config.alpha * np.minimum(np.square(distances), most) - config.beta * distances, -most)
+        distances = np.minimum(shares / scale * 2 * largest[..., 0], most)
+        return np.maximum(-(config.alpha * distances) * distances - config.beta * distances, -most)
 
 
 def check_scale(scale: float) -> None:

@@ -65,11 +65,10 @@ whole = json.loads((folder / CONFIG_FILE).read_text())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name, value in json.loads(sys.argv[2]):
     (folder / CONFIG_FILE).write_text(json.dumps({**whole, name: value}))
-    for attempt in (lambda: encoders.load(folder), lambda: encoders.make("tcn", **{"hidden": 2**20, name: value})):
-        try:
-            attempt()
-        except ValueError as error:
-            print(name, "refused:", str(error)[:300])
+    try:
+        encoders.load(folder)
+    except ValueError as error:
+        print(name, "refused:", str(error)[:300])
 print("grown", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 """
 
@@ -90,8 +89,10 @@ def test_sizes_that_are_declared_take_no_memory_before_they_are_refused(saved: P
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("refused: ") == 2 * len(declared)
-    assert done.stdout.count(f"whole numbers are at most {MOST}") == 2 * 17
+    assert done.stdout.count("refused: ") == len(declared)
+    assert done.stdout.count(f"whole numbers are at most {MOST}") == len(
+        [value for _, value in declared if value > MOST]
+    )
     # Kibibytes; the smallest of them all would be 50 MB.
     assert int(done.stdout.split("grown ")[1]) < 40_000
 
@@ -102,7 +103,7 @@ def test_sizes_that_are_declared_take_no_memory_before_they_are_refused(saved: P
         ({"hidden": 10**6}, r"head.1.weight is \(16, 64\) instead of \(1000000, 64\)"),
         ({"embedding_dim": 9}, r"head.3.weight is \(8, 16\) instead of \(9, 16\)"),
         ({"image_size": 10**6}, "image_size is 1000000 .* at most 4096"),
-        ({"videos": 10**5}, "videos is 100000 .* at most 4096"),
+        ({"videos": 10**5}, "videos is 100000, .* at most 4096"),
         ({"margin": 1e999}, "Infinity|margin inf is not finite"),
         ({"norm": 10**400}, "norm 1000"),
     ],
@@ -129,7 +130,7 @@ def test_describing_an_encoder_draws_no_random_numbers() -> None:
         made = encoders.make(name)
         if not name.startswith("pooled"):
             for key, value in plain.state_dict().items():
-                assert torch.equal(value, made.state_dict()[key]) or key == "distance_scale", (name, key)
+                torch.testing.assert_close(made.state_dict()[key], value, rtol=0, atol=0, equal_nan=True)
 
 
 def test_an_encoder_whose_constructor_reads_values_is_made_and_loaded_too(

@@ -196,3 +196,18 @@ def test_a_thresholded_reconstruction_refuses_other_shapes_and_a_negative_thresh
         thresholded_reconstruction_loss(torch.zeros(2, 3), torch.zeros(2, 4), 0.1)
     with pytest.raises(ValueError, match=r"-0\.1"):
         thresholded_reconstruction_loss(torch.zeros(2), torch.zeros(2), -0.1)
+
+
+def test_losses_of_nothing_are_refused() -> None:
+    nothing = torch.zeros(0, 4)
+    with pytest.raises(ValueError, match="B at least 1"):
+        triplet_loss(nothing, nothing, nothing, 1.0)
+    with pytest.raises(ValueError, match="at least one"):
+        grouped_n_pairs_loss(nothing, nothing, torch.zeros(0, dtype=torch.int64))
+    with pytest.raises(ValueError, match="not empty"):
+        thresholded_reconstruction_loss(nothing, nothing, 0.1)
+
+
+def test_a_threshold_that_is_no_number_is_refused_rather_than_taken_for_a_perfect_reconstruction() -> None:
+    with pytest.raises(ValueError, match="threshold of at least 0"):
+        thresholded_reconstruction_loss(torch.zeros(2, 3), torch.ones(2, 3), float("nan"))

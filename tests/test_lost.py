@@ -12,7 +12,7 @@ from stable_baselines3.common.buffers import NStepReplayBuffer
 from agents.frame_buffer import FrameReplayBuffer
 from agents.training import break_off
 from rewards.huber import HuberConfig
-from rewards.lost import EndWhenLost, lost_reward
+from rewards.lost import EndWhenLost, lost_distance, lost_reward
 
 CONFIG = HuberConfig(alpha=0.5, beta=0.5, gamma=0.0)
 
@@ -49,6 +49,35 @@ def test_the_floor_is_the_reward_at_a_share_of_the_largest_distance() -> None:
 def test_what_cannot_be_lost_is_refused(path: Any, share: float, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         lost_reward(path, share, CONFIG, scale=1.0)
+
+
+@pytest.mark.parametrize(
+    ("path", "share", "message"),
+    [
+        (np.eye(2), np.inf, "share is inf"),
+        (np.eye(2), np.nan, "share is nan"),
+        (np.array([[0.0], [np.nan]]), 0.5, "no finite real numbers"),
+        (np.array([[0.0], [1j]]), 0.5, "no finite real numbers"),
+        (np.zeros((1, 3)), 0.5, "at least 2 moments"),
+        (np.zeros((0, 3)), 0.5, "at least 2 moments"),
+        (np.array([[-1.7e308], [1.7e308]]), 0.9, "further apart than float64"),
+    ],
+)
+def test_a_path_that_has_no_distance_is_refused(path: Any, share: float, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        lost_distance(path, share)
+
+
+@pytest.mark.parametrize("factor", [1e200, 1e-200, 1e-320])
+def test_paths_of_any_size_have_a_distance(factor: float) -> None:
+    assert lost_distance(np.array([[0.0, 0.0], [3.0, 4.0]]) * factor, 0.5) == pytest.approx(2.5 * factor, rel=1e-3)
+
+
+def test_a_reward_that_is_nan_is_an_error() -> None:
+    env = EndWhenLost(Penalties([float("nan")]), floor=-2.0)
+    env.reset()
+    with pytest.raises(ValueError, match="reward is NaN"):
+        env.step(None)
 
 
 def test_an_episode_ends_below_the_floor_and_is_worth_shares_of_what_lies_above_it() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,83 @@ def test_ties_are_wrong_with_and_without_a_margin() -> None:
 def test_embeddings_that_are_not_finite_have_no_triplet_accuracy(value: float) -> None:
     with pytest.raises(ValueError, match="not finite"):
         triplet_accuracy(np.array([[0.0], [1.0], [value]]), np.array([[0, 1, 1]]), 2.0)
+
+
+@pytest.mark.parametrize("factor", [1e200, -1.7e307, 1e-200, 5e-324])
+def test_values_of_any_size_are_compared_without_overflow(factor: float) -> None:
+    values = LINE * factor
+    triplets = np.array([[0, 1, 3], [0, 1, 2], [0, 2, 1], [3, 1, 2]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Beside 1e400 a margin is nothing, and beside 1e-400 everything.
+        assert triplet_accuracy(values, triplets, 2.0) == ((0.5 if abs(factor) > 1 else 0.0), 0.5)
+        np.testing.assert_array_equal(
+            nearest_neighbours(values, values + 0.4 * factor),
+            nearest_neighbours(LINE, LINE + 0.4) if factor != 5e-324 else range(4),
+        )
+        assert alignment_error(values, values[::-1]) == alignment_error(LINE, LINE[::-1])
+        assert kendalls_tau(values, values) == 1.0
+        assert rank_correlation(values[:, 0], values[:, 0]) == pytest.approx(1.0)
+        matrix = distance_matrix(values)
+    np.testing.assert_allclose(matrix, distance_matrix(LINE) * abs(factor))
+
+
+def test_a_distance_beyond_float64_is_infinite_and_no_neighbour_is_lost() -> None:
+    far = np.array([[-1.7e308], [1.7e308], [1.6e308]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert distance_matrix(far)[0].tolist() == [0.0, np.inf, np.inf]
+        assert nearest_neighbours(far[:1], far[1:]).tolist() == [1]
+        assert nearest_neighbours(np.array([[1e308, 1e308]]), np.array([[1.0, 0.0], [2.0, 2.0]]), "cosine") == [1]
+
+
+@pytest.mark.parametrize(
+    ("triplets", "message"),
+    [
+        (np.zeros((0, 3), int), "N at least 1"),
+        (np.zeros((2, 2), int), "N at least 1"),
+        (np.zeros(3, int), "N at least 1"),
+        (np.zeros((1, 3)), "whole numbers"),
+        (np.array([[0, 1, 4]]), "0 to 4, and the video has 0 to 3"),
+        (np.array([[0, -1, 2]]), "-1 to 2, and the video has 0 to 3"),
+    ],
+)
+def test_triplets_that_are_none_are_refused(triplets: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        triplet_accuracy(LINE, triplets, 2.0)
+
+
+@pytest.mark.parametrize("margin", [-1.0, np.nan, np.inf])
+def test_a_margin_that_is_none_is_refused(margin: float) -> None:
+    with pytest.raises(ValueError, match="margin is"):
+        triplet_accuracy(LINE, np.array([[0, 1, 3]]), margin)
+
+
+@pytest.mark.parametrize(
+    "values", [np.zeros((0, 2)), np.zeros((3, 0)), np.zeros(3), np.zeros((2, 2, 2)), np.float64(1)]
+)
+def test_embeddings_of_another_rank_and_of_nothing_are_refused(values: np.ndarray) -> None:
+    triplets = np.array([[0, 0, 0]])
+    for judge in (lambda: triplet_accuracy(values, triplets, 0.0), lambda: distance_matrix(values)):
+        with pytest.raises(ValueError, match="must be \\(frames, dimensions\\), at least one of each"):
+            judge()
+
+
+def test_complex_values_and_texts_are_refused_rather_than_cast() -> None:
+    for wrong in (LINE.astype(complex), LINE.astype(str)):
+        with pytest.raises(ValueError, match="must be real numbers"):
+            triplet_accuracy(wrong, np.array([[0, 1, 3]]), 0.0)
+        with pytest.raises(ValueError, match="must be real numbers"):
+            rank_correlation(wrong[:, 0], wrong[:, 0])
+        with pytest.raises(ValueError, match="must be real numbers"):
+            nearest_neighbours(wrong, LINE)
+
+
+@pytest.mark.parametrize("ranges", [(0, 10, 5), (3, 0, 5), (3, 10, -1)])
+def test_ranges_that_hold_no_frame_are_refused(ranges: tuple[int, int, int]) -> None:
+    positive, negative, count = ranges
+    with pytest.raises(ValueError, match="must be at least 1 frame, the count at least 0"):
+        sample_triplets(40, count, positive, negative, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("length", [12, 13, 30, 100])

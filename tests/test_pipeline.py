@@ -315,3 +315,14 @@ def test_a_fitted_encoder_is_taken_from_its_folder(completed: Run) -> None:
     encoders.make("tcn", image_size=32).save(completed.config.out / "never_fitted")
     with pytest.raises(ValueError, match="never fitted"):
         given_encoder(completed.config, completed.config.out / "never_fitted")
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf")])
+def test_a_given_encoder_without_a_scale_is_refused_before_anything_is_recorded(tmp_path: Path, scale: float) -> None:
+    encoder = encoders.make("tcn", image_size=32)
+    encoder.distance_scale.fill_(scale)
+    encoder.save(tmp_path / "given")
+    config = tiny(tmp_path / "out", encoder_folder=tmp_path / "given")
+    with pytest.raises(ValueError, match=rf"distance.scale.*{scale}"):
+        run_all(config)
+    assert not (tmp_path / "out").exists()

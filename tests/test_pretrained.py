@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +108,7 @@ def test_a_truncated_file_is_named(name: str, share: float, tmp_path: Path) -> N
     path = write(tmp_path / name, whole_network())
     content = path.read_bytes()
     path.write_bytes(content[: int(share * len(content))])
-    with pytest.raises(ValueError, match="is damaged or of another kind .* get it again") as caught:
+    with pytest.raises(ValueError, match=r"is damaged or of another kind .* get it again") as caught:
         load_stem_weights(stem(), path, SOURCE)
     assert str(path) in str(caught.value)
 
@@ -120,20 +121,54 @@ def test_a_file_of_the_old_format_is_named_wherever_it_is_cut(tmp_path: Path) ->
     # The pickle in front raises something else almost wherever it ends.
     for end in range(0, len(content), 7):
         path.write_bytes(content[:end])
-        with pytest.raises(ValueError, match="is damaged or of another kind .* get it again"):
+        with pytest.raises(ValueError, match=r"is damaged or of another kind .* get it again"):
             load_stem_weights(stem(), path, SOURCE)
 
 
 def test_a_text_file_is_no_weight_file(tmp_path: Path) -> None:
     path = tmp_path / "w.pth"
     path.write_text("<!DOCTYPE html><title>Not found</title>")
-    with pytest.raises(ValueError, match="is damaged or of another kind .* get it again"):
+    with pytest.raises(ValueError, match=r"is damaged or of another kind .* get it again"):
         load_stem_weights(stem(), path, SOURCE)
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="holds a list, not weights by name"):
         load_stem_weights(stem(), write(tmp_path / "w.pth", [torch.zeros(1)]), SOURCE)
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64, torch.int64])
+def test_layers_that_are_no_floating_point_are_refused_rather_than_cast(
+    name: str, kind: torch.dtype, tmp_path: Path
+) -> None:
+    module, weights = stem(), whole_network()
+    path = write(tmp_path / name, weights | {"0.0.weight": torch.zeros(4, 3, 3, 3, dtype=kind)})
+    before = {key: value.clone() for key, value in module.state_dict().items()}
+    with pytest.raises(ValueError, match=rf"0\.0\.weight is {str(kind).removeprefix('torch.')}") as caught:
+        load_stem_weights(module, path, SOURCE)
+    assert str(path) in str(caught.value)
+    assert_loaded(module, before)
+
+
+def test_layers_that_are_sparse_or_hold_nothing_are_refused(tmp_path: Path) -> None:
+    for strange in (torch.zeros(4, 3, 3, 3).to_sparse(), torch.zeros(4, 3, 3, 3, device="meta")):
+        path = write(tmp_path / "w.pth", whole_network() | {"0.0.weight": strange})
+        with pytest.raises(ValueError, match=r"0\.0\.weight is float32"):
+            load_stem_weights(stem(), path, SOURCE)
+
+
+def test_layers_of_half_precision_are_loaded(tmp_path: Path) -> None:
+    module, weights = stem(), whole_network()
+    halves = {key: value.half() if value.is_floating_point() else value for key, value in weights.items()}
+    load_stem_weights(module, write(tmp_path / "w.safetensors", halves), SOURCE)
+    assert_loaded(module, {key: value.to(weights[key].dtype) for key, value in halves.items()})
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "w.pth")
+    with pytest.raises(ValueError, match=rf"is no plain file; get it again: {SOURCE}"):
+        load_stem_weights(stem(), tmp_path / "w.pth", SOURCE)
 
 
 def test_normalise_takes_the_mean_and_deviation_of_pixels_from_0_to_1() -> None:
