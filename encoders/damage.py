@@ -99,12 +99,12 @@ class Loss:
             f"{count} of {len(self.durations) + self.missing_frames} frames ({lost:.2f} s of {whole:.2f} s) are lost "
             "or damaged"
         )
+        if lost > TOLERATED * whole:
+            raise FileError(f"The video {self.path} is truncated or damaged: {told}; {REMEDY}.")
         if self.endless and len(self.durations) - 1 in self.frames:
             raise FileError(
                 f"The video {self.path} is truncated or damaged at its end, and nothing says how long it was; {REMEDY}."
             )
-        if lost > TOLERATED * whole:
-            raise FileError(f"The video {self.path} is truncated or damaged: {told}; {REMEDY}.")
         warnings.warn(
             f"Of the video {self.path}, {told}; the frame before stands in for one that is lost. To be sure, {REMEDY}.",
             VideoWarning,

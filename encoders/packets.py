@@ -86,6 +86,11 @@ class Source:
     from_first: bool
     wholeness: Wholeness
 
+    @property
+    def may_lack_its_end(self) -> bool:
+        """Whether its end may be missing; not of Matroska where every element is there."""
+        return not self.kind.startswith("matroska") or bool(self.wholeness.cut or self.wholeness.damaged)
+
     @classmethod
     def of(cls, path: Path, container: Any, stream: Any) -> Source:
         """Of an open file.
@@ -109,7 +114,7 @@ class Source:
             # AVI does not note when a frame is shown, which matters where they are not stored in that order.
             kind != "avi" or not stream.codec_context.has_b_frames,
             announced,
-            not kind.startswith("matroska"),
+            bool(stream.duration),
             wholeness,
         )
 

@@ -96,7 +96,7 @@ def arrange(
         missing += float((gaps - step)[gaps > 1.5 * step].sum())
         durations = np.minimum(durations, 1.5 * step)
     start = 0.0 if source.from_first or not stamped else stamps[0] * float(source.unit)
-    if source.announced is not None and (source.from_first or source.wholeness.cut or source.wholeness.damaged):
+    if source.announced is not None and source.may_lack_its_end:
         short = source.announced - start - missing - float(durations.sum())
         missing += short if short > 1.5 * step else 0.0
     loss = Loss(source.path, durations, missing, round(missing / step) if step else 0, source.announced is None)
