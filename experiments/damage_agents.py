@@ -111,10 +111,9 @@ def read_agent(folder: Path) -> object:
     venv = _kuka()
     try:
         agent = factory.load_agent(folder, venv)
-        card = factory.read_card(folder, ("algo", "horizon"))
     finally:
         venv.close()
-    return {"card": card, "weights": agent.policy.state_dict()}
+    return {"algorithm": type(agent), "steps": vars(agent)["n_steps"], "weights": agent.policy.state_dict()}
 
 
 def read_curve_file(folder: Path) -> object:

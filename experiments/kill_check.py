@@ -16,7 +16,7 @@ import numpy as np
 from rich.console import Console
 
 from encoders.errors import check_choice
-from encoders.files import write_json
+from encoders.files import read_object, write_json
 from experiments import command_line
 from experiments.kill_runs import COMMANDS
 from experiments.process_tree import Tree
@@ -130,16 +130,17 @@ def kill_until(config: KillConfig, work: str, out: Path, most: int, rng: np.rand
         most: Kills at most; then it is left alone.
         rng: Source of moments and victims.
     """
-    life = Life(work)
+    life, expected = Life(work), config.folder / "undisturbed" / work
+    whole = read_object(expected.with_suffix(".json"), "note", "delete it", ("seconds",))["seconds"]
     while not life.problem:
         tree = Tree(COMMANDS[work](out), out.with_suffix(".log"))
-        moment = rng.uniform(FIRST_MOMENT, config.longest)
+        moment = rng.uniform(FIRST_MOMENT, max(FIRST_MOMENT, min(config.longest, whole)))
         try:
             status = tree.wait(moment if len(life.kills) < most else PATIENCE)
             if status is None and len(life.kills) < most:
                 life.kills.append(_kill(tree, rng))
             elif status == 0:
-                life.differences = differences(config.folder / "undisturbed" / work, out)
+                life.differences = differences(expected, out)
                 life.litter = litter(out)
                 return life
             else:
