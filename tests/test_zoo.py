@@ -35,7 +35,17 @@ def test_the_settings_of_a_world_make_an_agent_that_learns_in_it(world: str) -> 
 
 def test_the_zoo_trains_with_them(tmp_path: Path) -> None:
     pytest.importorskip("rl_zoo3", reason="the RL Zoo is no dependency: pip install rl_zoo3 -c constraints.txt")
-    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ppo", "--env", "KukaReach-v0", "--gym-packages", "envs"]
+    command = [
+        sys.executable,
+        "-m",
+        "rl_zoo3.train",
+        "--algo",
+        "ppo",
+        "--env",
+        "KukaReach-v0",
+        "--gym-packages",
+        "envs",
+    ]
     command += ["--conf-file", str(SETTINGS), "--env-kwargs", "camera:None", "--n-timesteps", "1024"]
     command += ["--eval-freq", "-1", "--seed", "0", "--log-folder", str(tmp_path)]
     subprocess.run(command, check=True, timeout=280, capture_output=True)
