@@ -28,6 +28,7 @@ from encoders.precision import uses_bfloat16
 from experiments import figures, run_report
 from experiments.demonstrations import (
     Demonstration,
+    check_scale,
     embed_views,
     make_goal,
     measure_scales,
@@ -39,6 +40,7 @@ from experiments.judging import judge_reward, judge_triplets
 from experiments.recordings import (
     FPS,
     make_env,
+    read_start,
     read_truth,
     record_all,
     record_demonstration,
@@ -70,11 +72,14 @@ def check_inputs(config: ImitateConfig) -> None:
     """Refuses files that would fail later.
 
     Raises:
-        ValueError: If a video, the encoder or its weights cannot be used, or the oracle's truth is missing.
+        ValueError: If a video, its card or its truth, the encoder or its weights cannot be used, or the oracle's truth
+            is missing.
     """
     if config.demo:
         read_views(config.demo)
-        if config.source.key == "joint_positions" and read_truth(config.demo[0], config.scene.cameras[0]) is None:
+        read_start(config.demo[0], config.scene)
+        truth = read_truth(config.demo[0], config.scene.cameras[0])
+        if config.source.key == "joint_positions" and truth is None:
             raise ValueError(
                 f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
                 "use 'tcn_huber'."
@@ -195,7 +200,8 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
-        ValueError: If it is damaged, of another name, made for other frames, or was never fitted.
+        ValueError: If it is damaged, of another name, made for other frames, was never fitted, or has a distance scale
+            that is none.
     """
     encoder = encoders.load(folder)
     if encoder.name != config.encoder:
@@ -203,8 +209,7 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
             f"{folder} holds the encoder {encoder.name!r}, not {config.encoder!r}; add --encoder {encoder.name}."
         )
     encoder.check_frames((3, config.record.image_size, config.record.image_size))
-    if not torch.isfinite(encoder.distance_scale):
-        raise ValueError(f"The encoder in {folder} was never fitted: it has no distance scale. Fit it first.")
+    check_scale(encoder, folder)
     return encoder
 
 

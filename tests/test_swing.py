@@ -319,11 +319,8 @@ def test_recorded_actions_bring_the_cart_back_and_both_tasks_in() -> None:
 def test_a_recording_of_another_size_is_refused(tmp_path: Path) -> None:
     places = {"landmarks": np.zeros((2, 3, 2, 2)), "joints": np.zeros((2, 3, 2)), "velocities": np.zeros((2, 3, 2))}
     np.savez(tmp_path / "seed_0.npz", frames=np.zeros((2, 3, 8, 8, 3), np.uint8), **places)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"frames of shape \(8, 8, 3\), and \(16, 16, 9\) is asked for"):
-        read_recording(tmp_path / "seed_0.npz", 16, 9)
-    (tmp_path / "seed_1.npz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="missing or damaged"):
-        read_recording(tmp_path / "seed_1.npz", 16, 9)
+    with pytest.raises(ValueError, match=r"frames of shape \(2, 3, 8, 8, 3\), and \(2, 3, 16, 16, 9\) is asked"):
+        read_recording(tmp_path / "seed_0.npz", (2, 3, 16, 16, 9))
 
 
 def test_the_linear_map_is_fitted_on_one_half_and_judged_on_what_is_in_sight() -> None:
