@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from encoders.files import read_object
 from experiments.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.grid import Cell
-from experiments.provenance import read_provenance
 from experiments.report import write_report
 from experiments.scores import Row, charts, differences, every_run, failed_runs, improvements, summary
 from experiments.worlds import World
@@ -25,7 +25,7 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
         rows: One a cell.
         points: Of the learning curves.
     """
-    origin = read_provenance(folder)
+    provenance = read_object(folder / "provenance.json", "provenance", "delete it and add --resume to go on")
     blocks: list[Block] = [summary(rows), *charts(rows, points), improvements(rows), differences(rows)]
     failures = [
         Failure(cell.name, row["reason"]) for cell, row in zip(cells, rows, strict=True) if row["status"] != "completed"
@@ -35,7 +35,7 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
     blocks += [TextBlock("How it looks"), *pictures(world, cells, out, rows), TextBlock("Runs"), every_run(rows)]
     done = len(rows) - failed_runs(rows)
     title = f"Benchmark {folder.name}"
-    write_report(Report(title, f"{done} of {len(rows)} runs completed.", origin, blocks), folder / FILE)
+    write_report(Report(title, f"{done} of {len(rows)} runs completed.", provenance, blocks), folder / FILE)
 
 
 def pictures(world: World, cells: list[Cell], out: Path, rows: list[Row]) -> list[Block]:

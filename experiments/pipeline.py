@@ -36,7 +36,7 @@ from experiments.demonstrations import (
     read_views,
 )
 from experiments.imitation import evaluate, film, make_learner
-from experiments.judging import judge_reward, judge_triplets
+from experiments.judging import judge_likeness, judge_reward, judge_triplets
 from experiments.recordings import (
     FPS,
     make_env,
@@ -140,14 +140,28 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         scales = measure_scales(encoder, validation)
         triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
         audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
-        write_atomically(folder / "audit.json", json.dumps({**asdict(audit), **triplets}, indent=2).encode())
         console.print(f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}")
         for name, accuracy in triplets.items():
             if accuracy is not None:
                 console.print(f"  {name.replace('_', ' ')} {accuracy:.1%}")
-        if audit.warning is not None:
-            console.print(f"  [bold yellow]warning:[/] {audit.warning}")
         demonstration = read_demonstration(tuple(videos), scene, encoder, np.random.default_rng([seed, 3]))
+        likeness = judge_likeness(config, encoder, demonstration.frames, held_out)
+        console.print(
+            f"  distance of the video to the nearest recorded state {likeness.distance:.3g}; "
+            f"of held-out videos within {likeness.held_out:.3g}"
+        )
+        audited = {
+            **asdict(audit),
+            **triplets,
+            "video_distance": likeness.distance,
+            "held_out_distance": likeness.held_out,
+        }
+        write_atomically(folder / "audit.json", json.dumps(audited, indent=2).encode())
+        for warning in (audit.warning, likeness.warning):
+            if warning is not None:
+                console.print(f"  [bold yellow]warning:[/] {warning}")
+        if config.refuse_unlike and likeness.warning is not None:
+            raise ValueError(f"{likeness.warning} Leave --refuse-unlike out to imitate it all the same.")
         goal = make_goal(demonstration, encoder, config.horizon)
         figures.plot_distance_matrix(embed_views(encoder, demonstration.frames), folder / "distance_matrix.png")
     with watch.stage("train"):
@@ -181,6 +195,8 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         "reward_rank_correlation": audit.rank_correlation,
         "reward_rank_correlation_within_videos": audit.within_videos,
         "reward_rank_correlation_across_videos": audit.across_videos,
+        "video_distance": likeness.distance,
+        "held_out_distance": likeness.held_out,
         "scales": asdict(scales),
         "precision": "bfloat16" if bfloat16 else "float32",
         "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
@@ -214,14 +230,22 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
 
 
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
+    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not.
+
+    Raises:
+        ValueError: If it is damaged, or has a distance scale that is none.
+    """
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(config.threads)
     if config.encoder_folder is not None:
         return given_encoder(config, config.encoder_folder)
     folder = config.shared_encoder(seed)
-    if (folder / "config.json").exists():
-        return encoders.load(folder)
+    encoder = encoders.load(folder) if (folder / "config.json").exists() else _fit(config, seed, folder)
+    check_scale(encoder, folder)
+    return encoder
+
+
+def _fit(config: ImitateConfig, seed: int, folder: Path) -> Encoder:
     record = config.record
     torch.manual_seed(seed)
     encoder = new_encoder(config)

@@ -11,8 +11,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from encoders.files import read_object
-
 PACKAGES = ("onlooker", "torch", "stable_baselines3", "gymnasium", "pybullet", "numpy", "av")
 
 
@@ -26,15 +24,6 @@ def provenance() -> dict[str, Any]:
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
     }
-
-
-def read_provenance(folder: Path) -> dict[str, Any]:
-    """What ``provenance.json`` in a folder says.
-
-    Raises:
-        ValueError: If the file is missing or damaged.
-    """
-    return read_object(folder / "provenance.json", "provenance", "delete it, and go on with --resume, which writes it")
 
 
 def _commit() -> str | None:
