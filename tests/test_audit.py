@@ -86,7 +86,10 @@ def test_a_video_warns_only_where_it_is_clearly_farther_than_held_out_ones() -> 
     assert Likeness(0.0, 0.0).warning is None
     warning = Likeness(5.0, 2.0).warning
     assert warning is not None
-    assert "its frames are 5.00 from the nearest recorded state, and 95% of those of held-out videos within 2.00" in warning
+    assert (
+        "its frames are 5.00 from the nearest recorded state, and 95% of those of held-out videos within 2.00"
+        in warning
+    )
 
 
 @pytest.mark.parametrize("empty", ["video", "held_out", "recorded"])
