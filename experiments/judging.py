@@ -99,15 +99,18 @@ def judge_likeness(
     states = min(LIKENESS_STATES, max(len(chosen), LIKENESS_NUMBERS // demonstration.shape[1]))
     return measure_likeness(
         demonstration,
-        [_embed_some(encoder, video, LIKENESS_FRAMES // len(held_out)) for video in held_out.videos],
-        np.concatenate([_embed_some(encoder, video, states // len(chosen)) for video in recordings.videos]),
+        _embed_some(encoder, held_out, LIKENESS_FRAMES // len(held_out)),
+        np.concatenate(_embed_some(encoder, recordings, states // len(chosen))),
     )
 
 
-def _embed_some(encoder: Encoder | None, video: NDArray[np.uint8], count: int) -> NDArray[np.float32]:
-    """Moments of a recording of several views, spread over it."""
-    moments = _spread(video.shape[1], max(1, count))
-    return embed_views(encoder, np.stack([video[view, moments] for view in range(len(video))], axis=1))
+def _embed_some(encoder: Encoder | None, clips: Clips, count: int) -> list[NDArray[np.float32]]:
+    """At least one and at most ``count`` moments of every recording, all its views together."""
+    moments = [_spread(video.shape[1], max(1, count)) for video in clips.videos]
+    return [
+        embed_views(encoder, np.stack([video[view, times] for view in range(len(video))], axis=1))
+        for video, times in zip(clips.videos, moments, strict=True)
+    ]
 
 
 def _spread(length: int, count: int) -> NDArray[np.intp]:

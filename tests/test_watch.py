@@ -327,7 +327,7 @@ def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(
     encoder.distance_scale.fill_(scale)
     encoder.save(tmp_path / "given")
     world = replace(TINY.world, encoder_folder=tmp_path / "given")
-    config = replace(TINY, out=tmp_path / "out", encoder_settings=(), world=world)
+    config = replace(TINY, out=tmp_path / "out", encoder_settings=(), learner="embedding", world=world)
     with pytest.raises(ValueError, match=message):
         watch_all(config)
     assert not (tmp_path / "out").exists()
