@@ -39,9 +39,8 @@ from experiments.imitation import evaluate, film, make_learner
 from experiments.judging import judge_likeness, judge_reward, judge_triplets
 from experiments.recordings import (
     FPS,
+    check_beside,
     make_env,
-    read_start,
-    read_truth,
     record_all,
     record_demonstration,
 )
@@ -77,8 +76,7 @@ def check_inputs(config: ImitateConfig) -> None:
     """
     if config.demo:
         read_views(config.demo)
-        read_start(config.demo[0], config.scene)
-        truth = read_truth(config.demo[0], config.scene.cameras[0])
+        truth = check_beside(config.demo[0], config.scene)
         if config.source.key == "joint_positions" and truth is None:
             raise ValueError(
                 f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "

@@ -306,6 +306,28 @@ def read_start(video: Path, config: RecordConfig) -> NDArray[np.float64] | None:
     return np.array(start, np.float64)
 
 
+def check_beside(video: Path, config: RecordConfig) -> Truth | None:
+    """Reads what is beside a video to imitate, to refuse it before any work.
+
+    Args:
+        video: ``NAME_CAMERA.mp4``, of the scene's first camera.
+        config: The scene.
+
+    Returns:
+        The truth, or None for a video from elsewhere.
+
+    Raises:
+        ValueError: If card or truth is damaged, or they differ in where the arm starts.
+    """
+    start, truth = read_start(video, config), read_truth(video, config.cameras[0])
+    if start is not None and truth is not None and not np.allclose(start, truth.joint_positions[0], rtol=0, atol=1e-6):
+        raise FileError(
+            f"The card beside {video} starts the arm at {start.tolist()}, and the truth at "
+            f"{truth.joint_positions[0].tolist()}; {REMEDY}."
+        )
+    return truth
+
+
 def claim(folder: Path, file: str, content: object) -> None:
     """Marks a folder as belonging to a configuration.
 

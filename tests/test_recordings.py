@@ -21,6 +21,7 @@ from experiments.recordings import (
     FPS,
     KINDS,
     RecordConfig,
+    check_beside,
     joint_path,
     read_start,
     read_truth,
@@ -294,3 +295,17 @@ def test_a_pose_at_the_limits_is_one(copied: Path, make_kuka: MakeKuka) -> None:
     start = read_start(copied, TINY)
     assert start is not None
     np.testing.assert_array_equal(start, upper)
+
+
+def test_a_card_that_differs_from_the_truth_is_refused(copied: Path) -> None:
+    assert check_beside(copied, TINY) is not None
+    card = copied.with_name("heldout_0000.json")
+    told = json.loads(card.read_text())
+    told["start"][3] += 0.01
+    card.write_text(json.dumps(told))
+    with pytest.raises(FileError, match=r"The card beside .*heldout_0000_front\.mp4 starts the arm at .* the truth at"):
+        check_beside(copied, TINY)
+    card.unlink()
+    assert check_beside(copied, TINY) is not None
+    copied.with_name("heldout_0000_truth.npz").unlink()
+    assert check_beside(copied, TINY) is None
