@@ -22,6 +22,7 @@ from agents.auxiliary import AuxiliaryLossCallback
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve, restore_checkpoint
 from encoders.base import Encoder, channels_first
 from encoders.clips import load_clips
+from encoders.errors import check_figures
 from encoders.files import write_atomically
 from encoders.fit import calibrate, fit
 from encoders.precision import uses_bfloat16
@@ -154,6 +155,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
             "video_distance": likeness.distance,
             "held_out_distance": likeness.held_out,
         }
+        check_figures("The audit", audited)
         write_atomically(folder / "audit.json", json.dumps(audited, indent=2).encode())
         for warning in (audit.warning, likeness.warning):
             if warning is not None:

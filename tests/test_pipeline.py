@@ -382,7 +382,7 @@ def test_an_encoder_without_a_unit_of_distance_is_refused_before_any_work(tmp_pa
     encoder.distance_scale.fill_(scale)
     encoder.save(tmp_path / "encoder")
     config = tiny(tmp_path / "out", encoder_folder=tmp_path / "encoder")
-    with pytest.raises(ValueError, match=rf"has the distance scale {scale}; it must be finite and above 0"):
+    with pytest.raises(ValueError, match=rf"distance.scale (of )?{scale}"):
         run_all(config)
     assert not config.out.exists()
 

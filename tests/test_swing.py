@@ -351,7 +351,7 @@ def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(s
     encoder.distance_scale.fill_(scale)
     encoder.save(tmp_path / "given")
     config = replace(TINY, out=tmp_path / "run", encoder_settings=(), encoder_folder=tmp_path / "given")
-    with pytest.raises(ValueError, match=rf"has the distance scale {scale}; it must be finite and above 0"):
+    with pytest.raises(ValueError, match=rf"distance.scale (of )?{scale}"):
         swing_all(config)
     assert not (tmp_path / "run").exists()
 
