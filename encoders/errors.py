@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -77,3 +77,29 @@ def check_seeds(seeds: Sequence[int]) -> None:
     """
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ValueError(f"seeds are {tuple(seeds)}; name at least one, each once, none negative.")
+
+
+def check_figures(what: str, figures: Mapping[str, Any]) -> None:
+    """Refuses figures that are no numbers, before they are written down: JSON knows neither NaN nor infinity.
+
+    Args:
+        what: Whose figures they are.
+        figures: By name; mappings and lists of figures among them, and what is no figure.
+
+    Raises:
+        ValueError: If one is NaN or infinite; it names those that are.
+    """
+    wrong = [name for name, value in figures.items() if not _finite(value)]
+    if wrong:
+        raise ValueError(
+            f"{what} came to figures that are no numbers: {', '.join(wrong)}. Something grew without bound or had no "
+            "difference in it; look at the curves, and lower learning rates or weights."
+        )
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return all(map(_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)

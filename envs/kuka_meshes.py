@@ -16,6 +16,8 @@ import platformdirs
 import pybullet_data
 import trimesh
 
+from encoders.files import FileError, read_bytes, read_object
+
 MODELS = {"iiwa": "model.urdf", "iiwa_gripper": "kuka_with_gripper2.sdf"}
 """Robot name -> model file inside the ``kuka_iiwa`` folder of ``pybullet_data``."""
 
@@ -58,7 +60,7 @@ def decimated_model(robot: str, faces: int = FACES, cache: Path | None = None) -
     root = default_cache() if cache is None else cache
     key = f"{robot}-{faces}-v{_LAYOUT}-{_digest(source)[:12]}"
     folder = root / key
-    if _is_intact(folder):
+    if _is_intact(folder, source):
         return folder / source.name
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -70,7 +72,7 @@ def decimated_model(robot: str, faces: int = FACES, cache: Path | None = None) -
         ) from error
     try:
         _build(source, building, faces)
-        if _is_intact(folder):
+        if _is_intact(folder, source):
             # Another process was faster, and may be reading its meshes by now.
             return folder / source.name
         if folder.exists():
@@ -80,7 +82,7 @@ def decimated_model(robot: str, faces: int = FACES, cache: Path | None = None) -
         building.replace(folder)
     except OSError:
         # Another process finished the same build first; its folder is as good as ours.
-        if not _is_intact(folder):
+        if not _is_intact(folder, source):
             raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
@@ -109,13 +111,28 @@ def _load(path: Path) -> trimesh.Trimesh:
     return mesh
 
 
-def _is_intact(folder: Path) -> bool:
-    """Whether every file that the manifest names is there and unchanged."""
+def _is_intact(folder: Path, source: Path) -> bool:
+    """Whether every file of the model is there and as the manifest says.
+
+    Args:
+        folder: The cached model's.
+        source: The unmodified model file.
+    """
+    what, remedy = "mesh cache's file", "it is built again"
     try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-        return bool(manifest) and all(_digest(folder / name) == digest for name, digest in manifest.items())
-    except (OSError, ValueError, AttributeError):
+        manifest = read_object(folder / _MANIFEST, what, remedy, _files(source))
+        return all(
+            hashlib.sha256(read_bytes(folder / name, what, remedy)).hexdigest() == digest
+            for name, digest in manifest.items()
+        )
+    except FileError:
         return False
+
+
+def _files(source: Path) -> list[str]:
+    """What is copied of a model, relative to its folder."""
+    meshes = [path for path in (source.parent / "meshes").glob("*.*") if path.suffix != ".mtl"]
+    return [source.name, *(str(path.relative_to(source.parent)) for path in meshes)]
 
 
 def _digest(path: Path) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+from encoders.files import read_object
 from experiments.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.grid import Cell
 from experiments.report import write_report
@@ -25,7 +25,7 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
         rows: One a cell.
         points: Of the learning curves.
     """
-    provenance = json.loads((folder / "provenance.json").read_text())
+    provenance = read_object(folder / "provenance.json", "provenance", "delete it and add --resume to go on")
     blocks: list[Block] = [summary(rows), *charts(rows, points), improvements(rows), differences(rows)]
     failures = [
         Failure(cell.name, row["reason"]) for cell, row in zip(cells, rows, strict=True) if row["status"] != "completed"

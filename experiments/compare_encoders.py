@@ -22,8 +22,10 @@ from encoders.backbones import BackboneConfig
 from encoders.clips import open_folder, read_labels
 from encoders.files import write_atomically, write_csv
 from encoders.fit import FitConfig
+from envs.kuka import JOINTS
 from experiments import command_line
 from experiments.allocator import keep_freed_memory
+from experiments.arrays import Layout, read_layout
 from experiments.comparison import VARIANTS, Split, check_variants, encoder_config, run_cell, split_clips, variant_of
 from experiments.figures import save_figure
 from experiments.intervals import bootstrap_interval
@@ -131,9 +133,24 @@ def open_split(config: CompareConfig) -> Split:
     truths = [config.folder / f"{name}_truth.npz" for name in clips.names]
     states: list[NDArray[np.float64]] | None = None
     if all(path.exists() for path in truths):
-        states = [np.load(path, allow_pickle=False)["link_positions"].reshape(-1, 21) for path in truths]
+        states = [
+            read_links(path, video.shape[1]).reshape(-1, 3 * JOINTS)
+            for path, video in zip(truths, clips.videos, strict=True)
+        ]
     extra = open_folder(config.extra_folder, config.image_size, config.memory_mb * 2**20) if config.extra else None
     return split_clips(clips, read_labels(config.folder, clips), states, extra)
+
+
+def read_links(path: Path, frames: int) -> NDArray[np.float64]:
+    """The true positions of the links beside a video, (frames, 7, 3) metres.
+
+    Raises:
+        ValueError: If the file is damaged, or has not one row a frame.
+    """
+    layout = {"link_positions": Layout((frames, JOINTS, 3))}
+    return read_layout(path, "truth", "copy or record it again, or delete it to judge without", layout)[
+        "link_positions"
+    ]
 
 
 def _work(job: tuple[str, int], config: CompareConfig) -> dict[str, Any]:
@@ -170,7 +187,7 @@ def compare(config: CompareConfig) -> None:
     order = {name: position for position, name in enumerate(config.encoders)}
     results.sort(key=lambda result: (order[result["variant"]], result["seed"]))
     write_tables(results, config.out)
-    console.print((config.out / "table.md").read_text())
+    console.print(markdown(results))
 
 
 def markdown(results: Sequence[dict[str, Any]]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,8 +18,8 @@ import encoders
 from encoders.backbones import BackboneConfig
 from encoders.base import Encoder, EncoderConfig, channels_first
 from encoders.clips import Clips, Labels
-from encoders.errors import check_choice
-from encoders.files import write_atomically
+from encoders.errors import check_choice, check_figures
+from encoders.files import FileError, read_object, write_atomically
 from encoders.fit import FitConfig, calibrate, check_clips, fit
 from encoders.metrics import alignment_accuracy, alignment_error, classification_error, kendalls_tau, rank_correlation
 from experiments.encoder_figures import nearest_neighbour_video, plot_attention, plot_tsne
@@ -236,11 +238,13 @@ def run_cell(
         image_size: Width and height of the clips, pixels.
         stem: Settings of the stem that variants are compared on.
         folder: Where encoder and ``result.json`` go.
+
+    Raises:
+        ValueError: If a result that is there is damaged, or one of the new figures is no number.
     """
     path = folder / "result.json"
     if path.exists():
-        done: dict[str, Any] = json.loads(path.read_text())
-        return done
+        return read_result(path, name, seed, split)
     variant = variant_of(name)
     torch.manual_seed(seed)
     encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem)))
@@ -263,9 +267,31 @@ def run_cell(
         "waiting_share": curve[-1]["waiting_share"] if curve else 0.0,
         **judge(encoder, split, np.random.default_rng(0)),
     }
+    check_figures(f"The variant {name!r} with seed {seed}", result)
     show(encoder, split.test, seed, folder)
     write_atomically(path, json.dumps(result, indent=2).encode())
     return result
+
+
+def read_result(path: Path, name: str, seed: int, split: Split) -> dict[str, Any]:
+    """The result of a variant and a seed that were run before.
+
+    Raises:
+        ValueError: If the file is damaged, is another's, or lacks a figure that these clips are judged by.
+    """
+    remedy = "delete it, and the encoder is judged again"
+    found = read_object(path, "result", remedy, ["variant", "seed"])
+    if (found["variant"], found["seed"]) != (name, seed):
+        raise FileError(f"The result {path} is one of {found['variant']!r}, seed {found['seed']!r}; {remedy}.")
+    figures = ["steps", "parameters", "waiting_share", "alignment_error", "kendalls_tau"]
+    figures += ["alignment_accuracy_l2", "alignment_accuracy_cosine"]
+    figures += [] if split.labels is None else ["classification_error"]
+    figures += [] if split.states is None else ["rank_correlation"]
+    for figure in figures:
+        value = found.get(figure)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < math.inf:
+            raise FileError(f"The result {path} has {figure} {reprlib.repr(value)}, which is no number; {remedy}.")
+    return found
 
 
 def show(encoder: Encoder, clips: Clips, seed: int, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,10 +70,11 @@ def read_demonstration(
         ValueError: If a video cannot be read, or the views differ in length.
     """
     frames, times = read_views(videos, config.image_size)
-    start = read_start(videos[0], config.cameras[0])
+    start = read_start(videos[0], config)
     if start is None:
         start = match_pose(frames[0], config, encoder, rng)
-    return Demonstration(frames, start, read_truth(videos[0], config.cameras[0]), times)
+    truth = read_truth(videos[0], config.cameras[0])
+    return Demonstration(frames, start, None if truth is None else truth.first(len(frames)), times)
 
 
 def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -168,3 +170,23 @@ def measure_scales(encoder: Encoder | None, clips: Clips) -> Scales:
         pixels=float(np.median(np.concatenate(pixels))),
         joints=ORACLE_SCALE,
     )
+
+
+def check_scale(encoder: Encoder, folder: Path) -> None:
+    """Refuses an encoder whose distances have no unit, so that no reward can be made of them.
+
+    Args:
+        encoder: From a folder.
+        folder: Where it is, for the message.
+
+    Raises:
+        ValueError: If its distance scale is not finite and above 0.
+    """
+    scale = float(encoder.distance_scale)
+    if math.isnan(scale):
+        raise ValueError(f"The encoder in {folder} was never fitted: it has no distance scale. Fit it first.")
+    if not 0 < scale < math.inf:
+        raise ValueError(
+            f"The encoder in {folder} has the distance scale {scale}; it must be finite and above 0. At 0 the frames "
+            "of the validation videos all look the same to it: fit it again, longer or on other videos."
+        )

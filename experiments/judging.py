@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from encoders.base import Encoder
-from encoders.clips import Clips
+from encoders.clips import Clips, load_clips
 from encoders.metrics import sample_triplets, triplet_accuracy
 from experiments.demonstrations import embed_views
 from experiments.recordings import Truth, read_truth
 from experiments.settings import NEGATIVE_RANGE, POSITIVE_RANGE, ImitateConfig
-from rewards.audit import RewardAudit, audit_reward
+from rewards.audit import Likeness, RewardAudit, audit_reward, measure_likeness
 from rewards.goal import Scales
 from rewards.sources import SOURCES
 
 TRIPLETS_A_VIDEO = 100
 TRIPLET_MARGIN = 2.0
+
+LIKENESS_VIDEOS = 40
+"""Training videos that a demonstration is compared with; both kinds among them."""
+
+LIKENESS_STATES = 1000
+LIKENESS_FRAMES = 200
+"""States of them at most, and frames of the demonstration and of the held-out videos together."""
+
+LIKENESS_NUMBERS = 2**23
+"""Numbers of all states at most: pixels, which stand in where there is no encoder, are many."""
 
 
 def _truths(config: ImitateConfig, names: list[str]) -> list[Truth]:
@@ -68,3 +79,40 @@ def judge_reward(
     if source.key == "joint_positions":
         return audit_reward([truth.joint_positions for truth in truths], links, config.huber, scale, rng)
     return audit_reward([embed_views(encoder, video) for video in videos], links, config.huber, scale, rng)
+
+
+def judge_likeness(
+    config: ImitateConfig, encoder: Encoder | None, frames: NDArray[np.uint8], held_out: Clips
+) -> Likeness:
+    """How near a demonstration is to recorded states; draws nothing at random, and looks at a bounded number.
+
+    Args:
+        config: The run.
+        encoder: Fitted, or None to compare pixels.
+        frames: The demonstration, (T, V, S, S, 3) uint8.
+        held_out: Held-out recordings by the same cameras.
+    """
+    scene, training = config.scene, config.record.training
+    chosen = [training[index] for index in _spread(len(training), LIKENESS_VIDEOS)]
+    recordings = load_clips(config.recordings_folder, chosen, scene.cameras, scene.image_size)
+    demonstration = embed_views(encoder, frames[_spread(len(frames), LIKENESS_FRAMES)])
+    states = min(LIKENESS_STATES, max(len(chosen), LIKENESS_NUMBERS // demonstration.shape[1]))
+    return measure_likeness(
+        demonstration,
+        _embed_some(encoder, held_out, LIKENESS_FRAMES // len(held_out)),
+        np.concatenate(_embed_some(encoder, recordings, states // len(chosen))),
+    )
+
+
+def _embed_some(encoder: Encoder | None, clips: Clips, count: int) -> list[NDArray[np.float32]]:
+    """At least one and at most ``count`` moments of every recording, all its views together."""
+    moments = [_spread(video.shape[1], max(1, count)) for video in clips.videos]
+    return [
+        embed_views(encoder, np.stack([video[view, times] for view in range(len(video))], axis=1))
+        for video, times in zip(clips.videos, moments, strict=True)
+    ]
+
+
+def _spread(length: int, count: int) -> NDArray[np.intp]:
+    """At most ``count`` places from the first to the last of a sequence, evenly spaced."""
+    return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(np.intp))

@@ -17,6 +17,7 @@ from encoders.errors import check_choice
 from encoders.files import write_atomically
 from encoders.fit import fit
 from envs.atari import AtariConfig, AtariVecEnv
+from experiments.demonstrations import check_scale
 from experiments.play_settings import PlayConfig
 
 GAMES_AT_ONCE = 16
@@ -95,10 +96,13 @@ def given_mask(config: PlayConfig, folder: Path) -> Attention:
     """The attention module in a folder that the user names.
 
     Raises:
-        ValueError: If it is another encoder, or was made for other frames.
+        ValueError: If it is another encoder, was made for other frames, or has a distance scale that is none.
     """
     attention = _attention(encoders.load(folder), folder)
     attention.check_frames((config.atari.stack, config.atari.image_size, config.atari.image_size))
+    if not torch.isnan(attention.distance_scale):
+        # An untrained mask has none, and needs none.
+        check_scale(attention, folder)
     return attention
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,12 +23,14 @@ from agents.checkpoint import restore_checkpoint
 from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
 from encoders.base import Encoder, channels_first
 from encoders.clips import load_clips
+from encoders.errors import check_figures
 from encoders.files import write_atomically
 from encoders.fit import calibrate, fit
 from encoders.precision import uses_bfloat16
 from experiments import figures, run_report
 from experiments.demonstrations import (
     Demonstration,
+    check_scale,
     embed_views,
     make_goal,
     measure_scales,
@@ -37,11 +38,11 @@ from experiments.demonstrations import (
     read_views,
 )
 from experiments.imitation import evaluate, film, make_learner
-from experiments.judging import judge_reward, judge_triplets
+from experiments.judging import judge_likeness, judge_reward, judge_triplets
 from experiments.recordings import (
     FPS,
+    check_beside,
     make_env,
-    read_truth,
     record_all,
     record_demonstration,
 )
@@ -73,11 +74,13 @@ def check_inputs(config: ImitateConfig) -> None:
     """Refuses files that would fail later.
 
     Raises:
-        ValueError: If a video, the encoder or its weights cannot be used, or the oracle's truth is missing.
+        ValueError: If a video, its card or its truth, the encoder or its weights cannot be used, or the oracle's truth
+            is missing.
     """
     if config.demo:
         read_views(config.demo, config.scene.image_size)
-        if config.source.key == "joint_positions" and read_truth(config.demo[0], config.scene.cameras[0]) is None:
+        truth = check_beside(config.demo[0], config.scene)
+        if config.source.key == "joint_positions" and truth is None:
             raise ValueError(
                 f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
                 "use 'tcn_huber'."
@@ -138,14 +141,29 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         scales = measure_scales(encoder, validation)
         triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
         audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
-        write_atomically(folder / "audit.json", json.dumps({**asdict(audit), **triplets}, indent=2).encode())
         console.print(f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}")
         for name, accuracy in triplets.items():
             if accuracy is not None:
                 console.print(f"  {name.replace('_', ' ')} {accuracy:.1%}")
-        if audit.warning is not None:
-            console.print(f"  [bold yellow]warning:[/] {audit.warning}")
         demonstration = read_demonstration(tuple(videos), scene, encoder, np.random.default_rng([seed, 3]))
+        likeness = judge_likeness(config, encoder, demonstration.frames, held_out)
+        console.print(
+            f"  distance of the video to the nearest recorded state {likeness.distance:.3g}; "
+            f"of held-out videos within {likeness.held_out:.3g}"
+        )
+        audited = {
+            **asdict(audit),
+            **triplets,
+            "video_distance": likeness.distance,
+            "held_out_distance": likeness.held_out,
+        }
+        check_figures("The audit", audited)
+        write_atomically(folder / "audit.json", json.dumps(audited, indent=2).encode())
+        for warning in (audit.warning, likeness.warning):
+            if warning is not None:
+                console.print(f"  [bold yellow]warning:[/] {warning}")
+        if config.refuse_unlike and likeness.warning is not None:
+            raise ValueError(f"{likeness.warning} Leave --refuse-unlike out to imitate it all the same.")
         goal = make_goal(demonstration, encoder, config.horizon)
         figures.plot_distance_matrix(embed_views(encoder, demonstration.frames), folder / "distance_matrix.png")
     with watch.stage("train"):
@@ -179,6 +197,8 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         "reward_rank_correlation": audit.rank_correlation,
         "reward_rank_correlation_within_videos": audit.within_videos,
         "reward_rank_correlation_across_videos": audit.across_videos,
+        "video_distance": likeness.distance,
+        "held_out_distance": likeness.held_out,
         "scales": asdict(scales),
         "precision": "bfloat16" if bfloat16 else "float32",
         "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
@@ -198,7 +218,8 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
-        ValueError: If it is damaged, of another name, made for other frames, or was never fitted.
+        ValueError: If it is damaged, of another name, made for other frames, was never fitted, or has a distance scale
+            that is none.
     """
     encoder = encoders.load(folder)
     if encoder.name != config.encoder:
@@ -206,23 +227,27 @@ def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
             f"{folder} holds the encoder {encoder.name!r}, not {config.encoder!r}; add --encoder {encoder.name}."
         )
     encoder.check_frames((3, config.record.image_size, config.record.image_size))
-    if not 0.0 < encoder.distance_scale < math.inf:
-        raise ValueError(
-            f"The encoder in {folder} was never fitted, or on videos whose frames do not differ: its distance scale is "
-            f"{float(encoder.distance_scale)}, and rewards are given in units of it. Fit it first."
-        )
+    check_scale(encoder, folder)
     return encoder
 
 
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not."""
+    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not.
+
+    Raises:
+        ValueError: If it is damaged, or has a distance scale that is none.
+    """
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(config.threads)
     if config.encoder_folder is not None:
         return given_encoder(config, config.encoder_folder)
     folder = config.shared_encoder(seed)
-    if (folder / "config.json").exists():
-        return encoders.load(folder)
+    encoder = encoders.load(folder) if (folder / "config.json").exists() else _fit(config, seed, folder)
+    check_scale(encoder, folder)
+    return encoder
+
+
+def _fit(config: ImitateConfig, seed: int, folder: Path) -> Encoder:
     record = config.record
     torch.manual_seed(seed)
     encoder = new_encoder(config)

@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import multiprocessing as mp
+import reprlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,11 +22,13 @@ from numpy.typing import NDArray
 from rich.progress import track
 
 from encoders.errors import check_choice
-from encoders.files import write_atomically
+from encoders.files import FileError, read_object, write_atomically
 from encoders.video import write_video
+from encoders.video_index import index_video
 from envs.kuka import CONTROL_SECONDS, JOINTS, KukaReach
 from envs.kuka_meshes import MODELS
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES
+from experiments.arrays import Layout, read_layout
 from experiments.motions import minimum_jerk, smooth_noise
 
 FPS = 1 / CONTROL_SECONDS
@@ -35,6 +38,12 @@ STRAY_SHARE = 0.3
 """Share of play that strays around a path; the rest moves one or two joints."""
 
 KINDS = ("demo", "play", "heldout")
+
+REMEDY = (
+    "copy it again, or delete it with the card: a recording is then made again, and a video from elsewhere imitated by "
+    "its looks alone"
+)
+"""What to do about a damaged file beside a video."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +124,10 @@ class Truth:
 
     joint_positions: NDArray[np.float64]
     link_positions: NDArray[np.float64]
+
+    def first(self, frames: int) -> Truth:
+        """What happened up to a frame: views that end together may end before the first one's file does."""
+        return Truth(self.joint_positions[:frames], self.link_positions[:frames])
 
 
 def make_env(config: RecordConfig, camera: str | tuple[str, ...] | None = None, horizon: int = 50) -> KukaReach:
@@ -242,20 +255,78 @@ def _beside(video: Path, camera: str, ending: str) -> Path:
 
 
 def read_truth(video: Path, camera: str) -> Truth | None:
-    """The truth beside a recorded video, or None for a video from elsewhere."""
+    """The truth beside a recorded video, or None for a video from elsewhere.
+
+    Args:
+        video: ``NAME_CAMERA.mp4``.
+        camera: The one that filmed it.
+
+    Raises:
+        ValueError: If the truth is damaged, or has not one row a frame of the video.
+    """
     path = _beside(video, camera, "_truth.npz")
     if not path.exists():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        return Truth(file["joint_positions"], file["link_positions"])
+    frames = len(index_video(video))
+    layout = {"joint_positions": Layout((frames, JOINTS)), "link_positions": Layout((frames, JOINTS, 3))}
+    return Truth(**read_layout(path, "truth", REMEDY, layout))
 
 
-def read_start(video: Path, camera: str) -> NDArray[np.float64] | None:
-    """The pose that a recorded video's card says the arm was set up in, or None for a video from elsewhere."""
-    path = _beside(video, camera, ".json")
+def read_start(video: Path, config: RecordConfig) -> NDArray[np.float64] | None:
+    """The pose that a recorded video's card says the arm was set up in, or None for a video from elsewhere.
+
+    Args:
+        video: ``NAME_CAMERA.mp4``, of the scene's first camera.
+        config: The scene.
+
+    Returns:
+        Joint positions, (7,) radians, within the limits of the scene's robot.
+
+    Raises:
+        ValueError: If the card is damaged, or the pose is none of the robot's.
+    """
+    path = _beside(video, config.cameras[0], ".json")
     if not path.exists():
         return None
-    return np.array(json.loads(path.read_text())["start"])
+    start = read_object(path, "card", REMEDY, ["start"])["start"]
+    env = make_env(config)
+    lower, upper = env.joint_lower.tolist(), env.joint_upper.tolist()
+    env.close()
+    bounds = list(zip(lower, upper, strict=True))
+    numbers = isinstance(start, list) and all(type(value) in (int, float) for value in start)
+    if (
+        not numbers
+        or len(start) != len(bounds)
+        or not all(low <= value <= high for value, (low, high) in zip(start, bounds, strict=True))
+    ):
+        limits = ", ".join(f"{low:.2f} to {high:.2f}" for low, high in bounds)
+        raise FileError(
+            f"The card {path} starts the arm at {reprlib.repr(start)}; it takes {len(bounds)} joint positions "
+            f"in radians, {limits}; {REMEDY}."
+        )
+    return np.array(start, np.float64)
+
+
+def check_beside(video: Path, config: RecordConfig) -> Truth | None:
+    """Reads what is beside a video to imitate, to refuse it before any work.
+
+    Args:
+        video: ``NAME_CAMERA.mp4``, of the scene's first camera.
+        config: The scene.
+
+    Returns:
+        The truth, or None for a video from elsewhere.
+
+    Raises:
+        ValueError: If card or truth is damaged, or they differ in where the arm starts.
+    """
+    start, truth = read_start(video, config), read_truth(video, config.cameras[0])
+    if start is not None and truth is not None and not np.allclose(start, truth.joint_positions[0], rtol=0, atol=1e-6):
+        raise FileError(
+            f"The card beside {video} starts the arm at {start.tolist()}, and the truth at "
+            f"{truth.joint_positions[0].tolist()}; {REMEDY}."
+        )
+    return truth
 
 
 def claim(folder: Path, file: str, content: object) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections import defaultdict
@@ -12,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from encoders.files import write_atomically
+from encoders.files import read_object, read_text, write_atomically
 from experiments import card, command_line, compare_encoders, imitation_table, watch_table
 from experiments.scores import differences, improvements, markdown, read_rows, summary
 
@@ -39,6 +38,10 @@ def _scores(*names: str) -> str:
     return markdown(summary(list(once.values())))
 
 
+def _measured(path: Path) -> dict[str, Any]:
+    return read_object(path, "committed result", "measure it again, or check it out again")
+
+
 def _improvements(name: str) -> str:
     return markdown(improvements(read_rows(RESULTS / f"{name}.csv")))
 
@@ -54,7 +57,7 @@ def _throughput() -> str:
         "|---|---|---|---|---|---|---|",
     ]
     for path in sorted(RESULTS.glob("throughput_*.json")):
-        figures = json.loads(path.read_text())
+        figures = _measured(path)
         loop, render, config = figures["loop"], figures["render"], figures["config"]
         shares = " / ".join(f"{loop['share'][part]:.0%}" for part in ("physics", "render", "embed", "update", "rest"))
         frames = f"{render['usual_frames_per_second']:,.0f} / {render['fast_frames_per_second']:,.0f}"
@@ -103,7 +106,7 @@ def _keypoints(name: str) -> str:
 
 
 def _play_throughput() -> str:
-    figures = json.loads((RESULTS / "play_throughput.json").read_text())
+    figures = _measured(RESULTS / "play_throughput.json")
     parts = list(figures["loops"]["plain"]["share"])
     lines = [f"| A2C | steps a second | time a step, plain is 1 | {' / '.join(parts)} |", "|---|---|---|---|"]
     for variant, loop in figures["loops"].items():
@@ -113,7 +116,7 @@ def _play_throughput() -> str:
 
 
 def _render_speed() -> str:
-    figures = json.loads((RESULTS / "render_speed.json").read_text())
+    figures = _measured(RESULTS / "render_speed.json")
     lines = ["| drawn by | frames a second | times dm_control's |", "|---|---|---|"]
     for name, rate in figures["frames_per_second"].items():
         lines.append(f"| {name} | {rate:,.0f} | {figures['ratio_to_dm_control'][name]:.1f} |")
@@ -121,7 +124,7 @@ def _render_speed() -> str:
 
 
 def _update_speed() -> str:
-    figures = json.loads((RESULTS / "update_speed.json").read_text())
+    figures = _measured(RESULTS / "update_speed.json")
     rates = figures["updates_per_second"]
     stages = list(next(iter(rates.values())))
     lines = [f"| variant | {' | '.join(stages)} | last over first |", "|---" * (len(stages) + 2) + "|"]
@@ -224,9 +227,7 @@ def check(config: CheckConfig) -> None:
     Raises:
         ValueError: If a table differs, or there is no such file.
     """
-    if not config.readme.is_file():
-        raise ValueError(f"{config.readme} is no file; name one with --readme.")
-    text = config.readme.read_text()
+    text = read_text(config.readme, "README", "name one with --readme")
     wrong = differing(text)
     if config.write:
         write_atomically(config.readme, replaced(text, wrong).encode())

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from agents.training import CURVE_FILE, read_curve
+from encoders.files import read_object
 from experiments.blocks import Block, ImageBlock, Report, TableBlock, TextBlock, VideoBlock
 from experiments.charts import ChartBlock, Series
 from experiments.report import write_report
+from rewards.audit import HELD_OUT_QUANTILE
 
 FILE = "report.html"
 
@@ -50,6 +51,16 @@ def write(folder: Path, title: str, result: dict[str, Any]) -> None:
                 ["across videos", result["reward_rank_correlation_across_videos"]],
             ],
         ),
+        TableBlock(
+            "Likeness of the video",
+            "Distance to the nearest recorded state, by the encoder or, without one, by the pixels: far above that of "
+            "held-out videos, the video shows what the world cannot.",
+            ["frames", "distance"],
+            [
+                ["of the video, median", result["video_distance"]],
+                [f"{HELD_OUT_QUANTILE:.0%} of held-out videos within", result["held_out_distance"]],
+            ],
+        ),
         TextBlock("How it looks"),
         VideoBlock("Side by side", "Demonstration, robot, and the distance between them.", folder / "side_by_side.mp4"),
         ImageBlock("Moments", "The demonstration above, the robot below.", folder / "storyboard.png"),
@@ -59,7 +70,7 @@ def write(folder: Path, title: str, result: dict[str, Any]) -> None:
     summary = "What really happened in this video is not known; the distance of the looks is all there is."
     if link is not None:
         summary = f"The arm stays within {link * 100:.1f} cm of the demonstration; standing still {still * 100:.1f} cm."
-    origin = json.loads((folder / "provenance.json").read_text())
+    origin = read_object(folder / "provenance.json", "provenance", "delete it and add --resume to go on")
     write_report(Report(title, summary, origin, blocks), folder / FILE)
 
 

@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 from rich.console import Console
 
+from encoders.errors import check_figures
 from encoders.files import write_atomically
 from experiments.provenance import provenance
 from experiments.recordings import check_claim, claim
@@ -148,7 +149,7 @@ def run_stages(
         The content of ``result.json``.
 
     Raises:
-        ValueError: As ``stages``; it is noted in ``result.json`` too.
+        ValueError: As ``stages``, or if a figure of the result is no number; it is noted in ``result.json`` too.
     """
     folder = config.run_folder(seed)
     path = folder / "result.json"
@@ -158,6 +159,7 @@ def run_stages(
     console.rule(f"{config.variant}, seed {seed}")
     try:
         result = stages(folder, Stopwatch(folder / "stages.json"))
+        check_figures(f"{config.variant}, seed {seed},", result)
     except ValueError as error:
         failed = {"status": "failed", "reason": str(error)}
         write_atomically(path, json.dumps(failed, indent=2).encode())

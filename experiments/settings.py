@@ -49,6 +49,7 @@ class ImitateConfig:
         seeds: One run a seed.
         demo_seed: Which held-out demonstration is recorded and imitated.
         demo: Videos to imitate instead, at most one a camera; any size, frame rate and length.
+        refuse_unlike: Stop before training if the video looks like nothing that was recorded, instead of warning.
         steps: Environment steps of training.
         horizon: Steps of an episode; the video is spread over them.
         out: Folder of all runs.
@@ -73,6 +74,7 @@ class ImitateConfig:
     seeds: tuple[int, ...] = (0,)
     demo_seed: int = 0
     demo: tuple[Path, ...] = ()
+    refuse_unlike: bool = False
     steps: int = 48_000
     horizon: int = 50
     out: Path = Path("runs/imitate_kuka")
@@ -180,7 +182,7 @@ class ImitateConfig:
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
         content = asdict(self) | {"auxiliary": self.auxiliary.content}
-        left_out = {"seeds", "out", "resume", "workers"}
+        left_out = {"seeds", "out", "resume", "workers", "refuse_unlike"}
         if self.encoder_mode == "frozen":
             left_out |= {"encoder_mode", "auxiliary"}
         return {key: value for key, value in content.items() if key not in left_out} | {"seed": seed}

@@ -12,6 +12,7 @@ import encoders
 from agents.frame_buffer import check_memory
 from encoders.base import Encoder
 from encoders.fit import fit
+from experiments.demonstrations import check_scale
 from experiments.swing_recordings import Recording, load_or_record
 from experiments.swing_settings import SwingConfig
 
@@ -66,7 +67,7 @@ def given_encoder(config: SwingConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
-        ValueError: If it is damaged, of another name, or made for other frames.
+        ValueError: If it is damaged, of another name, made for other frames, or has a distance scale that is none.
     """
     encoder = encoders.load(folder)
     if encoder.name != config.encoder_name:
@@ -75,6 +76,9 @@ def given_encoder(config: SwingConfig, folder: Path) -> Encoder:
         )
     size = config.sizes.image_size
     encoder.check_frames((config.encoder_config.channels, size, size))
+    if not torch.isnan(encoder.distance_scale):
+        # One that was trained with an agent alone has none, and needs none here.
+        check_scale(encoder, folder)
     return encoder
 
 
@@ -114,4 +118,5 @@ def recorded(config: SwingConfig, seed: int) -> Recording:
         config.stack,
         config.camera,
         config.render_quality,
+        config.horizon,
     )

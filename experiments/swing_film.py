@@ -16,6 +16,7 @@ from encoders.video import write_video
 from envs.cartpole import Cartpole
 from envs.observations import STATE as OWN_STATE
 from experiments import swing
+from experiments.arrays import Layout, read_layout
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.swing import EVALUATION_SEED
 from experiments.swing_settings import SwingConfig
@@ -43,7 +44,7 @@ def filmed(config: WatchConfig) -> Demonstration:
     """The video of the teacher's swing-up; made once for all runs.
 
     Raises:
-        ValueError: If the teacher's agent is damaged.
+        ValueError: If the teacher's agent or the video is damaged.
     """
     path = config.film
     if not path.exists():
@@ -52,8 +53,16 @@ def filmed(config: WatchConfig) -> Demonstration:
             swing.swing_all(teaching)
             folder = teaching.run_folder(0)
         _film(teaching, folder, config.swing, path)
-    with np.load(path, allow_pickle=False) as arrays:
-        return Demonstration(arrays["pixels"], arrays["large"], arrays["joints"], float(arrays["true_return"]))
+    seen = config.swing
+    size, moments = seen.sizes.image_size, seen.horizon + 1
+    layout = {
+        "pixels": Layout((moments, size, size, 3 * seen.stack), np.uint8),
+        "large": Layout((moments, FILM_SIZE, FILM_SIZE, 3), np.uint8),
+        "joints": Layout((moments, 3)),
+        "true_return": Layout(()),
+    }
+    arrays = read_layout(path, "demonstration", "delete it, and the teacher is filmed again", layout)
+    return Demonstration(arrays["pixels"], arrays["large"], arrays["joints"], float(arrays["true_return"]))
 
 
 def _film(teaching: SwingConfig, folder: Path, seen: SwingConfig, path: Path) -> None:

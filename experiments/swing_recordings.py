@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from encoders.clips import Clips
 from encoders.files import write_atomically
 from envs.cartpole import Cartpole
+from experiments.arrays import Layout, read_layout
 
 TASKS = ("swingup", "balance")
 """Whose beginnings are recorded: a pole that hangs, and one that falls."""
@@ -98,15 +99,27 @@ def load_or_record(
     stack: int,
     camera: str,
     render_quality: str,
+    horizon: int,
 ) -> Recording:
     """The recording in a folder; made there if it is not.
 
+    Args:
+        folder: Where ``seed_N.npz`` is, or goes.
+        episodes: How many there are.
+        seed: Of actions and beginnings.
+        image_size: Width and height of a frame, pixels.
+        action_repeat: Control steps that an action is held for.
+        stack: Frames a moment.
+        camera: Name of the camera.
+        render_quality: ``fast`` or ``reference``.
+        horizon: Moments of an episode.
+
     Raises:
-        ValueError: If the folder's recording is damaged, or was made at another size.
+        ValueError: If the folder's recording is damaged, or is one of other episodes or frames.
     """
     path = folder / f"seed_{seed}.npz"
     if path.exists():
-        return read_recording(path, image_size, 3 * stack)
+        return read_recording(path, (episodes, horizon, image_size, image_size, 3 * stack))
     made = record(episodes, seed, image_size, action_repeat, stack, camera, render_quality)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **{part.name: getattr(made, part.name) for part in fields(Recording)})
@@ -115,20 +128,20 @@ def load_or_record(
     return made
 
 
-def read_recording(path: Path, image_size: int, channels: int) -> Recording:
+def read_recording(path: Path, shape: tuple[int, ...]) -> Recording:
     """Reads a recording.
 
+    Args:
+        path: The file.
+        shape: Of its frames, (N, T, S, S, 3 stack).
+
     Raises:
-        ValueError: If it is missing or damaged, or holds frames of another size.
+        ValueError: If it is missing or damaged, or holds anything but such frames and what was true of each.
     """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            found = Recording(**{part.name: arrays[part.name] for part in fields(Recording)})
-    except (OSError, ValueError, KeyError) as error:
-        raise ValueError(f"{path} is missing or damaged ({error}); delete it, to have it recorded again.") from error
-    wanted = (image_size, image_size, channels)
-    if found.frames.shape[2:] != wanted:
-        raise ValueError(
-            f"{path} holds frames of shape {found.frames.shape[2:]}, and {wanted} is asked for; record it at this size."
-        )
-    return found
+    layout = {
+        "frames": Layout(shape, np.uint8),
+        "landmarks": Layout((*shape[:2], 2, 2)),
+        "joints": Layout((*shape[:2], 2)),
+        "velocities": Layout((*shape[:2], 2)),
+    }
+    return Recording(**read_layout(path, "recording", "delete it, and it is recorded again", layout))

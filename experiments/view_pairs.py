@@ -23,8 +23,9 @@ from scipy.interpolate import CubicSpline
 from encoders.clips import LABELS_FILE
 from encoders.files import write_atomically
 from encoders.video import write_video
-from envs.kuka import CONTROL_SECONDS, MIN_HEIGHT, KukaReach
+from envs.kuka import CONTROL_SECONDS, JOINTS, MIN_HEIGHT, KukaReach
 from envs.kuka_looks import fixed_camera, moving_camera, random_look
+from experiments.arrays import Layout, read_layout
 from experiments.recordings import FPS, claim
 
 SCRIPT = np.array(
@@ -178,16 +179,27 @@ def record_pairs(config: ViewPairsConfig, folder: Path, workers: int) -> None:
             for _ in track(work, description="Recording", total=len(jobs), transient=True):
                 pass
     if not (folder / LABELS_FILE).exists():
-        write_labels(folder, config.names)
+        write_labels(folder, config.names, config.frames)
 
 
-def write_labels(folder: Path, names: Sequence[str]) -> None:
-    """Derives the attributes of all recordings from their truth, and writes ``labels.csv``."""
+def write_labels(folder: Path, names: Sequence[str], frames: int) -> None:
+    """Derives the attributes of all recordings from their truth, and writes ``labels.csv``.
+
+    Args:
+        folder: Where the recordings are.
+        names: Of the recordings.
+        frames: Of each.
+
+    Raises:
+        ValueError: If a truth is damaged, or has not one row a frame; or the file cannot be written.
+    """
+    layout = {"link_positions": Layout((frames, JOINTS, 3)), "target": Layout((3,))}
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "frame", *ATTRIBUTES])
     for name in names:
-        with np.load(folder / f"{name}_truth.npz", allow_pickle=False) as file:
-            rows = attributes(file["link_positions"], file["target"]).astype(int).tolist()
+        path = folder / f"{name}_truth.npz"
+        truth = read_layout(path, "truth", f"delete it, and {name} is recorded again", layout)
+        rows = attributes(truth["link_positions"], truth["target"]).astype(int).tolist()
         writer.writerows([name, frame, *row] for frame, row in enumerate(rows))
     write_atomically(folder / LABELS_FILE, text.getvalue().encode())

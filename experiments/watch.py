@@ -18,6 +18,7 @@ from agents.checkpoint import restore_checkpoint
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder
+from encoders.files import read_object
 from encoders.fit import calibrate
 from envs.cartpole import Cartpole
 from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
@@ -26,11 +27,11 @@ from envs.phase import PhaseObservation
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 from envs.starts import DemonstrationStarts
 from experiments import figures, swing
-from experiments.demonstrations import ORACLE_SCALE
+from experiments.demonstrations import ORACLE_SCALE, check_scale
 from experiments.keypoint_figures import FILM_SIZE
 from experiments.runs import Stopwatch, completed, console, run_seeds, run_stages
 from experiments.swing import EVALUATION_SEED
-from experiments.swing_encoders import first_encoder, new_encoder, recorded
+from experiments.swing_encoders import first_encoder, given_encoder, new_encoder, recorded
 from experiments.swing_film import Demonstration, filmed
 from experiments.swing_settings import SwingConfig
 from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
@@ -39,6 +40,9 @@ from rewards.goal import Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward
+
+ALIKE = ("variant", "preset", "task", "action_repeat", "learning")
+"""What a teacher's configuration has in common with the one that would be trained in its place."""
 
 
 def watch_all(config: WatchConfig) -> list[dict[str, Any]]:
@@ -71,12 +75,15 @@ def check_inputs(config: WatchConfig) -> None:
 
     Raises:
         ValueError: If the teacher's folder holds no complete run or one that cannot be filmed for this imitation, an
-            encoder cannot learn from the cartpole's frames, or nothing can be drawn here.
+            encoder cannot learn from the cartpole's frames or has no distance scale, or nothing can be drawn here.
     """
     if config.teacher is not None:
         check_teacher(config.teaching, config.teacher)
     swing.check_inputs(config.swing)
     swing.check_inputs(config.learning)
+    given = config.swing.encoder_folder
+    if given is not None and config.source.trained:
+        check_scale(given_encoder(config.swing, given), given)
 
 
 def check_teacher(teaching: SwingConfig, folder: Path) -> None:
@@ -91,9 +98,11 @@ def check_teacher(teaching: SwingConfig, folder: Path) -> None:
     """
     if not completed(folder):
         raise ValueError(f"{folder} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
-    found = json.loads((folder / "config.json").read_text())
+    found = read_object(
+        folder / "config.json", "teacher's configuration", "name the folder of a run, or leave --teacher out", ALIKE
+    )
     wanted = json.loads(json.dumps(teaching.identity(0), default=str))
-    for name in ("variant", "preset", "task", "action_repeat", "learning"):
+    for name in ALIKE:
         if found[name] != wanted[name]:
             raise ValueError(f"The teacher in {folder} has {name} {found[name]!r}; it takes {wanted[name]!r} here.")
 

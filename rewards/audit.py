@@ -1,4 +1,4 @@
-"""The reward audit: does the learned reward order states as the true distance does?"""
+"""Audits before training: does the reward follow the true distance, and does the video look like what was recorded?"""
 
 from __future__ import annotations
 
@@ -7,12 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from encoders.metrics import rank_correlation
 from rewards.huber import HuberConfig, huber_reward
 
 TOO_LOW = 0.5
 """Below this rank correlation an agent cannot be expected to learn from a reward."""
+
+HELD_OUT_QUANTILE = 0.95
+"""Share of the frames of held-out videos that are nearer to recorded states than what a video is compared with."""
+
+UNLIKE = 1.2
+"""Times that distance from which on a video looks like nothing recorded. Other videos of the scene come to 0.6 to 1.1;
+colour bars, noise, and the scene mirrored, by another camera or in another light to 1.2 to 2.7."""
 
 
 @dataclass(frozen=True)
@@ -92,4 +100,50 @@ def audit_reward(
         within_videos=rank_correlation(penalties[:half], distances[:half]),
         across_videos=rank_correlation(penalties[half:], distances[half:]),
         pairs=pairs,
+    )
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How near a video is to what was recorded, beside how near held-out videos of the same kind are.
+
+    Attributes:
+        distance: Median distance of the video's frames to the nearest recorded state, in units of the embedding.
+        held_out: Distance that ``HELD_OUT_QUANTILE`` of the frames of held-out videos stay within.
+    """
+
+    distance: float
+    held_out: float
+
+    @property
+    def warning(self) -> str | None:
+        """What to tell the user before training on this video, if anything."""
+        if self.distance <= UNLIKE * self.held_out:
+            return None
+        return (
+            f"The video looks like nothing that was recorded: its frames are {self.distance:.2f} from the nearest "
+            f"recorded state, and {HELD_OUT_QUANTILE:.0%} of those of held-out videos within {self.held_out:.2f}. "
+            "An agent can hardly imitate what its world cannot show: film the same scene, by the same cameras in their "
+            "order, or record more like the video."
+        )
+
+
+def measure_likeness(
+    video: NDArray[np.floating], held_out: Sequence[NDArray[np.floating]], recorded: NDArray[np.floating]
+) -> Likeness:
+    """Compares a video with recorded states, by what an encoder makes of them.
+
+    Args:
+        video: Embeddings of its frames, (T, D).
+        held_out: One array a held-out video, (T, D).
+        recorded: Embeddings of recorded states, (N, D).
+
+    Raises:
+        ValueError: If one of the three is empty.
+    """
+    if not len(video) or not len(recorded) or not sum(map(len, held_out)):
+        raise ValueError("The likeness needs frames of the video, of held-out videos, and recorded states.")
+    return Likeness(
+        distance=float(np.median(cdist(video, recorded).min(axis=1))),
+        held_out=float(np.quantile(cdist(np.concatenate(held_out), recorded).min(axis=1), HELD_OUT_QUANTILE)),
     )

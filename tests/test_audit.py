@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from rewards.audit import RewardAudit, audit_reward
+from rewards.audit import UNLIKE, Likeness, RewardAudit, audit_reward, measure_likeness
 from rewards.huber import HuberConfig
 
 RNG = np.random.default_rng(0)
@@ -69,3 +69,33 @@ def test_states_that_do_not_fit_the_embeddings_are_refused() -> None:
         audit_reward(embeddings, STATES[:3], HuberConfig(), 1.0, np.random.default_rng(0))
     with pytest.raises(ValueError, match="as many states as embeddings"):
         audited([embeddings[0][:-1], *embeddings[1:]])
+
+
+def test_the_likeness_is_the_distance_to_the_nearest_state_by_hand() -> None:
+    recorded = np.array([[0.0, 0.0], [10.0, 0.0]])
+    # Distances 1, 2 and 5; and 0 to 19 tenths, of which 95% are within 1.805.
+    video = np.array([[1.0, 0.0], [10.0, 2.0], [5.0, 0.0]])
+    held_out = [np.array([[place / 10, 0.0]]) for place in range(20)]
+    likeness = measure_likeness(video, held_out, recorded)
+    assert likeness.distance == pytest.approx(2.0)
+    assert likeness.held_out == pytest.approx(1.805)
+
+
+def test_a_video_warns_only_where_it_is_clearly_farther_than_held_out_ones() -> None:
+    assert Likeness(UNLIKE * 2.0, 2.0).warning is None
+    assert Likeness(0.0, 0.0).warning is None
+    warning = Likeness(5.0, 2.0).warning
+    assert warning is not None
+    assert (
+        "its frames are 5.00 from the nearest recorded state, and 95% of those of held-out videos within 2.00"
+        in warning
+    )
+
+
+@pytest.mark.parametrize("empty", ["video", "held_out", "recorded"])
+def test_a_likeness_to_nothing_is_refused(empty: str) -> None:
+    one = np.zeros((1, 2))
+    parts = {"video": one, "held_out": [one], "recorded": one}
+    parts[empty] = [] if empty == "held_out" else one[:0]
+    with pytest.raises(ValueError, match="needs frames of the video, of held-out videos, and recorded states"):
+        measure_likeness(**parts)  # type: ignore[arg-type]

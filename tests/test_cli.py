@@ -92,6 +92,27 @@ def test_a_video_that_cannot_be_watched_is_named(
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("beside", "content", "message"),
+    [
+        ("watched.json", b"{}", "lacks start"),
+        ("watched.json", b"[" * 100_000, "is damaged"),
+        ("watched.json", b'{"start": [100, 100, 100, 100, 100, 100, 100]}', "starts the arm at [100"),
+        ("watched.json", b'{"start": [1e308, 0, 0, 0, 0, 0, 0]}', "starts the arm at [1e+308"),
+        ("watched_truth.npz", b"PK", "is damaged"),
+    ],
+)
+def test_what_is_beside_a_video_is_checked_before_any_work(
+    refused: Refused, tmp_path: Path, out: Path, beside: str, content: bytes, message: str
+) -> None:
+    video = movie(tmp_path / "watched_front.mp4", 4)
+    (tmp_path / beside).write_bytes(content)
+    line = refused(*run(out), "--demo", video)
+    for part in (str(tmp_path / beside), message, "copy it again, or delete it"):
+        assert part in line
+    assert not out.exists()
+
+
 def test_a_name_with_brackets_is_printed_as_it_is(refused: Refused, tmp_path: Path, out: Path) -> None:
     for name in ("[cut] pick.mp4", "[bold]pick[/bold].mp4"):
         assert f"{tmp_path / name};" in refused(*run(out), "--demo", tmp_path / name)

@@ -373,8 +373,46 @@ def test_a_cell_is_trained_for_its_share_judged_shown_and_then_only_read(
     # Only an encoder with attention has something to show of it.
     assert ("attention.png" in shown) is (name != "pretrained_pooled")
     assert {"distance_matrix.png", "tsne.png", "neighbours.mp4"} <= shown
-    (tmp_path / "result.json").write_text(json.dumps({"variant": "read, not computed"}))
-    assert run_cell(name, 0, split, config, 32, STEM, tmp_path) == {"variant": "read, not computed"}
+    other = result | {"alignment_error": 0.125}
+    (tmp_path / "result.json").write_text(json.dumps(other))
+    assert run_cell(name, 0, split, config, 32, STEM, tmp_path) == other != result
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is damaged"),
+        ("{}", "lacks variant, seed"),
+        ("[" * 100_000, "is damaged"),
+        ('{"variant": "untrained", "seed": 1}', r"is one of 'untrained', seed 1"),
+        ('{"variant": "untrained", "seed": 0}', "has steps None, which is no number"),
+        ("as text", "has kendalls_tau '0.5', which is no number"),
+        ("not a number", "has rank_correlation nan, which is no number"),
+    ],
+)
+def test_a_damaged_result_is_named_with_what_to_delete(
+    folder: Path, tmp_path: Path, content: str, message: str
+) -> None:
+    split = open_split(CompareConfig(clips=folder, image_size=32))
+    figures = {"steps": 1, "parameters": 2, "waiting_share": 0.0} | dict.fromkeys(METRICS, 0.5)
+    good = {"variant": "untrained", "seed": 0, **figures}
+    made = {"as text": {"kendalls_tau": "0.5"}, "not a number": {"rank_correlation": float("nan")}}
+    (tmp_path / "result.json").write_text(json.dumps(good | made[content]) if content in made else content)
+    with pytest.raises(ValueError, match=rf"The result .*result\.json.*{message}.*; delete it"):
+        run_cell("untrained", 0, split, FIT, 32, STEM, tmp_path)
+    (tmp_path / "result.json").write_text(json.dumps(good))
+    assert run_cell("untrained", 0, split, FIT, 32, STEM, tmp_path) == good
+
+
+@pytest.mark.parametrize("rows", [5, 17])
+def test_a_truth_of_other_rows_than_frames_is_refused(folder: Path, tmp_path: Path, rows: int) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
+    np.savez(tmp_path / "copy" / "reach_0003_truth.npz", link_positions=np.zeros((rows, 7, 3)))
+    with pytest.raises(ValueError, match=rf"reach_0003_truth\.npz holds link_positions of shape \({rows}, 7, 3\)"):
+        open_split(CompareConfig(clips=tmp_path / "copy", image_size=32))
+    (tmp_path / "copy" / "reach_0003_truth.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"The truth .*reach_0003_truth\.npz is damaged.*delete it to judge without"):
+        open_split(CompareConfig(clips=tmp_path / "copy", image_size=32))
 
 
 def test_the_seed_of_a_cell_draws_the_initial_weights(folder: Path, tmp_path: Path) -> None:

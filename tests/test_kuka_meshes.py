@@ -102,6 +102,25 @@ def test_a_damaged_or_deleted_file_is_built_again(tmp_path: Path, name: str, dam
     assert contents(tmp_path) == whole
 
 
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"model.urdf": 3}', "complete but for a mesh", "a pipe"])
+def test_a_manifest_that_vouches_for_less_than_the_model_is_built_again(tmp_path: Path, content: str) -> None:
+    model = decimated_model("iiwa", cache=tmp_path)
+    whole = contents(tmp_path)
+    manifest = model.parent / "manifest.json"
+    if content == "complete but for a mesh":
+        vouched = json.loads(manifest.read_text())
+        del vouched["meshes/link_3.obj"]
+        content = json.dumps(vouched)
+        (model.parent / "meshes" / "link_3.obj").write_bytes(b"")
+    if content == "a pipe":
+        manifest.unlink()
+        os.mkfifo(manifest)
+    else:
+        manifest.write_text(content)
+    assert decimated_model("iiwa", cache=tmp_path) == model
+    assert contents(tmp_path) == whole
+
+
 def test_nothing_but_the_built_folder_stays_in_the_cache(tmp_path: Path) -> None:
     model = decimated_model("iiwa", cache=tmp_path)
     (model.parent / "model.urdf").write_text("damaged")

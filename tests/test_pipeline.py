@@ -19,11 +19,11 @@ from recorded import TINY, arguments, recorded_out, tiny
 
 import encoders
 from agents.training import read_curve
-from encoders.video import read_video
+from encoders.video import read_video, write_video
 from experiments import imitation_table
 from experiments.pipeline import given_encoder, run_all
 from experiments.recordings import record_demonstration
-from experiments.runs import claim_run_folder
+from experiments.runs import claim_run_folder, run_stages
 from experiments.settings import ImitateConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
@@ -139,6 +139,64 @@ def test_the_result_says_all_that_a_table_needs(completed: Run) -> None:
     assert result["link_error_m"] > 0
     assert 0 <= result["triplet_accuracy_margin"] <= result["triplet_accuracy"] <= 1
     assert set(result["wall_seconds"]) == {"record", "fit", "audit", "train", "evaluate"}
+
+
+def test_the_likeness_of_the_video_is_told_in_the_audit_the_result_and_the_report(completed: Run) -> None:
+    audit = json.loads((completed.folder / "audit.json").read_text())
+    told = {key: audit[key] for key in ("video_distance", "held_out_distance")}
+    assert all(value > 0 for value in told.values())
+    assert told.items() <= completed.result.items()
+    report = (completed.folder / "report.html").read_text()
+    assert "Likeness of the video" in report
+    assert "95% of held-out videos within" in report
+
+
+@pytest.fixture
+def unlike(tmp_path: Path) -> Path:
+    """A video of colour bars, with a card so that no start has to be looked for."""
+    colours = [(255, 255, 255), (255, 255, 0), (0, 255, 255), (0, 255, 0), (255, 0, 255), (255, 0, 0), (0, 0, 255)]
+    bars = np.repeat(np.array(colours, np.uint8), 5, axis=0)[:32]
+    write_video(tmp_path / "bars_front.mp4", np.broadcast_to(bars, (10, 32, 32, 3)), 20)
+    (tmp_path / "bars.json").write_text(json.dumps({"start": [0.0] * 7}))
+    return tmp_path / "bars_front.mp4"
+
+
+def test_an_unrelated_video_is_warned_of_and_imitated_all_the_same(
+    recorded: Path, unlike: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tiny(recorded, encoder="none", reward="pixels", demo=(unlike,))
+    (result,) = run_all(config)
+    assert result["status"] == "completed"
+    assert result["video_distance"] > 1.2 * result["held_out_distance"]
+    assert "The video looks like nothing that was recorded" in " ".join(capsys.readouterr().out.split())
+
+
+def test_an_unrelated_video_is_refused_on_request_before_training(recorded: Path, unlike: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(recorded / "recordings", out / "recordings")
+    config = tiny(out, encoder="none", reward="pixels", demo=(unlike,), refuse_unlike=True)
+    with pytest.raises(ValueError, match=r"looks like nothing that was recorded.* Leave --refuse-unlike out"):
+        run_all(config)
+    assert json.loads((config.run_folder(0) / "result.json").read_text())["status"] == "failed"
+    assert not (config.run_folder(0) / "progress.csv").exists()
+    # Only what a run does when it comes to that differs, not the run.
+    assert config.identity(0) == tiny(out, encoder="none", reward="pixels", demo=(unlike,)).identity(0)
+
+
+def test_a_demonstration_of_the_scene_is_not_refused(completed: Run, recorded: Path) -> None:
+    config = tiny(recorded, encoder="none", reward="pixels", demo_seed=3, refuse_unlike=True)
+    (result,) = run_all(config)
+    assert result["status"] == "completed"
+
+
+def test_a_result_of_figures_that_are_no_numbers_is_a_failure(tmp_path: Path) -> None:
+    config = tiny(tmp_path)
+    claim_run_folder(config, 0)
+    with pytest.raises(ValueError, match="came to figures that are no numbers: link_error_m"):
+        run_stages(config, 0, lambda *_: {"status": "completed", "link_error_m": float("nan")}, lambda *_: None)
+    text = (config.run_folder(0) / "result.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["status"] == "failed"
 
 
 def test_the_table_tells_joint_runs_apart_and_refuses_what_it_cannot_tell(completed: Run, tmp_path: Path) -> None:
@@ -318,11 +376,26 @@ def test_a_fitted_encoder_is_taken_from_its_folder(completed: Run) -> None:
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf")])
-def test_a_given_encoder_without_a_scale_is_refused_before_anything_is_recorded(tmp_path: Path, scale: float) -> None:
+def test_an_encoder_without_a_unit_of_distance_is_refused_before_any_work(tmp_path: Path, scale: float) -> None:
+    torch.manual_seed(0)
     encoder = encoders.make("tcn", image_size=32)
     encoder.distance_scale.fill_(scale)
-    encoder.save(tmp_path / "given")
-    config = tiny(tmp_path / "out", encoder_folder=tmp_path / "given")
-    with pytest.raises(ValueError, match=rf"distance.scale.*{scale}"):
+    encoder.save(tmp_path / "encoder")
+    config = tiny(tmp_path / "out", encoder_folder=tmp_path / "encoder")
+    with pytest.raises(ValueError, match=rf"distance.scale (of )?{scale}"):
         run_all(config)
-    assert not (tmp_path / "out").exists()
+    assert not config.out.exists()
+
+
+def test_a_shared_encoder_without_a_unit_of_distance_stops_a_run_before_the_audit(
+    recorded: Path, tmp_path: Path
+) -> None:
+    config = tiny(tmp_path / "out")
+    shutil.copytree(recorded / "recordings", config.out / "recordings")
+    torch.manual_seed(0)
+    encoder = encoders.make("tcn", image_size=32)
+    encoder.distance_scale.fill_(0.0)
+    encoder.save(config.shared_encoder(0))
+    with pytest.raises(ValueError, match=r"has the distance scale 0\.0"):
+        run_all(config)
+    assert not (config.run_folder(0) / "audit.json").exists()

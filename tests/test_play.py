@@ -169,7 +169,10 @@ def test_a_run_that_exists_is_refused_without_resume(joint: tuple[PlayConfig, di
 
 def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: Path) -> None:
     torch.manual_seed(0)
+    unscaled = encoders.make("attention")
+    unscaled.distance_scale.fill_(-1.0)
     for name, made, message in (
+        ("unscaled", unscaled, r"distance.scale (of )?-1\.0"),
         ("small", encoders.make("attention", image_size=64), r"made for frames of shape \(B, 4, 64, 64\)"),
         ("stack", encoders.make("attention", channels=2), r"made for frames of shape \(B, 2, 84, 84\)"),
         ("tcn", encoders.make("tcn"), "Unknown encoder in .* 'tcn'"),

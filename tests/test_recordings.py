@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -13,12 +14,14 @@ import pytest
 from recorded import TINY, recorded_out, tiny
 
 from encoders.clips import load_clips
+from encoders.files import FileError
 from encoders.video import read_video
 from envs.kuka import JOINTS, KukaReach
 from experiments.recordings import (
     FPS,
     KINDS,
     RecordConfig,
+    check_beside,
     joint_path,
     read_start,
     read_truth,
@@ -194,15 +197,115 @@ def test_the_demonstration_is_none_of_the_recordings_and_recorded_once(tmp_path:
 
 def test_truth_and_start_are_those_beside_the_video_if_any(tmp_path: Path, folder: Path) -> None:
     truth = read_truth(folder / "demo_0000_side.mp4", "side")
-    start = read_start(folder / "demo_0000_side.mp4", "side")
+    config = replace(TINY, cameras=("side",))
+    start = read_start(folder / "demo_0000_side.mp4", config)
     assert truth is not None
     assert start is not None
     np.testing.assert_array_equal(start, truth.joint_positions[0])
     foreign = shutil.copy(folder / "demo_0000_side.mp4", tmp_path / "demo_0000_side.mp4")
     assert read_truth(Path(foreign), "side") is None
-    assert read_start(Path(foreign), "side") is None
+    assert read_start(Path(foreign), config) is None
 
 
 def test_recordings_are_read_as_clips(folder: Path) -> None:
     clips = load_clips(folder, TINY.training, TINY.cameras, TINY.image_size)
     assert [video.shape for video in clips.videos] == [(2, 16, 32, 32, 3)] * 2 + [(2, 20, 32, 32, 3)] * 2
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Path:
+    """A video with its truth and its card, to be damaged."""
+    for path in folder.glob("heldout_0000*"):
+        shutil.copy(path, tmp_path)
+    return tmp_path / "heldout_0000_front.mp4"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_truth_is_one_error_that_names_it(copied: Path, share: float) -> None:
+    truth = copied.with_name("heldout_0000_truth.npz")
+    truth.write_bytes(truth.read_bytes()[: int(share * truth.stat().st_size)])
+    with pytest.raises(FileError, match=r"The truth .*heldout_0000_truth\.npz is damaged.*copy it again, or delete it"):
+        read_truth(copied, "front")
+
+
+@pytest.mark.parametrize("rows", [5, 15, 17, 0])
+def test_a_truth_has_as_many_rows_as_its_video_has_frames(copied: Path, rows: int) -> None:
+    truth = read_truth(copied, "front")
+    assert truth is not None
+    assert len(truth.joint_positions) == len(truth.link_positions) == TINY.demo_frames == 16
+    np.savez(
+        copied.with_name("heldout_0000_truth.npz"),
+        joint_positions=np.zeros((rows, 7)),
+        link_positions=truth.link_positions,
+    )
+    with pytest.raises(FileError, match=rf"joint_positions of shape \({rows}, 7\), and \(16, 7\) is asked for"):
+        read_truth(copied, "front")
+
+
+def test_a_truth_is_cut_where_the_views_end(copied: Path) -> None:
+    truth = read_truth(copied, "front")
+    assert truth is not None
+    cut = truth.first(14)
+    np.testing.assert_array_equal(cut.joint_positions, truth.joint_positions[:14])
+    np.testing.assert_array_equal(cut.link_positions, truth.link_positions[:14])
+
+
+START = "[0.1, 0, 0, -0.5, 0, 0.5, 0]"
+
+
+@pytest.mark.parametrize(
+    ("card", "message"),
+    [
+        ("{}", "lacks start"),
+        ("", "is damaged"),
+        ("[]", "holds no JSON object"),
+        ("[" * 100_000, r"is damaged or of another kind \(RecursionError\)"),
+        ('{"start": ' + "[" * 900 + "]" * 900 + "}", "starts the arm at"),
+        (f'{{"start": {START.replace("0.1", "1e308")}}}', r"starts the arm at \[1e\+308, .*takes 7 joint positions"),
+        (f'{{"start": {START.replace("0.1", "NaN")}}}', r"starts the arm at \[nan"),
+        (f'{{"start": {START.replace("0.1", "1" + 400 * "0")}}}', "starts the arm at"),
+        (f'{{"start": {START.replace("0.1", "true")}}}', r"starts the arm at \[True"),
+        ('{"start": [100, 100, 100, 100, 100, 100, 100]}', r"in radians, -2\.97 to 2\.97, -2\.09 to 2\.09"),
+        ('{"start": [0, 0, 0, 0, 0, 0]}', "it takes 7 joint positions"),
+        ('{"start": "0000000"}', "starts the arm at '0000000'"),
+        ('{"start": null}', "starts the arm at None"),
+    ],
+)
+def test_a_card_that_holds_no_pose_is_refused_with_what_it_takes(copied: Path, card: str, message: str) -> None:
+    path = copied.with_name("heldout_0000.json")
+    path.write_text(card)
+    with pytest.raises(FileError, match=rf"The card .*heldout_0000\.json.*{message}.*"):
+        read_start(copied, TINY)
+
+
+def test_a_card_that_is_no_text_or_no_file_is_refused_at_once(copied: Path) -> None:
+    path = copied.with_name("heldout_0000.json")
+    path.write_bytes(b'{"start": "\xff"}')
+    with pytest.raises(FileError, match="is damaged"):
+        read_start(copied, TINY)
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(FileError, match="is no plain file"):
+        read_start(copied, TINY)
+
+
+def test_a_pose_at_the_limits_is_one(copied: Path, make_kuka: MakeKuka) -> None:
+    upper = make_kuka(camera=None).joint_upper
+    copied.with_name("heldout_0000.json").write_text(json.dumps({"start": upper.tolist()}))
+    start = read_start(copied, TINY)
+    assert start is not None
+    np.testing.assert_array_equal(start, upper)
+
+
+def test_a_card_that_differs_from_the_truth_is_refused(copied: Path) -> None:
+    assert check_beside(copied, TINY) is not None
+    card = copied.with_name("heldout_0000.json")
+    told = json.loads(card.read_text())
+    told["start"][3] += 0.01
+    card.write_text(json.dumps(told))
+    with pytest.raises(FileError, match=r"The card beside .*heldout_0000_front\.mp4 starts the arm at .* the truth at"):
+        check_beside(copied, TINY)
+    card.unlink()
+    assert check_beside(copied, TINY) is not None
+    copied.with_name("heldout_0000_truth.npz").unlink()
+    assert check_beside(copied, TINY) is None

@@ -319,11 +319,41 @@ def test_recorded_actions_bring_the_cart_back_and_both_tasks_in() -> None:
 def test_a_recording_of_another_size_is_refused(tmp_path: Path) -> None:
     places = {"landmarks": np.zeros((2, 3, 2, 2)), "joints": np.zeros((2, 3, 2)), "velocities": np.zeros((2, 3, 2))}
     np.savez(tmp_path / "seed_0.npz", frames=np.zeros((2, 3, 8, 8, 3), np.uint8), **places)  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match=r"frames of shape \(8, 8, 3\), and \(16, 16, 9\) is asked for"):
-        read_recording(tmp_path / "seed_0.npz", 16, 9)
-    (tmp_path / "seed_1.npz").write_bytes(b"nothing")
-    with pytest.raises(ValueError, match="missing or damaged"):
-        read_recording(tmp_path / "seed_1.npz", 16, 9)
+    with pytest.raises(ValueError, match=r"frames of shape \(2, 3, 8, 8, 3\), and \(2, 3, 16, 16, 9\) is asked"):
+        read_recording(tmp_path / "seed_0.npz", (2, 3, 16, 16, 9))
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.9, 0.99])
+def test_a_truncated_recording_is_one_error_that_names_it(tmp_path: Path, share: float) -> None:
+    path = tmp_path / "seed_0.npz"
+    frames = np.random.default_rng(0).integers(0, 256, (2, 3, 8, 8, 3), np.uint8)
+    truth = {"landmarks": np.zeros((2, 3, 2, 2)), "joints": np.zeros((2, 3, 2)), "velocities": np.zeros((2, 3, 2))}
+    np.savez_compressed(path, frames=frames, **truth)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(read_recording(path, (2, 3, 8, 8, 3)).frames, frames)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(
+        ValueError, match=r"The recording .*seed_0\.npz is damaged.*delete it, and it is recorded again"
+    ):
+        read_recording(path, (2, 3, 8, 8, 3))
+
+
+def test_a_small_recording_that_would_take_gigabytes_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "seed_0.npz"
+    np.savez_compressed(path, frames=np.zeros((20, 30, 64, 64, 9), np.uint8))
+    assert path.stat().st_size < 100_000
+    with pytest.raises(ValueError, match="bytes, more than the"):
+        read_recording(path, (2, 3, 8, 8, 3))
+
+
+@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf")])
+def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(scale: float, tmp_path: Path) -> None:
+    encoder = encoders.make("imm", image_size=16, channels=9)
+    encoder.distance_scale.fill_(scale)
+    encoder.save(tmp_path / "given")
+    config = replace(TINY, out=tmp_path / "run", encoder_settings=(), encoder_folder=tmp_path / "given")
+    with pytest.raises(ValueError, match=rf"distance.scale (of )?{scale}"):
+        swing_all(config)
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_linear_map_is_fitted_on_one_half_and_judged_on_what_is_in_sight() -> None:

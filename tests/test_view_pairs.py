@@ -122,6 +122,25 @@ def test_recording_again_changes_nothing_and_what_is_missing_is_recorded(tmp_pat
     assert (copy / "labels.csv").read_bytes() == labels
 
 
+def test_labels_are_not_derived_from_a_damaged_truth(tmp_path: Path, folder: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(folder, copy)
+    (copy / "labels.csv").unlink()
+    truth = copy / "reach_0003_truth.npz"
+    whole = truth.read_bytes()
+    np.savez(truth, link_positions=np.zeros((5, 7, 3)), target=np.zeros(3))
+    with pytest.raises(ValueError, match=r"of shape \(5, 7, 3\), and \(16, 7, 3\).*delete it, and reach_0003 is rec"):
+        record_pairs(PAIRS, copy, workers=1)
+    truth.write_bytes(whole[:-100])
+    with pytest.raises(ValueError, match=r"The truth .*reach_0003_truth\.npz is damaged"):
+        record_pairs(PAIRS, copy, workers=1)
+    assert not (copy / "labels.csv").exists()
+    truth.unlink()
+    record_pairs(PAIRS, copy, workers=1)
+    assert truth.read_bytes() == whole
+    assert (copy / "labels.csv").read_bytes() == (folder / "labels.csv").read_bytes()
+
+
 def test_a_folder_of_another_configuration_is_refused_and_left_alone(folder: Path) -> None:
     before = files(folder)
     with pytest.raises(ValueError, match=r"holds another run: seed, videos differ"):

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import encoders
 from agents import pixel_sac
 from agents.pixel_sac import LearningConfig, Preset
 from agents.training import read_curve
@@ -275,6 +276,61 @@ def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
         watch_all(slower)
     assert not (tmp_path / "out").exists()
     watch.check_inputs(replace(config, teacher=good))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{}", "lacks variant, preset, task, action_repeat, learning"),
+        ("", "is damaged"),
+        ("[1]", "holds no JSON object"),
+        ("[" * 100_000, "is damaged"),
+    ],
+)
+def test_a_teacher_whose_configuration_is_damaged_is_refused_before_any_work(
+    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, content: str, message: str
+) -> None:
+    shutil.copytree(learned[0].teaching.run_folder(0), tmp_path / "teacher")
+    (tmp_path / "teacher" / "config.json").write_text(content)
+    config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "teacher")
+    with pytest.raises(ValueError, match=rf"teacher's configuration .*config\.json {message}.*leave --teacher out"):
+        watch_all(config)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_video_is_named_with_what_to_delete(
+    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path
+) -> None:
+    config = replace(TINY, out=tmp_path)
+    whole = learned[0].film.read_bytes()
+    config.film.parent.mkdir()
+    for share in (0.0, 0.3, 0.9):
+        config.film.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(ValueError, match=r"The demonstration .*\.npz is damaged.*the teacher is filmed again"):
+            filmed(config)
+    with np.load(learned[0].film) as arrays:
+        parts = dict(arrays)
+    for name in ("pixels", "joints"):
+        np.savez(config.film, **{**parts, name: parts[name][:5]})
+        with pytest.raises(ValueError, match=rf"holds {name} of shape \(5, .*, and \(9, "):
+            filmed(config)
+    np.savez(config.film, **{**parts, "true_return": np.array(np.nan)})
+    with pytest.raises(ValueError, match="holds true_return with numbers that are not finite"):
+        filmed(config)
+
+
+@pytest.mark.parametrize(("scale", "message"), [(0.0, "the distance scale 0.0"), (float("nan"), "was never fitted")])
+def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(
+    tmp_path: Path, scale: float, message: str
+) -> None:
+    encoder = encoders.make("imm", image_size=16, channels=9, keypoints=2)
+    encoder.distance_scale.fill_(scale)
+    encoder.save(tmp_path / "given")
+    world = replace(TINY.world, encoder_folder=tmp_path / "given")
+    config = replace(TINY, out=tmp_path / "out", encoder_settings=(), learner="embedding", world=world)
+    with pytest.raises(ValueError, match=message):
+        watch_all(config)
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_encoder_of_two_views_is_refused_before_any_work(tmp_path: Path) -> None:
