@@ -111,7 +111,8 @@ class PlayConfig:
             raise ValueError(
                 f"mask is {self.mask!r}, and joint training starts without one; use --encoder-mode frozen."
             )
-        check_seeds(self.seeds)
+        # The random policy's games are seeded with 20,000 times the next seed, and the emulator's seeds have 31 bits.
+        check_seeds(self.seeds, largest=(2**31 - 1) // 20_000 - 2)
         if self.row_steps % self.update_steps or self.row_steps < 1:
             raise ValueError(
                 f"row_steps is {self.row_steps}; it must be a multiple of the {self.update_steps} steps of an update."
@@ -168,6 +169,11 @@ class PlayConfig:
     def mask_games(self) -> tuple[str, ...]:
         """The games that a frozen mask is trained on."""
         return MASKS[self.mask] or (self.rom,)
+
+    @property
+    def bound_to_steps(self) -> str:
+        """Nothing: no rate goes by how many steps there are to be."""
+        return ""
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

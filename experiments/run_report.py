@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from agents.training import CURVE_FILE, read_curve
+from encoders.files import read_object
 from experiments.blocks import Block, ImageBlock, Report, TableBlock, TextBlock, VideoBlock
 from experiments.charts import ChartBlock, Series
 from experiments.report import write_report
@@ -59,7 +59,7 @@ def write(folder: Path, title: str, result: dict[str, Any]) -> None:
     summary = "What really happened in this video is not known; the distance of the looks is all there is."
     if link is not None:
         summary = f"The arm stays within {link * 100:.1f} cm of the demonstration; standing still {still * 100:.1f} cm."
-    origin = json.loads((folder / "provenance.json").read_text())
+    origin = read_object(folder / "provenance.json", "provenance", "delete it and add --resume to go on")
     write_report(Report(title, summary, origin, blocks), folder / FILE)
 
 

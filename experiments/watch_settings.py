@@ -150,6 +150,11 @@ class WatchConfig:
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
         return f"{self.world.task}-{encoder}-{self.reward}-{self.learner}"
 
+    @property
+    def bound_to_steps(self) -> str:
+        """Nothing: no rate goes by how many steps there are to be."""
+        return ""
+
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
         return self.out / self.variant / f"seed_{seed}"
