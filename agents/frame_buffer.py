@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -236,7 +236,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
     def restore(self, arrays: dict[str, NDArray[Any]]) -> None:
         """Brings back what ``arrays`` gave, into a buffer of the same settings."""
-        self.pos, self.full = int(arrays["pos"]), bool(arrays["full"])
+        self.pos, self.full = place_of(arrays, self.buffer_size)
         for name in ("frames", "ages", *_PLAIN):
             getattr(self, name)[: len(arrays[name])] = arrays[name]
         for name in self.beside:
@@ -245,6 +245,15 @@ class FrameReplayBuffer(NStepReplayBuffer):
         self._age = np.array(arrays["age"])
         self._last = _pairs(arrays["last_keys"], arrays["last"])
         self._older = _pairs(arrays["older_keys"], arrays["older"])
+
+
+def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
+    """Where a buffer of so many rows is written next, and whether it is full, by the file of one of as many or fewer.
+
+    A smaller one that has just been filled is not full here, and the next step goes where it would have gone.
+    """
+    pos, full, rows = int(arrays["pos"]), bool(arrays["full"]), len(arrays["rewards"])
+    return (rows, False) if full and pos == 0 and rows < size else (pos, full)
 
 
 def _parts(space: gym.Space[Any]) -> tuple[gym.Space[Any], dict[str, int]]:

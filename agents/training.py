@@ -20,7 +20,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.auxiliary import make_own_optimizer, own_optimizer
-from agents.frame_buffer import FrameReplayBuffer
+from agents.frame_buffer import FrameReplayBuffer, place_of
 from encoders.files import write_atomically, write_csv
 
 WINDOW = 100
@@ -244,7 +244,7 @@ def _replay_arrays(replay: ReplayBuffer) -> dict[str, Any]:
 
 def _fill_replay(replay: ReplayBuffer, arrays: Mapping[str, Any]) -> None:
     """Brings back what ``_replay_arrays`` gave."""
-    replay.pos, replay.full = int(arrays["pos"]), bool(arrays["full"])
+    replay.pos, replay.full = place_of(arrays, replay.buffer_size)
     for key in arrays:
         if key not in ("pos", "full"):
             name, _, part = key.partition(".")

@@ -26,10 +26,6 @@ from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.settings import NO_ENCODER
 from experiments.tables import print_results
 
-CHECKPOINT_STEPS = 100_000
-"""Agent steps between two checkpoints, at most half of the training; all games start anew after one, so that training
-can go on from there."""
-
 EVALUATION_ENVS = 8
 
 
@@ -132,11 +128,10 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
     if agent.num_timesteps < config.steps:
         agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
         _seed_games(venv, seed, agent.num_timesteps)
-        every = max(1, min(CHECKPOINT_STEPS, config.steps // 2) // config.row_steps) * config.row_steps
         curve = CurveAndCheckpoint(
             folder,
             episode_steps=config.row_steps,
-            every=every,
+            every=config.checkpoint_steps,
             report=lambda row: console.print(
                 f"  {row['env_steps']:,.0f} steps: {row['true_return']:.0f}", highlight=False
             ),

@@ -26,6 +26,11 @@ MASKS: dict[str, tuple[str, ...]] = {
 source of its transfer setting, or nothing, which is the control."""
 
 
+CHECKPOINT_STEPS = 100_000
+"""Agent steps between two checkpoints, at most half of the training; all games start anew after one, so that training
+can go on from there."""
+
+
 @dataclass(frozen=True)
 class MaskConfig:
     """How a mask is trained before the agent is.
@@ -171,9 +176,18 @@ class PlayConfig:
         return MASKS[self.mask] or (self.rom,)
 
     @property
-    def bound_to_steps(self) -> str:
-        """Nothing: no rate goes by how many steps there are to be."""
-        return ""
+    def checkpoint_steps(self) -> int:
+        """Agent steps between two checkpoints: whole rows."""
+        return max(1, min(CHECKPOINT_STEPS, self.steps // 2) // self.row_steps) * self.row_steps
+
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: where its games start anew may go by how many there are."""
+        if steps >= 2 * CHECKPOINT_STEPS:
+            return ""
+        return (
+            f"With fewer than {2 * CHECKPOINT_STEPS:,} steps all games start anew halfway, so more of them are another "
+            "training."
+        )
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

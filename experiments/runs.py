@@ -52,9 +52,8 @@ class RunConfig(Protocol):
     def variant(self) -> str:
         """Name of everything but the seed."""
 
-    @property
-    def bound_to_steps(self) -> str:
-        """Why more steps are another training, as a sentence; empty where they go on from the last one."""
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more of them, as a sentence; empty where it can."""
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
@@ -188,8 +187,8 @@ def _check_extension(config: RunConfig, folder: Path, before: int) -> None:
         ValueError: If it would; it says why.
     """
     why = ""
-    if config.bound_to_steps:
-        why = config.bound_to_steps
+    if config.bound_to(before):
+        why = config.bound_to(before)
     elif config.steps < before:
         why = f"It has been asked for {before} steps already, and what is trained is not taken back."
     elif not config.resume:

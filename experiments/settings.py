@@ -173,13 +173,12 @@ class ImitateConfig:
         mode = "-joint" if self.encoder_mode == "joint" else ""
         return f"{encoder}{mode}-{self.algo}-{self.reward}-{watched}"
 
-    @property
-    def bound_to_steps(self) -> str:
-        """Why more steps are another training: every preset's learning rate falls to its end."""
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""
         preset = factory.PRESETS[self.algo]
         if preset.learning_rate == preset.final_learning_rate:
             return ""
-        return f"The learning rate of {self.algo!r} falls along all steps, so more of them are another training."
+        return f"The learning rate of {self.algo!r} falls along all {steps}, so more of them are another training."
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

@@ -351,10 +351,11 @@ class SwingConfig:
         parts += [f"places={self.landmark_places}"] * (self.landmark_places > 2)
         return "-".join([*parts, self.preset_name])
 
-    @property
-    def bound_to_steps(self) -> str:
-        """Nothing: no rate goes by how many steps there are to be."""
-        return ""
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: its replay buffer may have lost some."""
+        if steps % self.row_steps == 0 or steps >= self.learning.buffer_size:
+            return ""
+        return f"It ended after a whole row of {self.row_steps} steps, and its buffer has lost the first of them."
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

@@ -150,10 +150,9 @@ class WatchConfig:
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
         return f"{self.world.task}-{encoder}-{self.reward}-{self.learner}"
 
-    @property
-    def bound_to_steps(self) -> str:
-        """Nothing: no rate goes by how many steps there are to be."""
-        return ""
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: as a swing-up's."""
+        return self.learning.bound_to(steps)
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
