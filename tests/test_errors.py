@@ -66,7 +66,7 @@ def test_seeds_are_those_that_every_generator_takes() -> None:
 
 @pytest.mark.parametrize("name", ["..", ".", "../x", "/x", "a/../b", "a\\b", "a\0b"])
 def test_a_name_of_a_folder_is_no_path(name: str) -> None:
-    with pytest.raises(ValueError, match="label is .*; it names a folder, so it must not be a path"):
+    with pytest.raises(ValueError, match=r"label is .*; it names a folder, so it must not be a path"):
         check_folder_name("label", name)
     check_folder_name("label", "...a b-c+d=0.5")
 

@@ -172,3 +172,20 @@ def test_a_script_without_a_guard_ends_with_a_word_on_it(tmp_path: Path, kind: s
     )
     assert done.returncode == 1
     assert "a script that starts workers needs `if __name__ == '__main__':`" in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_launcher_that_is_stopped_ends_its_jobs(tmp_path: Path) -> None:
+    path = tmp_path / "beat"
+    with pytest.raises(KeyboardInterrupt), jobs.local(1) as launcher:
+        beating, waiting = (launcher.submit(Job("beat", jobbing.Beat(path), tmp_path / "log")) for _ in range(2))
+        deadline = time.time() + 60
+        while not path.exists() and time.time() < deadline:
+            time.sleep(0.05)
+        stopped = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - stopped < 10
+    assert beating.exception() is not None
+    assert waiting.cancelled()
+    last = path.read_text()
+    time.sleep(0.3)
+    assert path.read_text() == last

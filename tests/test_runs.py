@@ -13,9 +13,9 @@ import pytest
 from running import Counting, count, counted
 
 from agents.factory import PRESETS
+from experiments.grid import Cell
 from experiments.play_settings import PlayConfig
 from experiments.runs import completed, run_seeds
-from experiments.scores import Cell
 from experiments.settings import ImitateConfig
 from experiments.swing_settings import SwingConfig
 from experiments.worlds import get
@@ -96,7 +96,7 @@ def test_a_run_says_why_more_steps_would_be_another_training() -> None:
 
 def test_a_cell_of_a_benchmark_is_not_extended_behind_its_back(tmp_path: Path) -> None:
     world = get("cartpole")
-    cells = [Cell("cartpole", world.method("sac_state", "sac", "true", ()), 0, 0, steps) for steps in (1_250, 2_500)]
+    cells = [Cell("cartpole", world.method("sac_state", "sac", "task", ()), 0, 0, steps) for steps in (1_250, 2_500)]
     folder = world.folder(cells[0], tmp_path)
     folder.mkdir(parents=True)
     config = world.config(cells[0], tmp_path)  # type: ignore[attr-defined]
