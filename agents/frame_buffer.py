@@ -254,15 +254,17 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
 
 def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
-    """Where a buffer of so many rows is written next, and whether it has been filled, as its file tells.
+    """Where a buffer of so many rows is written next, and whether it is full, by the file of one of as many or fewer.
+
+    A smaller one that has just been filled is not full here, and the next step goes where it would have gone.
 
     Raises:
         ValueError: If there is no such row.
     """
-    pos, full = arrays["pos"], arrays["full"]
+    pos, full, rows = arrays["pos"], arrays["full"], len(arrays["rewards"])
     if pos.shape != () or pos.dtype.kind not in "iu" or full.shape != () or full.dtype != bool or not 0 <= pos < size:
         raise ValueError(f"a buffer of {size} rows has no place {pos}, full: {full}")
-    return int(pos), bool(full)
+    return (rows, False) if full and pos == 0 and rows < size else (int(pos), bool(full))
 
 
 def fill_rows(kept: NDArray[Any], rows: NDArray[Any], size: int) -> None:

@@ -14,7 +14,7 @@ from agents.frame_buffer import FrameReplayBuffer
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
-from encoders.errors import check_choice
+from encoders.errors import check_at_least, check_choice
 
 
 @dataclass(frozen=True)
@@ -118,15 +118,12 @@ class LearningConfig:
     mean_start: bool = True
 
     def __post_init__(self) -> None:
-        rates = (self.learning_rate, self.entropy_learning_rate, self.entropy, self.gamma, self.tau, self.encoder_tau)
-        if not all(0.0 < rate <= 1.0 for rate in rates):
-            raise ValueError(f"Rates, entropy, gamma and taus must be above 0 and at most 1; got {self}.")
-        counts = (self.n_steps, self.delay, self.updates, self.buffer_size)
-        if min(counts) < 1 or min(self.learning_starts, self.hidden) < 0:
-            raise ValueError(
-                "n_steps, delay, updates and buffer_size must be at least 1, learning_starts and hidden at least 0; "
-                f"got {self}."
-            )
+        for name in ("learning_rate", "entropy_learning_rate", "entropy", "gamma", "tau", "encoder_tau"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0 and at most 1.")
+        counts = ("n_steps", "delay", "updates", "buffer_size")
+        check_at_least(1, {name: getattr(self, name) for name in counts})
+        check_at_least(0, {"learning_starts": self.learning_starts, "hidden": self.hidden})
 
 
 def make(

@@ -9,6 +9,9 @@ from typing import Any
 
 import numpy as np
 
+LARGEST_SEED = 2**32 - 1
+"""NumPy's global generator, which Stable-Baselines3 draws from, takes no larger one."""
+
 
 def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
     """Refuses a name that is not among the allowed ones.
@@ -24,8 +27,8 @@ def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
     names = list(allowed)
     if value in names:
         return
-    near = difflib.get_close_matches(str(value), names, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    near = difflib.get_close_matches(str(value), names, n=max(1, len(names)))
+    hint = f" Did you mean {min(near, key=lambda name: _slips(str(value), name))!r}?" if near else ""
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
 
 
@@ -59,6 +62,36 @@ def beyond_path(steps: int, length: int) -> ValueError:
     )
 
 
+def _slips(typed: str, meant: str) -> int:
+    """Letters left out, put in, changed, or swapped with the next (optimal string alignment distance)."""
+    before: list[int] = []
+    last = list(range(len(meant) + 1))
+    for row, letter in enumerate(typed, 1):
+        line = [row]
+        for column, wanted in enumerate(meant, 1):
+            fewest = min(last[column] + 1, line[-1] + 1, last[column - 1] + (letter != wanted))
+            if row > 1 and column > 1 and typed[row - 2 : row] == wanted + meant[column - 2]:
+                fewest = min(fewest, before[column - 2] + 1)
+            line.append(fewest)
+        before, last = last, line
+    return last[-1]
+
+
+def check_at_least(least: int, values: Mapping[str, int]) -> None:
+    """Refuses the first number that is too small.
+
+    Args:
+        least: What all must be at least.
+        values: The numbers, by what the user calls them.
+
+    Raises:
+        ValueError: If one is smaller; it names that one alone.
+    """
+    for what, value in values.items():
+        if value < least:
+            raise ValueError(f"{what} is {value}; it must be at least {least}.")
+
+
 def check_norm(norm: float) -> None:
     """Refuses a length that embeddings cannot be scaled to.
 
@@ -69,14 +102,48 @@ def check_norm(norm: float) -> None:
         raise ValueError(f"norm is {norm}; the length of every embedding must be finite and above 0.")
 
 
-def check_seeds(seeds: Sequence[int]) -> None:
+def check_seeds(seeds: Sequence[int], largest: int = LARGEST_SEED) -> None:
     """Refuses seeds that no runs could be made of.
 
+    Args:
+        seeds: One a run.
+        largest: That the runs' generators take.
+
     Raises:
-        ValueError: If there are none, one is negative, or one comes twice.
+        ValueError: If there are none, one is negative or too large, or one comes twice.
     """
     if not seeds or len(set(seeds)) < len(seeds) or min(seeds) < 0:
         raise ValueError(f"seeds are {tuple(seeds)}; name at least one, each once, none negative.")
+    if max(seeds) > largest:
+        raise ValueError(f"seeds are {tuple(seeds)}; the largest that the generators take is {largest}.")
+
+
+def check_seed(what: str, seed: int) -> None:
+    """Refuses a number that generators cannot be seeded with.
+
+    Args:
+        what: What it is the seed of, as the user calls it.
+        seed: The number.
+
+    Raises:
+        ValueError: If it is negative or too large.
+    """
+    if not 0 <= seed <= LARGEST_SEED:
+        raise ValueError(f"{what} is {seed}; it must be at least 0 and at most {LARGEST_SEED}.")
+
+
+def check_folder_name(what: str, name: str) -> None:
+    """Refuses a name that would lead out of the folder in which it is to name another.
+
+    Args:
+        what: What is named, as the user calls it.
+        name: The name.
+
+    Raises:
+        ValueError: If it is a path, or one of the names that stand for other folders.
+    """
+    if name in (".", "..") or any(mark in name for mark in "/\\\0"):
+        raise ValueError(f"{what} is {name!r}; it names a folder, so it must not be a path.")
 
 
 def check_figures(what: str, figures: Mapping[str, Any]) -> None:

@@ -17,7 +17,7 @@ from encoders.augmentation import jitter_colours
 from encoders.base import Encoder, FrameBatch
 from encoders.clip_pool import ClipPool
 from encoders.clips import Clips, sample_batch
-from encoders.errors import check_choice
+from encoders.errors import check_at_least, check_choice
 from encoders.features import extract_clips
 from encoders.fit_checkpoint import Progress, has_checkpoint, read_checkpoint, write_checkpoint
 from encoders.optimisers import PRESETS, Stepper
@@ -54,8 +54,8 @@ class FitConfig:
     patience: int = 5
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.validate_every, self.validation_batches, self.patience) < 1:
-            raise ValueError(f"steps, validate_every, validation_batches and patience must be at least 1; got {self}.")
+        counts = ("steps", "validate_every", "validation_batches", "patience")
+        check_at_least(1, {f"fit.{name}": getattr(self, name) for name in counts})
         if self.feature_copies < 0:
             raise ValueError(f"feature_copies is {self.feature_copies}; it must be at least 0.")
         if not 0.0 <= self.colour_jitter <= 1.0:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from encoders.backbones import BackboneConfig, BackboneEncoder
 from encoders.base import FrameBatch, LossAndMetrics, Sampling
-from encoders.errors import check_choice, check_norm
+from encoders.errors import check_at_least, check_choice, check_norm
 from encoders.layers import conv_block
 from encoders.losses import grouped_n_pairs_loss
 from encoders.registry import register
@@ -81,11 +81,11 @@ class SMAKConfig(BackboneConfig):
         super().__post_init__()
         check_choice("levels", self.levels, LEVELS)
         check_choice("normalisation", self.normalisation, NORMALISATIONS)
-        widths = (self.first_kernel, self.shallow, self.width, self.hidden, self.embedding_dim)
-        if self.first_kernel % 2 == 0 or min(widths) < 1 or self.squeeze < 0:
-            raise ValueError(
-                f"first_kernel must be odd, every width at least 1, and squeeze 0 for none or a width; got {self}."
-            )
+        widths = ("first_kernel", "shallow", "width", "hidden", "embedding_dim")
+        check_at_least(1, {name: getattr(self, name) for name in widths})
+        check_at_least(0, {"squeeze": self.squeeze})
+        if self.first_kernel % 2 == 0:
+            raise ValueError(f"first_kernel is {self.first_kernel}; it must be odd.")
         check_norm(self.norm)
 
 

@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 
-from encoders.errors import check_choice
+from encoders.errors import check_at_least, check_choice
 
 FRAME_SKIP = 4
 """Frames that an action is held for; the last two are merged by their maximum."""
@@ -45,10 +45,8 @@ class AtariConfig:
     max_frames: int = 108_000
 
     def __post_init__(self) -> None:
-        if self.image_size < 1 or self.stack < 1 or self.noop_max < 0 or self.max_frames < 1:
-            raise ValueError(
-                f"image_size, stack and max_frames must be at least 1 and noop_max at least 0; got {self}."
-            )
+        check_at_least(1, {"image_size": self.image_size, "stack": self.stack, "max_frames": self.max_frames})
+        check_at_least(0, {"noop_max": self.noop_max})
         if not 0.0 <= self.sticky < 1.0:
             raise ValueError(f"sticky is {self.sticky}; it must be from 0 to below 1.")
 

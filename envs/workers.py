@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-from collections.abc import Callable, Sequence
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing import connection, resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -14,6 +17,24 @@ import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import CloudpickleWrapper, DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
+
+GUARD = "a script that starts workers needs `if __name__ == '__main__':` around what it does"
+"""What most workers lack that die as they begin: they import the script that started them."""
+
+
+@contextmanager
+def deaf_to_interrupts() -> Iterator[None]:
+    """Has processes that are started here never hear of Ctrl-C, which a terminal sends to them too.
+
+    The process that starts them does, and ends them.
+    """
+    # It is started with the first process otherwise, and unblocks the signal as it does.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _as_it_is(venv: VecEnv) -> VecEnv:
@@ -37,7 +58,7 @@ def _serve(remote: Connection, factories: CloudpickleWrapper, wrap: CloudpickleW
                 remote.send(answer(*arguments, **keywords) if callable(answer) else answer)
             except (ValueError, AttributeError) as error:
                 remote.send(error)
-    except (EOFError, KeyboardInterrupt):
+    except (EOFError, ConnectionResetError, BrokenPipeError):
         pass  # the parent has gone; so does the worker
     finally:
         venv.close()
@@ -59,6 +80,7 @@ class WorkerVecEnv(VecEnv):
 
     Raises:
         ValueError: If the number of workers is not from 1 to the number of environments.
+        ChildProcessError: If a worker dies, now or at any later call.
     """
 
     def __init__(
@@ -79,26 +101,56 @@ class WorkerVecEnv(VecEnv):
             here, there = context.Pipe()
             group = CloudpickleWrapper([factories[index] for index in share])
             process = context.Process(target=_serve, args=(there, group, CloudpickleWrapper(wrap)), daemon=True)
-            process.start()
+            with deaf_to_interrupts():
+                process.start()
             there.close()
             self._slices.append(slice(int(share[0]), int(share[-1]) + 1))
             self._remotes.append(here)
             self._processes.append(process)
         self._closed = False
-        super().__init__(len(factories), self._call(0, "observation_space"), self._call(0, "action_space"))
+        try:
+            spaces = self._call(0, "observation_space"), self._call(0, "action_space")
+        except ChildProcessError:
+            self.close()
+            raise
+        super().__init__(len(factories), *spaces)
 
     def _call(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> Any:
-        self._remotes[worker].send((method, arguments, keywords))
-        return _answers([self._remotes[worker]])[0]
+        self._send(worker, method, *arguments, **keywords)
+        return self._answers([worker])[0]
+
+    def _send(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> None:
+        try:
+            self._remotes[worker].send((method, arguments, keywords))
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise self._death() from error
+
+    def _answers(self, workers: Sequence[int]) -> list[Any]:
+        """What workers send back; the first error is raised here, after all of them have answered."""
+        try:
+            answers = [self._remotes[worker].recv() for worker in workers]
+        except (EOFError, ConnectionResetError) as error:
+            raise self._death() from error
+        for answer in answers:
+            if isinstance(answer, (ValueError, AttributeError)):
+                raise answer
+        return answers
+
+    def _death(self) -> ChildProcessError:
+        """How a worker died: its end of the pipe closes a moment before the process is gone."""
+        connection.wait([process.sentinel for process in self._processes], 1.0)
+        codes = [process.exitcode for process in self._processes if process.exitcode is not None]
+        how = death_of(codes[0]) if codes else "has gone"
+        return ChildProcessError(f"A worker process with environments in it {how}; if it did so as it began, {GUARD}.")
 
     def step_async(self, actions: NDArray[np.float32]) -> None:
         """Sends every worker its share of the actions."""
-        for remote, share in zip(self._remotes, self._slices, strict=True):
-            remote.send(("step", (actions[share],), {}))
+        for worker, share in enumerate(self._slices):
+            self._send(worker, "step", actions[share])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Collects what the workers observed, in the order of the environments."""
-        observations, rewards, dones, infos = zip(*_answers(self._remotes), strict=True)
+        observations, rewards, dones, infos = zip(*self._answers(range(len(self._remotes))), strict=True)
         return (
             _joined(observations),
             np.concatenate(rewards),
@@ -108,9 +160,9 @@ class WorkerVecEnv(VecEnv):
 
     def reset(self) -> VecEnvObs:
         """Resets every environment with the seeds and options set before."""
-        for remote, share in zip(self._remotes, self._slices, strict=True):
-            remote.send(("reset", (self._seeds[share], self._options[share]), {}))
-        observations = _answers(self._remotes)
+        for worker, share in enumerate(self._slices):
+            self._send(worker, "reset", self._seeds[share], self._options[share])
+        observations = self._answers(range(len(self._remotes)))
         self._reset_seeds()
         self._reset_options()
         return _joined(observations)
@@ -161,16 +213,9 @@ class WorkerVecEnv(VecEnv):
         return [answers[index] for index in wanted]
 
 
-def _answers(remotes: Sequence[Connection]) -> list[Any]:
-    """What the workers send back; the first error is raised here, after all of them have answered."""
-    try:
-        answers = [remote.recv() for remote in remotes]
-    except (EOFError, ConnectionResetError) as error:
-        raise ChildProcessError("A worker process with environments in it has died; see its message above.") from error
-    for answer in answers:
-        if isinstance(answer, (ValueError, AttributeError)):
-            raise answer
-    return answers
+def death_of(code: int) -> str:
+    """How a process ended, by its exit code."""
+    return f"was killed by signal {-code}" if code < 0 else f"ended with status {code}; see its message above"
 
 
 def _joined(parts: Sequence[VecEnvObs]) -> VecEnvObs:

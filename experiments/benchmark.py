@@ -17,17 +17,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from agents.training import CURVE_FILE, read_curve
-from encoders.errors import check_choice
-from encoders.files import write_atomically, write_csv
+from encoders.errors import check_choice, check_folder_name
+from encoders.files import read_object, write_atomically, write_csv
 from experiments import benchmark_report, command_line, figures, jobs
 from experiments.grid import Cell, Grid, read_preset
 from experiments.jobs import LAUNCHERS, Job, Launcher
 from experiments.provenance import provenance
 from experiments.runs import completed, make_folder
 from experiments.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
+from experiments.tables import Line, print_table
 from experiments.worlds import World, get
 
 FORMAT = 1
@@ -80,6 +80,7 @@ class BenchmarkConfig:
 
     def __post_init__(self) -> None:
         check_choice("launcher", self.launcher, LAUNCHERS)
+        check_folder_name("name", self.results.name if self.name == "" else self.name)
         if self.workers < 0 or self.gpus < 0 or not (math.isfinite(self.core_hour_price) and self.core_hour_price >= 0):
             raise ValueError(
                 f"workers {self.workers}, gpus {self.gpus} and core_hour_price {self.core_hour_price} must be finite "
@@ -140,7 +141,7 @@ def benchmark(config: BenchmarkConfig) -> int:
     for cell in cells:
         world.check(cell, config.out)
     left = [cell for cell in cells if not completed(world.folder(cell, config.out))]
-    console.print(estimate(config, world, cells, left))
+    print_table(console, *estimate(config, world, cells, left))
     if config.dry_run:
         return 0
     if config.launcher == "ray":
@@ -182,10 +183,8 @@ def check_folder(out: Path) -> None:
     path = out / "benchmark.json"
     if not path.exists():
         return
-    try:
-        found = json.loads(path.read_text())["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged ({error}); choose another --out.") from error
+    remedy = "delete it if this version wrote the runs beside it, or choose another --out"
+    found = read_object(path, "benchmark's mark", remedy, ("format",))["format"]
     if found != FORMAT:
         raise ValueError(f"{out} holds runs of format {found}, and this version writes {FORMAT}; choose another --out.")
 
@@ -213,23 +212,32 @@ def _alone(out: Path) -> AbstractContextManager[object]:
         raise ValueError(f"{out} cannot be written: {error.strerror}; choose another --out.") from error
 
 
-def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> Table:
-    """The methods, what is left of each, and how long it is likely to take."""
+def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> tuple[str, list[Line]]:
+    """How long all is likely to take, and the methods with what is left of each."""
     seconds = sum(world.seconds(cell) for cell in left) + world.preparation_seconds(left)
     hours = seconds / 3600
     price = f", {hours * config.core_hour_price:.2f} at {config.core_hour_price:g} a core-hour"
-    table = Table(
-        title=f"{len(cells)} runs, {len(left)} left: about {_duration(seconds / config.cores)} on {config.cores} cores"
+    title = (
+        f"{len(cells)} runs, {len(left)} left: about {_duration(seconds / config.cores)} on {config.cores} cores"
         f", {hours:.1f} core-hours{price if config.core_hour_price else ''}"
     )
-    for column in ("method", "encoder", "settings", "agent", "reward", "runs", "left", "core-minutes left"):
-        table.add_column(column)
+    lines: list[Line] = []
     for method in dict.fromkeys(cell.method for cell in cells):
         mine, open_ones = ([c for c in group if c.method == method] for group in (cells, left))
         minutes = (sum(world.seconds(c) for c in open_ones) + world.preparation_seconds(open_ones)) / 60
-        names = (method.label, method.encoder, " ".join(method.settings), method.algo, method.reward)
-        table.add_row(*names, str(len(mine)), str(len(open_ones)), f"{minutes:.0f}")
-    return table
+        lines.append(
+            {
+                "method": method.label,
+                "encoder": method.encoder,
+                "settings": " ".join(method.settings),
+                "agent": method.algo,
+                "reward": method.reward,
+                "runs": str(len(mine)),
+                "left": str(len(open_ones)),
+                "core-minutes left": f"{minutes:.0f}",
+            }
+        )
+    return title, lines
 
 
 def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> dict[str, str]:
@@ -313,7 +321,7 @@ def main() -> int:
         nonlocal failed
         failed = benchmark(config)
 
-    return command_line.run(BenchmarkConfig, work, __doc__) or (1 if failed else 0)
+    return command_line.run(BenchmarkConfig, work, __doc__, "The same command goes on.") or (1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
-"""Command lines made from configs: one line for what the user has to mend, and exit status 2."""
+"""Command lines made from configs: one line for what went wrong or was stopped, and an exit status that tells which."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import TypeVar
 
 import tyro
@@ -17,25 +20,60 @@ from experiments.allocator import keep_freed_memory
 
 Config = TypeVar("Config")
 
+RESUME = "The same command with --resume goes on."
 
-def run(config: type[Config], work: Callable[[Config], object], description: str | None) -> int:
+FAILED, TO_MEND, STOPPED = 1, 2, 128
+"""Exit statuses: something broke, the user has something to mend, and, less its number, a signal that stopped it."""
+
+
+def run(
+    config: type[Config], work: Callable[[Config], object], description: str | None, again: str | None = None
+) -> int:
     """Parses the command line into a config and works on it.
 
     Args:
         config: A dataclass; its attributes become flags.
         work: What to do with it.
         description: Shown by ``--help``.
+        again: How to go on with work that was stopped, a sentence; by default for configs with ``resume``.
 
     Returns:
-        0 if the work was done, 2 if the user has something to mend, which one line on stderr tells.
+        0 if the work was done; else one line on stderr tells what happened: 2 if the user has something to mend, 1 if a
+        worker died or the system failed, 130 and 143 if Ctrl-C or a ``SIGTERM`` stopped it.
     """
     keep_freed_memory()
-    try:
-        work(_parse(config, description))
-    except ValueError as error:
-        Console(stderr=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
-        return 2
+    again = again or (RESUME if hasattr(config, "resume") else "")
+    with _termination_interrupts():
+        try:
+            work(_parse(config, description))
+        except ValueError as error:
+            _say("[bold red]error:[/]", str(error))
+            return TO_MEND
+        except OSError as error:
+            _say("[bold red]error:[/]", " ".join(filter(None, (str(error), again))))
+            return FAILED
+        except KeyboardInterrupt as stop:
+            _say("[bold yellow]stopped:[/]", " ".join((again, *getattr(stop, "__notes__", ()))))
+            return STOPPED + (stop.args[0] if stop.args else signal.SIGINT)
     return 0
+
+
+def _say(what: str, words: str) -> None:
+    Console(stderr=True).print(f"{what} {escape(words)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _termination_interrupts() -> Iterator[None]:
+    """Has ``SIGTERM`` stop the work as Ctrl-C does, while it goes on."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        raise KeyboardInterrupt(number)
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _parse(config: type[Config], description: str | None) -> Config:

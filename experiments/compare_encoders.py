@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing as mp
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from rich.progress import track
 
 from encoders.backbones import BackboneConfig
 from encoders.clips import open_folder, read_labels
+from encoders.errors import check_seeds
 from encoders.files import write_atomically, write_csv
 from encoders.fit import FitConfig
 from envs.kuka import JOINTS
@@ -29,6 +29,7 @@ from experiments.arrays import Layout, read_layout
 from experiments.comparison import VARIANTS, Split, check_variants, encoder_config, run_cell, split_clips, variant_of
 from experiments.figures import save_figure
 from experiments.intervals import bootstrap_interval
+from experiments.jobs import spread
 from experiments.provenance import provenance
 from experiments.recordings import check_claim, claim
 from experiments.view_pairs import ViewPairsConfig, record_pairs
@@ -91,6 +92,7 @@ class CompareConfig:
                 "Name at least one encoder and one seed, each once, and no seed negative; "
                 f"got {self.encoders}, {self.seeds}."
             )
+        check_seeds(self.seeds)
         if self.extra and self.clips is not None:
             raise ValueError("extra demonstrations are recorded for the Kuka set; put yours into --clips.")
         if self.extra < 0 or self.extra == 1:
@@ -177,9 +179,8 @@ def compare(config: CompareConfig) -> None:
     write_atomically(config.out / "provenance.json", json.dumps(provenance(), indent=2).encode())
     jobs = [(name, seed) for name in config.encoders for seed in config.seeds]
     results = []
-    with mp.get_context("spawn").Pool(config.workers, keep_freed_memory, maxtasksperchild=1) as pool:
-        work = pool.imap_unordered(partial(_work, config=config), jobs)
-        for result in track(work, description="Encoders", total=len(jobs), transient=True, console=console):
+    with spread(partial(_work, config=config), jobs, config.workers, keep_freed_memory, each=1) as done:
+        for result in track(done, description="Encoders", total=len(jobs), transient=True, console=console):
             results.append(result)
             console.print(
                 f"{result['variant']}, seed {result['seed']}: alignment error {result['alignment_error']:.1%}"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from encoders.errors import check_choice
+from encoders.errors import check_choice, check_seed, check_seeds
+from encoders.files import read_toml
 
 MARK = "@"
 """In an encoder's name, before the mark of settings of its own."""
@@ -136,6 +136,8 @@ class Grid:
                 raise ValueError(f"{name} are {values}; name each once.")
         if min(*self.tasks, *self.seeds, self.steps) < 0:
             raise ValueError(f"tasks {self.tasks}, seeds {self.seeds} and steps {self.steps} must not be negative.")
+        check_seeds(self.seeds)
+        check_seed("the largest of tasks", max(self.tasks))
         for name in self.encoder_settings:
             check_choice("encoder with settings", name, self.encoders)
         for name in self.encoders:
@@ -193,16 +195,11 @@ def read_preset(name: str) -> Grid:
     Raises:
         ValueError: If there is none, or it holds a wrong key or value; the line is named.
     """
-    path = Path(name) if name.endswith(".toml") else PRESETS / f"{name}.toml"
-    if path.parent == PRESETS:
+    path = Path(name)
+    if not name.endswith(".toml"):
         check_choice("preset", name, preset_names())
-    try:
-        text = path.read_text()
-        content = tomllib.loads(text)
-    except OSError as error:
-        raise ValueError(f"The preset {path} cannot be read: {error.strerror}.") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"The preset {path} is no TOML: {error}.") from error
+        path = PRESETS / f"{name}.toml"
+    text, content = read_toml(path, "preset", f"mend it, or name one of {', '.join(preset_names())}")
     known = {part.name: part for part in fields(Grid)}
     values: dict[str, Any] = {}
     for key, value in content.items():

@@ -6,18 +6,24 @@ import contextlib
 import multiprocessing as mp
 import multiprocessing.connection
 import os
+import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
+from envs.workers import GUARD, deaf_to_interrupts
 from experiments.allocator import keep_freed_memory
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 LAUNCHERS = ("local", "ray")
 
@@ -58,6 +64,45 @@ class Launcher(Protocol):
 
 
 @contextmanager
+def spread(
+    work: Callable[[Item], Result],
+    items: Sequence[Item],
+    workers: int,
+    start: Callable[[], object] | None = None,
+    each: int | None = None,
+) -> Iterator[Iterator[Result]]:
+    """Work on items in processes of their own, which end with the block.
+
+    Args:
+        work: What to do with one; picklable, like the items and the results.
+        items: What there is to do.
+        workers: Processes at a time.
+        start: Called once in every process, before it works.
+        each: Items after which a process is replaced by another; None for never.
+
+    Yields:
+        The results, in the order in which they are done.
+
+    Raises:
+        ChildProcessError: If a process dies; and as ``work``.
+    """
+    others = set(mp.active_children())
+    pool = ProcessPoolExecutor(workers, mp.get_context("spawn"), start, max_tasks_per_child=each)
+    try:
+        with deaf_to_interrupts():
+            futures = [pool.submit(work, item) for item in items]
+        yield (future.result() for future in as_completed(futures))
+    except BaseException as error:
+        for process in set(mp.active_children()) - others:
+            process.kill()
+        if isinstance(error, BrokenProcessPool):
+            raise ChildProcessError(f"A worker process died; if it did so as it began, {GUARD}.") from error
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
 def local(workers: int) -> Iterator[Launcher]:
     """Jobs in processes of this machine, a number of them at a time.
 
@@ -68,49 +113,68 @@ def local(workers: int) -> Iterator[Launcher]:
         The launcher.
     """
     with ThreadPoolExecutor(workers) as pool:
+        launcher = _Local(pool)
         try:
-            yield _Local(pool)
+            yield launcher
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            launcher.stop()
             raise
 
 
 class _Local:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
+        self._stopped = False
+        self._running: set[mp.process.BaseProcess] = set()
 
     def submit(self, job: Job) -> Future[Any]:
-        return self._pool.submit(_run_process, job)
+        return self._pool.submit(self._run, job)
+
+    def stop(self) -> None:
+        """Ends all jobs; they go on another time where they were cut."""
+        with _PROCESSES:
+            self._stopped = True
+            for process in self._running:
+                process.kill()
+
+    def _run(self, job: Job) -> None:
+        """A process of its own for one job: whatever kills it kills nothing else.
+
+        It is forked from one that has done nothing but import the libraries, which takes longer than many a
+        preparation.
+        """
+        job.log.parent.mkdir(parents=True, exist_ok=True)
+        said = job.log.stat().st_size if job.log.exists() else 0
+        context = mp.get_context("forkserver")
+        process = context.Process(target=_work, args=(job,), name=job.name)
+        with _PROCESSES, deaf_to_interrupts():
+            if self._stopped:
+                raise JobError("stopped before it began")
+            context.set_forkserver_preload(["experiments.worlds"])
+            process.start()
+            self._running.add(process)
+        multiprocessing.connection.wait([process.sentinel])
+        with _PROCESSES:
+            process.join()
+            self._running.discard(process)
+        code = process.exitcode
+        if code is None or code < 0:
+            raise JobError(f"killed by signal {-(code or 0)}; the same command goes on from its last checkpoint")
+        if code > 0:
+            raise JobError(_last_line(job.log, said))
 
 
-def _run_process(job: Job) -> None:
-    """A process of its own for one job: whatever kills it kills nothing else.
-
-    It is forked from one that has done nothing but import the libraries, which takes longer than many a preparation.
-    """
-    job.log.parent.mkdir(parents=True, exist_ok=True)
-    context = mp.get_context("forkserver")
-    process = context.Process(target=_work, args=(job,), name=job.name)
-    with _PROCESSES:
-        context.set_forkserver_preload(["experiments.worlds"])
-        process.start()
-    multiprocessing.connection.wait([process.sentinel])
-    with _PROCESSES:
-        process.join()
-    code = process.exitcode
-    if code is None or code < 0:
-        raise JobError(f"killed by signal {-(code or 0)}; the same command goes on from its last checkpoint")
-    if code > 0:
-        raise JobError(_last_line(job.log))
-
-
-def _last_line(log: Path) -> str:
-    lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1].strip() if lines else "no message"
+def _last_line(log: Path, start: int) -> str:
+    """The last line that was written into a log after so many bytes."""
+    content = log.read_bytes()[start:].decode(errors="replace") if log.exists() else ""
+    lines = [line for line in content.splitlines() if line.strip()]
+    return lines[-1].strip() if lines else f"it ended without a word in {log}; if it did so as it began, {GUARD}"
 
 
 def _work(job: Job) -> None:
     """In the process: its output goes to the log, and it ends when its parent does."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with job.log.open("a") as log:
         os.dup2(log.fileno(), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -48,6 +48,7 @@ from experiments.recordings import (
 )
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.settings import NO_ENCODER, ImitateConfig, new_encoder
+from experiments.tables import print_results
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
 
@@ -66,7 +67,8 @@ def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
     """
     check_inputs(config)
     results = run_seeds(config, run_seed)
-    console.print(results_table(results))
+    title = f"{config.variant}: deterministic policy, 10 episodes"
+    print_results(console, title, config, results, result_line)
     return results
 
 
@@ -335,36 +337,15 @@ def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, pat
     figures.side_by_side(watched, robot, distances, FPS, folder / "side_by_side.mp4", embedded)
 
 
-def results_table(results: list[dict[str, Any]]) -> Table:
-    """The table that ends a run."""
-    table = Table(title="Imitation, deterministic policy, 10 episodes")
-    columns = (
-        "seed",
-        "encoder",
-        "algo",
-        "reward",
-        "link error",
-        "standing still",
-        "share",
-        "joint error",
-        "audit",
-        "steps/s",
-    )
-    for column in columns:
-        table.add_column(column, justify="right")
-    for result in results:
-        link, still = result["link_error_m"], result["stay_still_link_error_m"]
-        known = link is not None
-        table.add_row(
-            str(result["seed"]),
-            result["encoder"],
-            result["algo"],
-            result["reward"],
-            f"{link * 100:.1f} cm" if known else "unknown",
-            f"{still * 100:.1f} cm" if known else "unknown",
-            f"{link / still:.0%}" if known else "",
-            f"{result['joint_error_rad']:.3f} rad" if known else "unknown",
-            f"{result['reward_rank_correlation']:.2f}",
-            f"{result['env_steps_per_second']:,.0f}",
-        )
-    return table
+def result_line(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the table that ends the runs tells of one."""
+    link, still = result["link_error_m"], result["stay_still_link_error_m"]
+    known = link is not None
+    return {
+        "link error": f"{link * 100:.1f} cm" if known else "unknown",
+        "standing still": f"{still * 100:.1f} cm" if known else "unknown",
+        "share": f"{link / still:.0%}" if known else "",
+        "joint error": f"{result['joint_error_rad']:.3f} rad" if known else "unknown",
+        "audit": f"{result['reward_rank_correlation']:.2f}",
+        "steps/s": f"{result['env_steps_per_second']:,.0f}",
+    }

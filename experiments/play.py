@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rich.table import Table
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
@@ -25,10 +25,7 @@ from experiments.masks import frozen_mask, given_mask, new_attention, random_pla
 from experiments.play_settings import PlayConfig
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.settings import NO_ENCODER
-
-CHECKPOINT_STEPS = 100_000
-"""Agent steps between two checkpoints, at most half of the training; all games start anew after one, so that training
-can go on from there."""
+from experiments.tables import print_results
 
 EVALUATION_ENVS = 8
 
@@ -44,18 +41,23 @@ def play_all(config: PlayConfig) -> list[dict[str, Any]]:
     """
     check_inputs(config)
     results = run_seeds(config, play_seed)
-    table = Table(title=f"{config.variant}: mean score of {len(results[0]['scores'])} games")
-    for column in ("seed", "score", "random policy", "steps/s"):
-        table.add_column(column, justify="right")
-    for result in results:
-        table.add_row(
-            str(result["seed"]),
-            f"{result['game_score']:,.0f}",
-            f"{result['random_score']:,.0f}",
-            f"{result['env_steps_per_second'] or float('nan'):,.0f}",
-        )
-    console.print(table)
+    print_results(console, f"{config.variant}: mean score of {games(config)} games", config, results, result_line)
     return results
+
+
+def games(config: PlayConfig) -> int:
+    """Games of the evaluation: the same number from each of those that are played at once."""
+    envs = min(EVALUATION_ENVS, config.episodes)
+    return -(-config.episodes // envs) * envs
+
+
+def result_line(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the table that ends the runs tells of one."""
+    return {
+        "score": f"{result['game_score']:,.0f}",
+        "random policy": f"{result['random_score']:,.0f}",
+        "steps/s": f"{result['env_steps_per_second'] or float('nan'):,.0f}",
+    }
 
 
 def check_inputs(config: PlayConfig) -> None:
@@ -127,11 +129,10 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
     if agent.num_timesteps < config.steps:
         agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
         _seed_games(venv, seed, agent.num_timesteps)
-        every = max(1, min(CHECKPOINT_STEPS, config.steps // 2) // config.row_steps) * config.row_steps
         curve = CurveAndCheckpoint(
             folder,
             episode_steps=config.row_steps,
-            every=every,
+            every=config.checkpoint_steps,
             report=lambda row: console.print(
                 f"  {row['env_steps']:,.0f} steps: {row['true_return']:.0f}", highlight=False
             ),

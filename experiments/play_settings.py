@@ -26,6 +26,11 @@ MASKS: dict[str, tuple[str, ...]] = {
 source of its transfer setting, or nothing, which is the control."""
 
 
+CHECKPOINT_STEPS = 100_000
+"""Agent steps between two checkpoints, at most half of the training; all games start anew after one, so that training
+can go on from there."""
+
+
 @dataclass(frozen=True)
 class MaskConfig:
     """How a mask is trained before the agent is.
@@ -111,7 +116,8 @@ class PlayConfig:
             raise ValueError(
                 f"mask is {self.mask!r}, and joint training starts without one; use --encoder-mode frozen."
             )
-        check_seeds(self.seeds)
+        # The random policy's games are seeded with 20,000 times the next seed, and the emulator's seeds have 31 bits.
+        check_seeds(self.seeds, largest=(2**31 - 1) // 20_000 - 2)
         if self.row_steps % self.update_steps or self.row_steps < 1:
             raise ValueError(
                 f"row_steps is {self.row_steps}; it must be a multiple of the {self.update_steps} steps of an update."
@@ -168,6 +174,20 @@ class PlayConfig:
     def mask_games(self) -> tuple[str, ...]:
         """The games that a frozen mask is trained on."""
         return MASKS[self.mask] or (self.rom,)
+
+    @property
+    def checkpoint_steps(self) -> int:
+        """Agent steps between two checkpoints: whole rows."""
+        return max(1, min(CHECKPOINT_STEPS, self.steps // 2) // self.row_steps) * self.row_steps
+
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: where its games start anew may go by how many there are."""
+        if steps >= 2 * CHECKPOINT_STEPS:
+            return ""
+        return (
+            f"With fewer than {2 * CHECKPOINT_STEPS:,} steps all games start anew halfway, so more of them are another "
+            "training."
+        )
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

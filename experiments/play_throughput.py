@@ -19,6 +19,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from agents import players
 from agents.auxiliary import AuxiliaryLossCallback
+from encoders.errors import check_at_least
 from encoders.files import write_json
 from envs.atari import AtariConfig, AtariVecEnv, env_id
 from experiments import command_line
@@ -46,8 +47,8 @@ class PlayThroughputConfig:
     play: PlayConfig = field(default_factory=PlayConfig)
 
     def __post_init__(self) -> None:
-        if self.steps < self.play.update_steps or self.turns < 1:
-            raise ValueError(f"steps must be at least {self.play.update_steps} and turns at least 1; got {self}.")
+        check_at_least(self.play.update_steps, {"steps": self.steps})
+        check_at_least(1, {"turns": self.turns})
 
 
 class Clock:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import multiprocessing as mp
 import reprlib
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from envs.kuka import CONTROL_SECONDS, JOINTS, KukaReach
 from envs.kuka_meshes import MODELS
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES
 from experiments.arrays import Layout, read_layout
+from experiments.jobs import spread
 from experiments.motions import minimum_jerk, smooth_noise
 
 FPS = 1 / CONTROL_SECONDS
@@ -216,6 +217,7 @@ def record_all(config: RecordConfig, folder: Path, workers: int) -> None:
 
     Raises:
         ValueError: If the folder cannot be written, or holds recordings of another configuration.
+        ChildProcessError: If a process dies.
     """
     claim(folder, "recordings.json", asdict(config))
     frames = {"demo": config.demo_frames, "play": config.play_frames, "heldout": config.demo_frames}
@@ -231,11 +233,7 @@ def record_all(config: RecordConfig, folder: Path, workers: int) -> None:
         # What a killed process was writing; nothing else looks like this.
         shutil.rmtree(left)
     work = partial(_record_job, config=config, folder=folder)
-    with contextlib.ExitStack() as stack:
-        done = map(work, jobs)
-        if workers > 1:
-            pool = stack.enter_context(mp.get_context("spawn").Pool(workers))
-            done = pool.imap_unordered(work, jobs, chunksize=4)  # type: ignore[assignment]
+    with spread(work, jobs, workers) if workers > 1 else contextlib.nullcontext(map(work, jobs)) as done:
         for _ in track(done, description="Recording", total=len(jobs), transient=True):
             pass
 
@@ -351,8 +349,19 @@ def check_claim(folder: Path, file: str, content: object) -> None:
         ValueError: If it belongs to another configuration.
     """
     path = folder / file
-    text = json.dumps(content, indent=2, default=str)
-    if path.exists() and path.read_text() != text:
-        old, new = json.loads(path.read_text()), json.loads(text)
+    if not path.exists():
+        return
+    old, new = read_claim(path), json.loads(json.dumps(content, default=str))
+    if old != new:
         changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
         raise ValueError(f"{folder} holds another run: {', '.join(changed)} differ(s). Choose another --out.")
+
+
+def read_claim(path: Path) -> dict[str, Any]:
+    """What a folder was marked with.
+
+    Raises:
+        ValueError: If it is damaged.
+    """
+    remedy = f"if {path.parent} is yours and of this very configuration, delete the file; else choose another --out"
+    return read_object(path, "configuration", remedy)

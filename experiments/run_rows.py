@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from encoders.files import write_csv
-from experiments.runs import completed, make_folder
+from encoders.files import read_object, write_csv
+from experiments.runs import CONFIG_FILE, make_folder, read_result
 
 
 class Run(NamedTuple):
@@ -33,16 +33,19 @@ def completed_runs(folders: Sequence[Path], program: str) -> list[Run]:
         program: What makes such runs.
 
     Raises:
-        ValueError: If there are none below one of the folders.
+        ValueError: If there are none below one of the folders, or a file of one is damaged.
     """
     runs = []
     for folder in folders:
-        found = [path.parent for path in sorted(folder.glob("*/seed_*/result.json")) if completed(path.parent)]
+        found = []
+        for path in sorted(folder.glob("*/seed_*/result.json")):
+            result = read_result(path.parent)
+            if result is not None and result["status"] == "completed":
+                remedy = "run it again in another folder, or move this one away"
+                found.append(Run(path.parent, read_object(path.parent / CONFIG_FILE, "run's config", remedy), result))
         if not found:
             raise ValueError(f"There are no completed runs in {folder}; run {program} first, or name other --runs.")
-        for path in found:
-            config, result = (json.loads((path / f"{name}.json").read_text()) for name in ("config", "result"))
-            runs.append(Run(path, config, result))
+        runs += found
     return runs
 
 

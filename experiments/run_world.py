@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from encoders.files import write_atomically
+from encoders.files import FileError, read_object, write_atomically
 from experiments.grid import Cell
 from experiments.jobs import Job
 from experiments.runs import RunConfig, check_run_folder, run_seeds
@@ -52,7 +53,7 @@ class RunWorld(ABC, Generic[Config]):
         """Refuses a changed configuration, and inputs that would fail later."""
         config = self.config(cell, out)
         self.check_inputs(config)
-        check_run_folder(config, cell.seed)
+        check_run_folder(config, cell.seed, extend=False)
 
     def job(self, cell: Cell, out: Path) -> Job:
         """The run."""
@@ -67,12 +68,16 @@ class RunWorld(ABC, Generic[Config]):
         """A random policy's figures on a task.
 
         Raises:
-            ValueError: If the preparations left none.
+            ValueError: If the preparations left none, or the file is damaged.
         """
         path = self.reference_file(task, out)
         if not path.exists():
             raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs'} says why.")
-        reference: dict[str, float] = json.loads(path.read_text())
+        remedy = "delete it, and the policy is measured again"
+        reference = read_object(path, "random policy's figures", remedy, ("score", "true_return"))
+        for name, value in reference.items():
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise FileError(f"The random policy's figures {path} have {value!r} for {name}; {remedy}.")
         return reference
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +11,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.training import CURVE_FILE, read_curve
+from encoders import files
+from encoders.files import reading
 from experiments.blocks import TableBlock
 from experiments.charts import ChartBlock, Series
 from experiments.grid import Cell, Measure
 from experiments.intervals import Interval
+from experiments.runs import RESULT_FILE, read_result
 from experiments.statistics import band, difference, normalised, probability_of_improvement, stratified_iqm
 from experiments.worlds import World, get
 
 COLUMNS = ("env", "method", "settings", "algo", "reward", "task", "seed", "steps", "status", "reason")
 SCORES = ("score", "random_score", "random_return", "train_seconds", "seconds")
 CURVE_COLUMNS = ("method", "algo", "task", "seed", "env_steps", "true_return", "learned_return")
+
+GO_ON_AGAIN = "delete it, and the same command ends the run again from its last checkpoint"
+"""What to do about a damaged result."""
 
 Row = dict[str, str]
 """A line of a CSV file, as text, so that what is computed now and from the file later is the same."""
@@ -44,14 +48,15 @@ def collect(cells: Sequence[Cell], world: World, out: Path, failures: Mapping[st
 
     Returns:
         One row a cell, failed and missing ones too, and one row a point of a learning curve.
+
+    Raises:
+        ValueError: If a result is damaged; it names the file.
     """
     rows, points = [], []
     for cell in cells:
         folder = world.folder(cell, out)
-        path = folder / "result.json"
-        result: dict[str, Any] = {"status": "missing", "reason": failures.get(cell.name, "it has not ended")}
-        if path.exists():
-            result = json.loads(path.read_text())
+        missing = {"status": "missing", "reason": failures.get(cell.name, "it has not ended")}
+        result: dict[str, Any] = read_result(folder) or missing
         reference = world.reference(cell.task, out)
         method = cell.method
         row = dict.fromkeys(columns(world), "") | {
@@ -63,19 +68,20 @@ def collect(cells: Sequence[Cell], world: World, out: Path, failures: Mapping[st
             "task": str(cell.task),
             "seed": str(cell.seed),
             "steps": str(cell.steps),
-            "status": result["status"],
-            "reason": result.get("reason", ""),
+            "status": str(result["status"]),
+            "reason": str(result.get("reason", "")),
             "random_score": f"{reference['score']:.6g}",
             "random_return": f"{reference['true_return']:.6g}",
         }
         if result["status"] == "completed":
-            spent = result["wall_seconds"]
-            row |= {
-                "score": f"{world.score(result):.6g}",
-                "train_seconds": f"{spent['train']:.1f}",
-                "seconds": f"{sum(spent.values()):.1f}",
-            }
-            row |= {m.key: f"{result[m.key]:.6g}" for m in world.measures if result[m.key] is not None}
+            with reading(folder / RESULT_FILE, "result", GO_ON_AGAIN):
+                spent = result["wall_seconds"]
+                row |= {
+                    "score": f"{world.score(result):.6g}",
+                    "train_seconds": f"{spent['train']:.1f}",
+                    "seconds": f"{sum(spent.values()):.1f}",
+                }
+                row |= {m.key: f"{result[m.key]:.6g}" for m in world.measures if result[m.key] is not None}
             points += [
                 {
                     "method": method.label,
@@ -96,12 +102,11 @@ def read_rows(path: Path) -> list[Row]:
     """Reads what ``write_csv`` wrote.
 
     Raises:
-        ValueError: If there is no such file.
+        ValueError: If there is no such file, or it is damaged.
     """
     if not path.exists():
         raise ValueError(f"{path} is missing; run the benchmark that writes it.")
-    with path.open() as file:
-        return list(csv.DictReader(file))
+    return files.read_rows(path, "table", "run the benchmark that writes it")[1]
 
 
 @dataclass(frozen=True)

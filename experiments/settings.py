@@ -13,7 +13,7 @@ import encoders
 from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from encoders.base import Encoder, EncoderConfig
-from encoders.errors import check_choice, check_seeds
+from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS
 from envs.kuka_scene import CAMERAS
@@ -96,8 +96,8 @@ class ImitateConfig:
         check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         self._check_encoder()
         check_seeds(self.seeds)
-        if self.demo_seed < 0:
-            raise ValueError(f"demo_seed is {self.demo_seed}; it must be at least 0.")
+        check_seed("demo_seed", self.demo_seed)
+        check_seed("record.seed", self.record.seed)
         if len(self.demo) > len(self.record.cameras):
             raise ValueError(
                 f"{len(self.demo)} videos for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
@@ -174,6 +174,13 @@ class ImitateConfig:
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
         mode = "-joint" if self.encoder_mode == "joint" else ""
         return f"{encoder}{mode}-{self.algo}-{self.reward}-{watched}"
+
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""
+        preset = factory.PRESETS[self.algo]
+        if preset.learning_rate == preset.final_learning_rate:
+            return ""
+        return f"The learning rate of {self.algo!r} falls along all {steps}, so more of them are another training."
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from rich.table import Table
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
@@ -31,6 +30,7 @@ from experiments.keypoint_figures import FILM_SIZE, film_keypoints, keypoint_net
 from experiments.runs import Stopwatch, console, run_seeds, run_stages
 from experiments.swing_encoders import Encoders, check_encoders, first_encoders, recorded
 from experiments.swing_settings import SwingConfig
+from experiments.tables import print_results
 
 EVALUATION_SEED = 1_000_000
 """Episodes of the evaluation are of another series than those of the training."""
@@ -50,18 +50,18 @@ def swing_all(config: SwingConfig) -> list[dict[str, Any]]:
     """
     check_inputs(config)
     results = run_seeds(config, swing_seed)
-    table = Table(title=f"{config.name}: mean return of {config.episodes} episodes")
-    for column in ("seed", "return", "deviation", "updates/s"):
-        table.add_column(column, justify="right")
-    for result in results:
-        table.add_row(
-            str(result["seed"]),
-            f"{result['true_return']:.0f}",
-            f"{np.std(result['returns']):.0f}",
-            f"{result['updates_per_second']:.1f}",
-        )
-    console.print(table)
+    title = f"{config.name}: mean return of {config.episodes} episodes"
+    print_results(console, title, config, results, result_line)
     return results
+
+
+def result_line(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the table that ends the runs tells of one."""
+    return {
+        "return": f"{result['true_return']:.0f}",
+        "deviation": f"{np.std(result['returns']):.0f}",
+        "updates/s": f"{result['updates_per_second']:.1f}",
+    }
 
 
 def check_inputs(config: SwingConfig) -> None:

@@ -16,7 +16,7 @@ from agents.extractor import GATED, HINT, OBSERVED, ROLES
 from agents.frame_buffer import RGB, check_memory
 from agents.pixel_sac import LearningConfig
 from encoders.base import EncoderConfig
-from encoders.errors import check_choice, check_seeds
+from encoders.errors import check_choice, check_folder_name, check_seeds
 from encoders.fit import FitConfig
 from encoders.precision import PRECISIONS, native_bfloat16
 from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, SUPERSAMPLING, TASKS
@@ -142,6 +142,7 @@ class SwingConfig:
                 f"can be held for the {CONTROL_STEPS} control steps of an episode at most."
             )
         check_seeds(self.seeds)
+        check_folder_name("label", self.label)
         if min(self.episodes, self.row_episodes) < 1 or self.steps < self.row_steps:
             raise ValueError(
                 f"steps is {self.steps}, episodes {self.episodes}, row_episodes {self.row_episodes}; a row takes "
@@ -349,6 +350,12 @@ class SwingConfig:
         parts += ["held"] * self.landmarks_held
         parts += [f"places={self.landmark_places}"] * (self.landmark_places > 2)
         return "-".join([*parts, self.preset_name])
+
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: its replay buffer may have lost some."""
+        if steps % self.row_steps == 0 or steps >= self.learning.buffer_size:
+            return ""
+        return f"It ended after a whole row of {self.row_steps} steps, and its buffer has lost the first of them."
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""

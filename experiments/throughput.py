@@ -15,7 +15,6 @@ import numpy as np
 import pybullet
 import torch
 from rich.console import Console
-from rich.table import Table
 from skimage.metrics import structural_similarity
 
 import encoders
@@ -36,6 +35,7 @@ from experiments.demonstrations import Demonstration, make_goal
 from experiments.imitation import film, make_learner
 from experiments.motions import minimum_jerk
 from experiments.recordings import RecordConfig, make_env
+from experiments.tables import print_table
 from rewards.goal import Scales
 from rewards.huber import HuberConfig, huber_reward
 
@@ -234,11 +234,8 @@ def measure(config: ThroughputConfig) -> None:
         f"ours {render['fast_frames_per_second']:,.0f} ({render['speedup']:.1f}x), "
         f"structural similarity {render['structural_similarity']:.3f}"
     )
-    table = Table(title=f"{whole['env_steps_per_second']:,.0f} environment steps a second")
-    for name in whole["share"]:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{value:.0%}" for value in whole["share"].values()))
-    console.print(table)
+    shares = {name: f"{value:.0%}" for name, value in whole["share"].items()}
+    print_table(console, f"{whole['env_steps_per_second']:,.0f} environment steps a second", [shares])
     if config.out is not None:
         write_json(config.out, {"config": asdict(config), "render": render, "loop": whole})
 

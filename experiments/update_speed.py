@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import multiprocessing as mp
 import sys
 import time
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
-from rich.table import Table
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
@@ -20,13 +19,15 @@ from agents import pixel_sac
 from agents.auxiliary import AuxiliaryLossCallback
 from agents.frame_buffer import FrameReplayBuffer
 from agents.shared_sac import SharedEncoderSAC
-from encoders.errors import check_choice
+from encoders.errors import check_at_least, check_choice
 from encoders.files import write_json
 from experiments import command_line
 from experiments.allocator import keep_freed_memory
+from experiments.jobs import spread
 from experiments.swing import make_env
 from experiments.swing_encoders import new_encoder
 from experiments.swing_settings import SwingConfig
+from experiments.tables import print_table
 
 STAGES = ("stable_baselines3", "one_encoding", "channels_last", "bfloat16", "kept_memory")
 """Each has what those before it have; a variant without an encoder knows the first two."""
@@ -61,8 +62,9 @@ class UpdateSpeedConfig:
     def __post_init__(self) -> None:
         for name in self.variants:
             check_choice("variant", name, pixel_sac.VARIANTS)
-        if not self.variants or min(self.updates, self.turns, self.threads) < 1:
-            raise ValueError(f"Name a variant; updates, turns and threads must be at least 1; got {self}.")
+        if not self.variants:
+            raise ValueError("variants names nothing; name at least one.")
+        check_at_least(1, {"updates": self.updates, "turns": self.turns, "threads": self.threads})
         if self.world.beside:
             raise ValueError(
                 f"Variants are timed on frames alone, and {self.world.beside!r} is beside them; leave beside out."
@@ -138,17 +140,20 @@ def measure(config: UpdateSpeedConfig) -> None:
             known = STAGES if pixel_sac.VARIANTS[variant].encoder is not None else STAGES[:2]
             for stage in known:
                 # A process each: what memory one has freed and kept would serve the next one.
-                with mp.get_context("spawn").Pool(1) as pool:
-                    rate = pool.apply(updates_per_second, (config, variant, stage))
+                with spread(partial(updates_per_second, config, variant), [stage], 1) as done:
+                    (rate,) = done
                 found = best.setdefault(variant, {})
                 found[stage] = max(rate, found.get(stage, 0.0))
-    table = Table(title=f"updates/s, {config.world.preset_name}, {config.threads} thread(s)")
-    for column in ("variant", *STAGES, "last over first"):
-        table.add_column(column, justify="right")
-    for variant, rates in best.items():
-        shown = [f"{rates[stage]:.1f}" if stage in rates else "" for stage in STAGES]
-        table.add_row(variant, *shown, f"{list(rates.values())[-1] / rates[STAGES[0]]:.2f}")
-    Console(stderr=True).print(table)
+    lines = [
+        {
+            "variant": variant,
+            **{stage: f"{rates[stage]:.1f}" if stage in rates else "" for stage in STAGES},
+            "last over first": f"{list(rates.values())[-1] / rates[STAGES[0]]:.2f}",
+        }
+        for variant, rates in best.items()
+    ]
+    title = f"updates/s, {config.world.preset_name}, {config.threads} thread(s)"
+    print_table(Console(stderr=True), title, lines)
     megabytes = buffer_megabytes(config)
     Console(stderr=True).print(f"frames of {config.world.kept_steps:,} steps, MB: {megabytes}", highlight=False)
     figures: dict[str, Any] = {

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import io
-import multiprocessing as mp
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -26,6 +25,7 @@ from encoders.video import write_video
 from envs.kuka import CONTROL_SECONDS, JOINTS, MIN_HEIGHT, KukaReach
 from envs.kuka_looks import fixed_camera, moving_camera, random_look
 from experiments.arrays import Layout, read_layout
+from experiments.jobs import spread
 from experiments.recordings import FPS, claim
 
 SCRIPT = np.array(
@@ -167,6 +167,7 @@ def record_pairs(config: ViewPairsConfig, folder: Path, workers: int) -> None:
 
     Raises:
         ValueError: If the folder cannot be written, or holds recordings of another configuration.
+        ChildProcessError: If a process dies.
     """
     claim(folder, "recordings.json", asdict(config))
     jobs = [name for name in config.names if not (folder / f"{name}_truth.npz").exists()]
@@ -174,9 +175,8 @@ def record_pairs(config: ViewPairsConfig, folder: Path, workers: int) -> None:
         for left in folder.glob(".video-*"):
             # What a killed process was writing; nothing else looks like this.
             shutil.rmtree(left)
-        with mp.get_context("spawn").Pool(workers) as pool:
-            work = pool.imap_unordered(partial(record_pair, config=config, folder=folder), jobs, chunksize=4)
-            for _ in track(work, description="Recording", total=len(jobs), transient=True):
+        with spread(partial(record_pair, config=config, folder=folder), jobs, workers) as done:
+            for _ in track(done, description="Recording", total=len(jobs), transient=True):
                 pass
     if not (folder / LABELS_FILE).exists():
         write_labels(folder, config.names, config.frames)

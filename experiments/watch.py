@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 import torch
-from rich.table import Table
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
@@ -34,6 +34,7 @@ from experiments.swing import EVALUATION_SEED
 from experiments.swing_encoders import first_encoder, given_encoder, new_encoder, recorded
 from experiments.swing_film import Demonstration, filmed
 from experiments.swing_settings import SwingConfig
+from experiments.tables import print_results
 from experiments.watch_settings import EMBEDDING, STATE, WatchConfig
 from experiments.watch_starts import recorded_starts
 from rewards.goal import Goal, Scales
@@ -56,18 +57,17 @@ def watch_all(config: WatchConfig) -> list[dict[str, Any]]:
     """
     check_inputs(config)
     results = run_seeds(config, watch_seed)
-    table = Table(title=f"{config.variant}: {results[0]['episodes']} episodes")
-    for column in ("seed", "true return", "learned return", "the video's true return"):
-        table.add_column(column, justify="right")
-    for result in results:
-        table.add_row(
-            str(result["seed"]),
-            f"{result['true_return']:.0f}",
-            f"{result['learned_return']:.0f}",
-            f"{result['demonstration_return']:.0f}",
-        )
-    console.print(table)
+    print_results(console, f"{config.variant}: {config.episodes} episodes", config, results, result_line)
     return results
+
+
+def result_line(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the table that ends the runs tells of one."""
+    return {
+        "true return": f"{result['true_return']:.0f}",
+        "learned return": f"{result['learned_return']:.0f}",
+        "the video's true return": f"{result['demonstration_return']:.0f}",
+    }
 
 
 def check_inputs(config: WatchConfig) -> None:

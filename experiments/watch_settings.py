@@ -150,6 +150,10 @@ class WatchConfig:
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
         return f"{self.world.task}-{encoder}-{self.reward}-{self.learner}"
 
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: as a swing-up's."""
+        return self.learning.bound_to(steps)
+
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
         return self.out / self.variant / f"seed_{seed}"

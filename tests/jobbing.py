@@ -52,3 +52,17 @@ class Beat:
     def __call__(self) -> None:
         """Beats."""
         beat(self.path)
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def fail_at_0(number: int) -> None:
+    if number == 0:
+        fail()
+    time.sleep(0.01)
+
+
+def die_at(_: int) -> None:
+    die()

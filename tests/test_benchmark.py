@@ -266,7 +266,13 @@ def test_a_cell_whose_configuration_changed_is_refused_with_what_changed(finishe
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [('{"format": 0}', "holds runs of format 0, and this version"), ("{", "is damaged")]
+    ("content", "message"),
+    [
+        ('{"format": 0}', "holds runs of format 0, and this version"),
+        ("{", "is damaged"),
+        ("[" * 100_000, r"benchmark\.json is damaged .*; delete it if this version wrote the runs"),
+        ("{}", r"benchmark\.json lacks format; delete it if"),
+    ],
 )
 def test_a_folder_of_another_version_is_refused(tmp_path: Path, content: str, message: str) -> None:
     (tmp_path / "benchmark.json").write_text(content)
@@ -289,6 +295,10 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     ("settings", "message"),
     [
         ({"launcher": "slurm"}, "Unknown launcher 'slurm'"),
+        ({"name": "../../x"}, r"name is '\.\./\.\./x'; it names a folder, so it must not be a path"),
+        ({"name": "/x"}, "name is '/x'"),
+        ({"name": ".."}, r"name is '\.\.'"),
+        ({"preset": "folder/...toml"}, r"name is '\.\.'"),
         ({"workers": -1}, "workers -1"),
         ({"core_hour_price": float("nan")}, "must be finite"),
         ({"ray_address": "head:6379"}, "is for --launcher ray"),
@@ -332,3 +342,29 @@ def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Pa
     # One encoder is fitted for both.
     assert world.preparation_seconds(cells) == world.preparation_seconds(cells[:1])
     assert world.seconds(cells[1]) > world.seconds(cells[0])
+
+
+@pytest.mark.parametrize(
+    ("content", "wrong"),
+    [("", "is damaged"), ("{}", "lacks score, true_return"), ('{"score": "1", "true_return": 2}', "'1' for score")],
+)
+def test_damaged_figures_of_the_random_policy_are_named(tmp_path: Path, content: str, wrong: str) -> None:
+    path = TINY_WORLD.reference_file(0, tmp_path)
+    path.parent.mkdir()
+    path.write_text(content)
+    with pytest.raises(ValueError, match=rf"demo0\.json .*{wrong}.*; delete it, and the policy is measured again"):
+        TINY_WORLD.reference(0, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", ["", "{", '{"status": "completed"}', '{"status": "completed", "link_error_m": "x"}']
+)
+def test_a_damaged_result_of_a_cell_is_named(finished: Path, tmp_path: Path, content: str) -> None:
+    out = tmp_path / "out"
+    shutil.copytree(finished, out)
+    path = TINY_WORLD.folder(tiny_cells(out)[0], out) / "result.json"
+    path.write_text(content)
+    with pytest.raises(
+        ValueError, match=r"result\.json is damaged .*; delete it, |result\.json is damaged .*; delete it "
+    ):
+        benchmark(tiny_benchmark(out))

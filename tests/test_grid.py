@@ -115,6 +115,10 @@ def test_a_preset_of_ones_own_is_read(tmp_path: Path) -> None:
         ('encoders = ["tcn"]\n[encoder_settings]\ntcn = "a=1"\n', "line 2: encoder_settings must be a table"),
         ("seeds = [0]\nsteps = 1 2\n", "is no TOML: .*line 2"),
         ("seeds = []\n", "The grid is empty: seeds"),
+        ("seeds = [4294967296]\n", "the largest that the generators take is 4294967295"),
+        ("tasks = [4294967296]\n", "the largest of tasks is 4294967296"),
+        ("a = " + "[" * 100_000, "damaged or of another kind .RecursionError.; mend it, or name one of"),
+        ("a = {b = " * 5_000, "wrong.toml .*; mend it, or name one of"),
     ],
 )
 def test_a_wrong_preset_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
@@ -127,7 +131,7 @@ def test_a_wrong_preset_is_refused_with_its_line(tmp_path: Path, text: str, mess
 def test_a_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Did you mean 'kuka_encoders'"):
         read_preset("kuka_encoder")
-    with pytest.raises(ValueError, match="cannot be read: No such file"):
+    with pytest.raises(ValueError, match="There is no preset at"):
         read_preset(str(tmp_path / "no.toml"))
 
 
@@ -136,3 +140,16 @@ def test_settings_of_a_method_are_told_apart_by_name() -> None:
 
     assert method.settings_in({"encoder_mode"}) == {"encoder_mode": "joint"}
     assert method.settings_beside({"encoder_mode"}) == ("width=8",)
+
+
+def test_a_preset_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_bytes(b'env = "\xff"\n')
+    with pytest.raises(ValueError, match=r"preset .*mine\.toml is damaged .*; mend it, or name one of .*kuka_encoders"):
+        read_preset(str(path))
+
+
+def test_a_committed_presets_name_is_no_path(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text("seeds = [3]\n")
+    with pytest.raises(ValueError, match="Unknown preset"):
+        read_preset(str(tmp_path / "mine"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing as mp
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -114,3 +116,76 @@ def test_a_missing_ray_is_told_with_how_to_install_it(monkeypatch: pytest.Monkey
     monkeypatch.setattr(jobs, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install 'onlooker\[ray\]'"):
         jobs.check_ray(None)
+
+
+def test_work_is_spread_over_processes_that_are_gone_afterwards() -> None:
+    with jobs.spread(jobbing.double, range(10), 2) as done:
+        assert sorted(done) == list(range(0, 20, 2))
+    assert not mp.active_children()
+
+
+def test_an_error_in_spread_work_is_raised_here_and_ends_the_rest() -> None:
+    with pytest.raises(ValueError, match="the disk is"), jobs.spread(jobbing.fail_at_0, range(10_000), 2) as done:
+        list(done)
+    assert not mp.active_children()
+
+
+def test_a_worker_that_is_killed_is_an_error_and_not_waited_for() -> None:
+    with pytest.raises(ChildProcessError, match=r"A worker process died"), jobs.spread(jobbing.die_at, [0], 1) as done:
+        list(done)
+
+
+SCRIPT = """
+from pathlib import Path
+import sys
+sys.path[:0] = {paths}
+{body}
+"""
+
+UNGUARDED = {
+    "recordings": """
+from recorded import TINY
+from experiments.recordings import record_all
+record_all(TINY, Path("recordings"), workers=2)
+""",
+    "environments": """
+from envs.kuka import KukaReach
+from envs.workers import WorkerVecEnv
+WorkerVecEnv([KukaReach, KukaReach], workers=2)
+""",
+    "jobs": """
+import jobbing
+from experiments.jobs import Job, local
+with local(1) as launcher:
+    launcher.submit(Job("work", jobbing.fail, Path("log.txt"))).result()
+""",
+}
+
+
+@pytest.mark.parametrize("kind", UNGUARDED)
+def test_a_script_without_a_guard_ends_with_a_word_on_it(tmp_path: Path, kind: str) -> None:
+    here = Path(__file__).parent
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT.format(paths=[str(here), str(here.parent)], body=UNGUARDED[kind]))
+    done = subprocess.run(
+        [sys.executable, str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 1
+    assert "a script that starts workers needs `if __name__ == '__main__':`" in done.stderr.strip().splitlines()[-1]
+
+
+def test_a_launcher_that_is_stopped_ends_its_jobs(tmp_path: Path) -> None:
+    path = tmp_path / "beat"
+    with pytest.raises(KeyboardInterrupt), jobs.local(1) as launcher:
+        beating, waiting = (launcher.submit(Job("beat", jobbing.Beat(path), tmp_path / "log")) for _ in range(2))
+        deadline = time.time() + 60
+        while not path.exists() and time.time() < deadline:
+            time.sleep(0.05)
+        stopped = time.monotonic()
+        raise KeyboardInterrupt
+    assert time.monotonic() - stopped < 10
+    assert beating.exception() is not None
+    assert waiting.cancelled()
+    last = path.read_text()
+    time.sleep(0.3)
+    assert path.read_text() == last

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -478,3 +479,29 @@ def test_an_encoder_tells_frames_apart_after_its_first_updates(monkeypatch: pyte
     spread = spread_after_first_updates(mean_start=True)
     assert spread > 0.1
     assert spread > 2 * spread_after_first_updates(mean_start=False)
+
+
+def test_a_finished_run_that_goes_on_for_more_steps_is_the_longer_run(
+    joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path
+) -> None:
+    short, first = joint
+    more, straight = (
+        replace(short, out=tmp_path / "more", steps=72),
+        replace(short, out=tmp_path / "straight", steps=72),
+    )
+    shutil.copytree(short.out, more.out)
+    (extended,) = swing_all(replace(more, resume=True))
+    (whole,) = swing_all(straight)
+    assert (extended["agent_steps"], extended["returns"]) == (72, whole["returns"])
+    folders = [config.run_folder(0) for config in (more, straight)]
+    ours, theirs = ([{**row, "seconds": 0} for row in read_curve(folder / "progress.csv")] for folder in folders)
+    assert ours == theirs
+    ours, theirs = (load_file(folder / "agent" / "policy.safetensors") for folder in folders)
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, equal_nan=True)
+    assert json.loads((folders[0] / "result_48.json").read_text()) == first
+
+
+def test_a_label_is_no_path() -> None:
+    with pytest.raises(ValueError, match=r"label is '\.\./\.\./x'; it names a folder, so it must not be a path"):
+        SwingConfig(label="../../x")

@@ -144,6 +144,8 @@ def test_a_worker_that_died_is_an_error_here_and_closing_twice_is_fine() -> None
     processes[1].join()
     with pytest.raises((ChildProcessError, BrokenPipeError)):
         venv.reset()
+    with pytest.raises(ChildProcessError, match="A worker process with environments in it was killed by signal 9"):
+        venv.step(np.zeros((2, 7), np.float32))
     venv.close()
     venv.close()
     assert not any(process.is_alive() for process in processes)
