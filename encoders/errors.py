@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable, Sequence
 
 
@@ -24,6 +25,11 @@ def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
     near = difflib.get_close_matches(str(value), names, n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number: an integer of any kind, but no truth value."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_norm(norm: float) -> None:

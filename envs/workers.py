@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import CloudpickleWrapper, DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from encoders.errors import is_whole
+from envs.simulation import Uncopied
+
 
 def _as_it_is(venv: VecEnv) -> VecEnv:
     return venv
@@ -44,7 +47,7 @@ def _serve(remote: Connection, factories: CloudpickleWrapper, wrap: CloudpickleW
         remote.close()
 
 
-class WorkerVecEnv(VecEnv):
+class WorkerVecEnv(Uncopied, VecEnv):
     """Steps groups of environments in parallel processes.
 
     ``SubprocVecEnv`` gives every environment a process. With more environments than cores that spends
@@ -67,7 +70,7 @@ class WorkerVecEnv(VecEnv):
         workers: int,
         wrap: Callable[[VecEnv], VecEnv] = _as_it_is,
     ) -> None:
-        if not 1 <= workers <= len(factories):
+        if not is_whole(workers) or not 1 <= workers <= len(factories):
             raise ValueError(
                 f"workers is {workers}; it must be from 1 to the number of environments, {len(factories)}."
             )
@@ -86,6 +89,7 @@ class WorkerVecEnv(VecEnv):
             self._processes.append(process)
         self._closed = False
         super().__init__(len(factories), self._call(0, "observation_space"), self._call(0, "action_space"))
+        self.metadata = self._call(0, "get_attr", "metadata", indices=0)[0]
 
     def _call(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> Any:
         self._remotes[worker].send((method, arguments, keywords))
@@ -114,6 +118,10 @@ class WorkerVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         return _joined(observations)
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """What every environment renders, (H, W, 3) uint8, or None without a render mode."""
+        return self.env_method("render")
 
     def close(self) -> None:
         """Ends the workers; a second call does nothing."""
