@@ -24,8 +24,8 @@ class Uncopied:
 
     def __getstate__(self) -> NoReturn:
         raise TypeError(
-            f"A {type(self).__name__} cannot be copied or pickled, since its simulation cannot. Make another with the "
-            "same arguments and reset it with the same seed; vectorised environments take functions that make one."
+            f"This {type(self).__name__} cannot be copied or pickled, since its simulation cannot. Make another with "
+            "the same arguments and reset it with the same seed; vectorised environments take functions that make one."
         )
 
 

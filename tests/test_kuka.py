@@ -79,17 +79,17 @@ def test_copies_are_refused_and_the_first_is_left_alone(
 ) -> None:
     env = make_kuka(camera=None)
     start = env.reset(seed=0)[0]["joint_positions"]
-    with pytest.raises(TypeError, match="A KukaReach cannot be copied or pickled.*Make another"):
+    with pytest.raises(TypeError, match=r"This KukaReach cannot be copied or pickled.*Make another"):
         copied(env)
     gc.collect()
     np.testing.assert_array_equal(env.joint_positions().astype(np.float32), start)
 
 
 def test_environments_without_a_seed_differ_in_every_episode(make_kuka: MakeKuka) -> None:
-    envs = [make_kuka(camera=None) for _ in range(3)]
+    several = [make_kuka(camera=None) for _ in range(3)]
     for _ in range(2):
-        assert len({str(env.reset()[0]["goal"]) for env in envs}) == 3
-    assert len({str(env.reset(seed=4)[0]["goal"]) for env in envs}) == 1
+        assert len({str(env.reset()[0]["goal"]) for env in several}) == 3
+    assert len({str(env.reset(seed=4)[0]["goal"]) for env in several}) == 1
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1"])

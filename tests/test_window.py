@@ -67,5 +67,5 @@ def test_without_pygame_it_is_said_what_to_install(world: str, monkeypatch: pyte
 
 def test_without_a_display_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
-    with pytest.raises(WindowError, match="cannot open a window .*Run it where there is a display"):
+    with pytest.raises(WindowError, match=r"cannot open a window .*Run it where there is a display"):
         KukaReach(camera=None, render_mode="human")
