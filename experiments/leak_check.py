@@ -27,7 +27,7 @@ MEGABYTE = 2**20
 WORLDS: dict[str, Callable[[], Any]] = {
     "kuka": lambda: KukaReach(camera=("front", "side"), render_mode="rgb_array"),
     "cartpole": lambda: Cartpole(render_mode="rgb_array"),
-    "atari": lambda: AtariVecEnv("assault", 4, AtariConfig()),
+    "atari": lambda: AtariVecEnv("assault", 1, AtariConfig()),
 }
 """Every world, as runs have it."""
 
