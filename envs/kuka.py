@@ -182,9 +182,9 @@ class KukaReach(Simulation):
         unknown = sorted(set(options) - {"joint_positions", "goal"})
         if unknown:
             raise ValueError(f"reset options {unknown} are unknown; the options are 'joint_positions' and 'goal'.")
-        start = self._vector(options.get("joint_positions", HOME), JOINTS, "joint_positions")
+        start = self._within("joint_positions", options.get("joint_positions", HOME))
         goal = options.get("goal")
-        self._goal = self.hand_of(self.random_pose()) if goal is None else self._vector(goal, 3, "goal")
+        self._goal = self.hand_of(self.random_pose()) if goal is None else self._within("goal", goal)
         if self._target is not None:
             pybullet.resetBasePositionAndOrientation(
                 self._target, self._goal.tolist(), [0, 0, 0, 1], physicsClientId=self._open_client
@@ -196,11 +196,15 @@ class KukaReach(Simulation):
         self._show()
         return self._observation(), {}
 
-    @staticmethod
-    def _vector(values: Any, length: int, name: str) -> NDArray[np.float64]:
+    def _within(self, name: str, values: Any) -> NDArray[np.float64]:
+        """A start or a goal as numbers that the observation of that name may have."""
+        space = self.observation_space[name]  # type: ignore[index]
         vector = np.asarray(values, dtype=np.float64)
-        if vector.shape != (length,) or not np.isfinite(vector).all():
-            raise ValueError(f"{name} must be {length} finite numbers; got {values!r}.")
+        if vector.shape != space.shape or not np.all((vector >= space.low) & (vector <= space.high)):
+            raise ValueError(
+                f"{name} must be {len(space.low)} finite numbers from {space.low.round(2).tolist()} to "
+                f"{space.high.round(2).tolist()}; got {values!r}."
+            )
         return vector
 
     def step(

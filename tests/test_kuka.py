@@ -216,7 +216,14 @@ def test_reset_options_set_the_pose_and_the_goal(make_kuka: MakeKuka) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"gaol": [0, 0, 1]}, {"goal": [0, 0]}, {"goal": [0, 0, np.nan]}, {"joint_positions": [0] * 6}],
+    [
+        {"gaol": [0, 0, 1]},
+        {"goal": [0, 0]},
+        {"goal": [0, 0, np.nan]},
+        {"joint_positions": [0] * 6},
+        {"joint_positions": [100] * 7},
+        {"goal": [0, 0, 1e308]},
+    ],
     ids=str,
 )
 def test_unknown_and_impossible_reset_options_are_refused(make_kuka: MakeKuka, options: dict[str, Any]) -> None:
