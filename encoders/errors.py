@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import math
+import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
-
-import numpy as np
 
 LARGEST_SEED = 2**32 - 1
 """NumPy's global generator, which Stable-Baselines3 draws from, takes no larger one."""
@@ -32,6 +31,11 @@ def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
     raise ValueError(f"Unknown {what} {value!r}.{hint} Allowed: {', '.join(names)}.")
 
 
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number: an integer of any kind, but no truth value."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
 def check_steps_done(time: Any, horizon: int) -> int:
     """Refuses what is no number of steps that an episode can begin after.
 
@@ -42,7 +46,7 @@ def check_steps_done(time: Any, horizon: int) -> int:
     Raises:
         ValueError: If it is no whole number from 0 to the last but one step.
     """
-    if isinstance(time, bool) or not isinstance(time, (int, np.integer)) or not 0 <= time < horizon:
+    if not is_whole(time) or not 0 <= time < horizon:
         raise ValueError(f"time is {time!r}; it must be a whole number of steps done, from 0 to {horizon - 1}.")
     return int(time)
 

@@ -18,10 +18,20 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 
-from encoders.errors import check_at_least, check_choice
+from encoders.errors import check_at_least, check_choice, is_whole
+from envs.simulation import Uncopied, check_seed
 
 FRAME_SKIP = 4
 """Frames that an action is held for; the last two are merged by their maximum."""
+
+FRAMES_A_SECOND = 60
+"""Of the console."""
+
+LARGEST_IMAGE = 1024
+"""Width and height of a frame at most, pixels; the console's own are 160 and 210."""
+
+LARGEST_SEED = 2**31 - 1
+"""Of a single game; the emulator has 32 bits for it."""
 
 
 @dataclass(frozen=True)
@@ -33,20 +43,34 @@ class AtariConfig:
         stack: Grey frames in an observation.
         noop_max: No-ops at most, a random number, at the start of a game.
         fire_reset: Whether the fire button is pressed at the start of games that wait for it.
+        fire_lives: Whether it is also pressed after every lost life, in place of the agent's first action; otherwise an
+            agent that never presses it stands still from then on. Stable-Baselines3's and the Baselines' wrappers do.
         sticky: Probability that a frame repeats the action before; 0.25 in ``-v5``, 0 in the papers.
         max_frames: Frames of a game at most, half an hour.
+        max_idle_frames: Frames without a point or a lost life after which a game is truncated, five minutes, since
+            nothing more will come of it; 0 lets it go on to ``max_frames``.
     """
 
     image_size: int = 84
     stack: int = 4
     noop_max: int = 30
     fire_reset: bool = True
+    fire_lives: bool = False
     sticky: float = 0.0
     max_frames: int = 108_000
+    max_idle_frames: int = 18_000
 
     def __post_init__(self) -> None:
-        check_at_least(1, {"image_size": self.image_size, "stack": self.stack, "max_frames": self.max_frames})
-        check_at_least(0, {"noop_max": self.noop_max})
+        counts = {
+            name: getattr(self, name) for name in ("image_size", "stack", "max_frames", "noop_max", "max_idle_frames")
+        }
+        for name, value in counts.items():
+            if not is_whole(value):
+                raise ValueError(f"{name} is {value!r}; it must be a whole number.")
+        check_at_least(1, {name: counts[name] for name in ("image_size", "stack", "max_frames")})
+        check_at_least(0, {name: counts[name] for name in ("noop_max", "max_idle_frames")})
+        if self.image_size > LARGEST_IMAGE:
+            raise ValueError(f"image_size is {self.image_size}; it must be from 1 to {LARGEST_IMAGE} pixels.")
         if not 0.0 <= self.sticky < 1.0:
             raise ValueError(f"sticky is {self.sticky}; it must be from 0 to below 1.")
 
@@ -77,26 +101,36 @@ def env_id(game: str) -> str:
     )
 
 
-class AtariVecEnv(VecEnv):
+class AtariVecEnv(Uncopied, VecEnv):
     """A vectorised Atari game: frames (stack, S, S) uint8, grey.
 
     Built on ale-py's own vectorised environment, whose frames equal those of Gymnasium's ``AtariPreprocessing`` bit
     for bit. In training an episode ends with a life, though the game goes on, and rewards are clipped to [-1, 1]; in
     evaluation neither. Either way the info of a step that ends a game has ``episode`` with the game's score.
 
+    ``render`` gives the newest frames, grey as they are observed, side by side; so ``VecVideoRecorder`` films them.
+
     Args:
         game: Its name, in any spelling.
         envs: Games at once.
         config: How they are played.
         training: Whether episodes are lives and rewards are clipped.
-        seed: Seed of the no-ops at the start of the games.
+        seed: Seed of the no-ops at the start of the first game; those beside it have the next ones. None draws one.
 
     Attributes:
         actions: Number of actions.
+
+    Raises:
+        ValueError: If there is no such game, no game at once, or no seed for the last of them.
     """
 
-    def __init__(self, game: str, envs: int, config: AtariConfig, training: bool = True, seed: int = 0) -> None:
-        self._games = AtariVectorEnv(
+    def __init__(
+        self, game: str, envs: int, config: AtariConfig, training: bool = True, seed: int | None = None
+    ) -> None:
+        if not is_whole(envs) or envs < 1:
+            raise ValueError(f"envs is {envs!r}; it must be a whole number of at least 1 game.")
+        check_seed(seed, LARGEST_SEED - envs + 1)
+        games = AtariVectorEnv(
             rom_of(game),
             envs,
             num_threads=1,
@@ -113,53 +147,104 @@ class AtariVecEnv(VecEnv):
             life_loss_info=training,
             reward_clipping=False,
         )
-        actions = self._games.single_action_space
-        assert isinstance(actions, spaces.Discrete)
-        self.render_mode = None
-        super().__init__(envs, self._games.single_observation_space, spaces.Discrete(int(actions.n)))
-        self.actions = int(actions.n)
+        self._games: AtariVectorEnv | None = games
+        meanings = [action.name for action in games.ale.get_action_set()]
+        self.render_mode = "rgb_array"
+        super().__init__(envs, games.single_observation_space, spaces.Discrete(len(meanings)))
+        self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_A_SECOND / FRAME_SKIP}  # type: ignore[dict-item]
+        self.actions = len(meanings)
         self._training = training
-        self._next_seed: int | None = seed
+        self._max_idle = config.max_idle_frames // FRAME_SKIP or None
+        self._fire = meanings.index("FIRE") if config.fire_lives and "FIRE" in meanings else None
+        self._next_seed: int | None = _drawn_seed() if seed is None else seed
         self._scores = np.zeros(envs)
         self._lengths = np.zeros(envs, np.int64)
+        self._idle = np.zeros(envs, np.int64)
+        self._lives = np.zeros(envs, np.int64)
         self._frames = np.zeros(envs, np.int64)
+        self._lost = np.zeros(envs, bool)
         self._started = time.time()
         self._actions: NDArray[np.int64] = np.zeros(envs, np.int64)
+        self._observations: NDArray[np.uint8] | None = None
+
+    @property
+    def _open_games(self) -> AtariVectorEnv:
+        if self._games is None:
+            raise ValueError("This AtariVecEnv is closed; make a new one.")
+        return self._games
 
     def seed(self, seed: int | None = None) -> Sequence[int | None]:
-        """Seeds the no-ops of the games that the next reset starts."""
-        self._next_seed = seed
-        return [None if seed is None else seed + index for index in range(self.num_envs)]
+        """Seeds the no-ops of the games that the next reset starts; None draws a seed.
+
+        Raises:
+            ValueError: If there is no seed for the last game.
+        """
+        check_seed(seed, LARGEST_SEED - self.num_envs + 1)
+        self._next_seed = first = _drawn_seed() if seed is None else int(seed)
+        return [first + index for index in range(self.num_envs)]
 
     def reset(self) -> NDArray[np.uint8]:
         """Starts every game."""
-        observations, info = self._games.reset(seed=self._next_seed)
+        observations, info = self._open_games.reset(seed=self._next_seed)
         self._next_seed = None
         self._scores[:] = 0
         self._lengths[:] = 0
+        self._idle[:] = 0
+        self._lost[:] = False
         self._frames = info["episode_frame_number"].astype(np.int64)
+        self._lives = info["lives"].astype(np.int64)
         self.reset_infos = [{"lives": int(lives)} for lives in info["lives"]]
-        return np.array(observations)
+        self._observations = np.array(observations)
+        return self._observations
 
-    def step_async(self, actions: NDArray[np.int64]) -> None:
-        """Keeps the actions."""
-        self._actions = np.asarray(actions, np.int64)
+    def step_async(self, actions: NDArray[np.integer]) -> None:
+        """Keeps the actions.
+
+        Raises:
+            ValueError: If there is no game to act in, or they are not one whole number a game, all below ``actions``.
+        """
+        self._open_games  # noqa: B018 - a closed environment is an error here
+        if self._observations is None:
+            raise ValueError("No game has started; call reset() first.")
+        given = np.asarray(actions)
+        # The emulator looks actions up without asking whether they are there.
+        if (
+            given.shape != (self.num_envs,)
+            or given.dtype.kind not in "iu"
+            or given.min() < 0
+            or given.max() >= self.actions
+        ):
+            raise ValueError(
+                f"Actions must be {self.num_envs} whole numbers from 0 to {self.actions - 1}, one a game; "
+                f"got {given.tolist()}."
+            )
+        self._actions = given.astype(np.int64)
+        if self._fire is not None:
+            self._actions[self._lost] = self._fire
 
     def step_wait(self) -> VecEnvStepReturn:
         """Steps every game; one that is over starts again in the same step."""
-        observations, rewards, terminated, truncated, info = self._games.step(self._actions)
+        observations, rewards, terminated, truncated, info = self._open_games.step(self._actions)
         self._scores += rewards
         self._lengths += 1
         dones = terminated | truncated
         frames = info["episode_frame_number"].astype(np.int64)
+        lives = info["lives"].astype(np.int64)
         # A lost life goes on counting the game's frames; a game that started again does not.
         over = dones & (frames < self._frames)
-        self._frames = frames
-        infos: list[dict[str, Any]] = [{"lives": int(lives)} for lives in info["lives"]]
+        self._lost = ~over & (lives < self._lives)
+        self._idle = np.where((rewards != 0) | dones | self._lost, 0, self._idle + 1)
+        self._frames, self._lives = frames, lives
+        infos: list[dict[str, Any]] = [{"lives": int(left)} for left in lives]
         for index in np.flatnonzero(dones):
             last = info["final_obs"][index] if over[index] else observations[index]
             infos[index]["terminal_observation"] = np.array(last)
             infos[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
+        self._observations = np.array(observations)
+        stuck = self._idle == self._max_idle
+        if stuck.any():
+            self._start_again(stuck, infos)
+            dones, over = dones | stuck, over | stuck
         for index in np.flatnonzero(over):
             infos[index]["episode"] = {
                 "r": float(self._scores[index]),
@@ -169,10 +254,36 @@ class AtariVecEnv(VecEnv):
         self._scores[over] = 0
         self._lengths[over] = 0
         given = np.clip(rewards, -1, 1) if self._training else rewards
-        return np.array(observations), given.astype(np.float32), dones, infos
+        return self._observations, given.astype(np.float32), dones, infos
+
+    def _start_again(self, stuck: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
+        """Truncates the games in which nothing has happened for too long, and starts them anew."""
+        assert self._observations is not None
+        for index in np.flatnonzero(stuck):
+            infos[index]["terminal_observation"] = np.array(self._observations[index])
+            infos[index]["TimeLimit.truncated"] = True
+        observations, info = self._open_games.reset(options={"reset_mask": stuck})
+        self._observations = np.array(observations)
+        self._frames, self._lives = info["episode_frame_number"].astype(np.int64), info["lives"].astype(np.int64)
+        self._idle[stuck] = 0
+        for index in np.flatnonzero(stuck):
+            infos[index]["lives"] = int(self._lives[index])
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """The newest frame of every game, (S, S, 3) uint8, grey.
+
+        Raises:
+            ValueError: If no game has started.
+        """
+        self._open_games  # noqa: B018 - a closed environment is an error here
+        if self._observations is None:
+            raise ValueError("No game has started; call reset() first.")
+        return list(np.repeat(self._observations[:, -1, :, :, None], 3, axis=-1))
 
     def close(self) -> None:
-        """Nothing to do: the games go with the object."""
+        """Frees the games; a second call does nothing."""
+        self._games = None
+        self._observations = None
 
     def get_attr(self, attr_name: str, indices: Any = None) -> list[Any]:
         """Attributes of this object; the games have none of their own."""
@@ -199,3 +310,8 @@ class AtariVecEnv(VecEnv):
         from stable_baselines3.common.monitor import Monitor
 
         return [wrapper_class is Monitor] * len(list(self._get_indices(indices)))
+
+
+def _drawn_seed() -> int:
+    """A seed from the operating system's randomness, with room for the games beside the first."""
+    return int(np.random.default_rng().integers(2**30))

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from encoders.errors import check_choice
-from envs.mujoco_gl import choose_renderer
+from encoders.errors import check_choice, is_whole
+from envs.mujoco_gl import choose_renderer, let_go
+from envs.simulation import RENDER_MODES, Simulation, check_seed
 from envs.starts import begun_at
 
 TASKS = ("swingup", "swingup_sparse", "balance", "balance_sparse")
@@ -34,7 +34,7 @@ _SPARED = ("shadow", "reflection", "skybox", "haze")
 """What ``fast`` does not draw: none of it tells where the cart and the pole are."""
 
 
-class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
+class Cartpole(Simulation):
     """A cart on a rail with a pole on it; a motor moves the cart.
 
     Observation, a dictionary:
@@ -64,13 +64,14 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         render_quality: ``fast``, without shadow, reflection, skybox and haze, every pixel the mean of four that are
             drawn; or ``reference``, as dm_control draws by default.
         pixels: Whether frames are observed; without, nothing is ever drawn.
-        render_mode: ``rgb_array``, or None.
+        render_mode: ``rgb_array``, ``human`` for a window that shows every step, or None.
 
     Raises:
-        ValueError: If an argument is not among the allowed values; ``RendererError`` if nothing can be drawn here.
+        ValueError: If an argument is not among the allowed values; ``RendererError`` if nothing can be drawn here,
+            ``WindowError`` if no window can be opened.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 12}  # noqa: RUF012 - Gymnasium's own declaration
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": 1 / (8 * CONTROL_SECONDS)}  # noqa: RUF012 - Gymnasium's own declaration
 
     def __init__(
         self,
@@ -88,18 +89,19 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         check_choice("render_quality", render_quality, RENDER_QUALITIES)
         if render_mode is not None:
             check_choice("render_mode", render_mode, self.metadata["render_modes"])
-        if not 8 <= image_size <= 480:
-            raise ValueError(f"image_size is {image_size}; it must be from 8 to 480 pixels.")
-        if not 1 <= action_repeat <= CONTROL_STEPS or stack < 1:
+        if not is_whole(image_size) or not 8 <= image_size <= 480:
+            raise ValueError(f"image_size is {image_size!r}; it must be a whole number from 8 to 480 pixels.")
+        whole = is_whole(action_repeat) and is_whole(stack)
+        if not whole or not 1 <= action_repeat <= CONTROL_STEPS or stack < 1:
             raise ValueError(
-                f"action_repeat is {action_repeat} and stack {stack}; action_repeat must be from 1 to {CONTROL_STEPS}, "
-                "stack at least 1."
+                f"action_repeat is {action_repeat!r} and stack {stack!r}; action_repeat must be from 1 to "
+                f"{CONTROL_STEPS}, stack at least 1, both whole numbers."
             )
+        self.metadata = {**self.metadata, "render_fps": 1 / (action_repeat * CONTROL_SECONDS)}
         self.task = task
         self.image_size = image_size
         self.action_repeat = action_repeat
         self.stack = stack
-        self.render_mode = render_mode
         self._camera_name = camera
         self._fast = render_quality == "fast"
         self._seen = pixels
@@ -107,6 +109,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self._frames: deque[NDArray[np.uint8]] = deque(maxlen=stack)
         self._time = 0
         self._env = _load(task, drawn=pixels or render_mode is not None)
+        super().__init__(render_mode)
         # MuJoCo's buffers are made with the first frame, as large as the model says by then.
         if self._fast:
             quality, buffer = self.physics.model.vis.quality, self.physics.model.vis.global_
@@ -124,7 +127,13 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     @property
     def physics(self) -> Any:
         """dm_control's simulation."""
-        return self._env.unwrapped.physics
+        return self._open_env.unwrapped.physics
+
+    @property
+    def _open_env(self) -> Any:
+        if self._env is None:
+            raise ValueError("This Cartpole is closed; make a new one.")
+        return self._env
 
     @property
     def _drawn_size(self) -> int:
@@ -132,7 +141,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return self.image_size * (SUPERSAMPLING if self._fast else 1)
 
     @property
-    def horizon(self) -> int:
+    def horizon(self) -> int:  # type: ignore[override]
         """Steps of an episode."""
         return -(-CONTROL_STEPS // self.action_repeat)
 
@@ -144,13 +153,16 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         Raises:
             ValueError: If an option is unknown or has another shape.
         """
+        check_seed(seed, most=2**32 - 1)
         super().reset(seed=seed)
-        observation, _ = self._env.reset(seed=seed)
+        observation, _ = self._open_env.reset(seed=seed)
         self._frames.clear()
         self._time = begun_at(options, self.horizon)
         if options:
             self._place(options)
-            observation = self._env.unwrapped.task.get_observation(self.physics)
+            observation = self._open_env.unwrapped.task.get_observation(self.physics)
+        self._begun = True
+        self._show()
         return self._observe(observation), {"time": self._time} if options and "time" in options else {}
 
     def _place(self, options: dict[str, Any]) -> None:
@@ -160,6 +172,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         velocities = np.asarray(options.get("velocities", np.zeros(2)), np.float64)
         if joints.shape != (2,) or velocities.shape != (2,):
             raise ValueError(f"joints and velocities must be (2,); got {joints.shape} and {velocities.shape}.")
+        if not np.isfinite([joints, velocities]).all():
+            raise ValueError(f"joints and velocities must be finite; got {joints.tolist()} and {velocities.tolist()}.")
         frames, seen = np.shape(options.get("frames", ())), (self.image_size, self.image_size, 3 * self.stack)
         if "frames" in options and frames != seen:
             raise ValueError(f"frames must be {seen}, the newest ones last; got {frames}.")
@@ -170,16 +184,24 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             self._frames.extend(np.split(options["frames"], self.stack, axis=-1)[:-1])
 
     def step(self, action: NDArray[np.float32]) -> tuple[dict[str, NDArray[Any]], float, bool, bool, dict[str, Any]]:
-        """Holds an action for ``action_repeat`` control steps, or until the episode ends."""
+        """Holds an action for ``action_repeat`` control steps, or until the episode ends.
+
+        Raises:
+            ValueError: If an action is not finite, or outside [-1, 1], or no episode has begun or it is over.
+        """
+        env = self._open_env
+        command = self._command(action)
         total, terminated, truncated = 0.0, False, False
         observation: Any = None
         for _ in range(self.action_repeat):
-            observation, reward, terminated, truncated, _ = self._env.step(np.asarray(action, np.float64))
+            observation, reward, terminated, truncated, _ = env.step(command)
             total += float(reward)
             if terminated or truncated:
                 break
         self._time += 1
         truncated = truncated or self._time >= self.horizon
+        self._begun = not (terminated or truncated)
+        self._show()
         return self._observe(observation), total, terminated, truncated, {}
 
     def _observe(self, state: dict[str, Any]) -> dict[str, NDArray[Any]]:
@@ -197,12 +219,13 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         """The newest observation's frames, (size, size, 3 stack) uint8."""
         return np.concatenate(self._frames, axis=-1)
 
-    def render(self) -> NDArray[np.uint8] | None:
-        """The scene as it is now, (size, size, 3) uint8, or None without ``render_mode``."""
-        return None if self.render_mode is None else self._draw()
+    def picture(self) -> NDArray[np.uint8]:
+        """The scene as it is now, (size, size, 3) uint8."""
+        return self._draw()
 
     def _draw(self) -> NDArray[np.uint8]:
         drawn = np.array(self._view().render())
+        let_go(self.physics.contexts.gl)
         return block_means(drawn, SUPERSAMPLING) if self._fast else drawn
 
     def _view(self) -> Any:
@@ -214,6 +237,7 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             self._camera = Camera(self.physics, self._drawn_size, self._drawn_size, self._camera_name)
             for name in _SPARED if self._fast else ():
                 self._camera.scene.flags[getattr(mjtRndFlag, f"mjRND_{name.upper()}")] = 0
+            let_go(self.physics.contexts.gl)
         return self._camera
 
     def landmarks(self) -> NDArray[np.float64]:
@@ -227,7 +251,8 @@ class Cartpole(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         return (drawn + 0.5) * (self.image_size / self._drawn_size) - 0.5
 
     def close(self) -> None:
-        """Frees the simulation and what it draws with."""
+        """Frees the simulation and what it draws with; a second call does nothing."""
+        super().close()
         if self._env is None:
             return
         self._camera = None
@@ -251,4 +276,4 @@ def _load(task: str, drawn: bool) -> Any:
     from dm_control import suite
     from shimmy.dm_control_compatibility import DmControlCompatibilityV0
 
-    return DmControlCompatibilityV0(suite.load("cartpole", task, task_kwargs={"random": 0}))
+    return DmControlCompatibilityV0(suite.load("cartpole", task, task_kwargs={"random": None}))

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Any, SupportsFloat
 
-import gymnasium as gym
 import numpy as np
-import pybullet
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from encoders.errors import check_choice
+from encoders.errors import check_choice, is_whole
 from envs import kuka_meshes
+from envs.bullet import pybullet
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES, Camera, Look, Scene
+from envs.simulation import RENDER_MODES, Simulation, check_seed
 from envs.starts import begun_at
+from envs.window import WINDOW_SIZE
 
 JOINTS = 7
 CONTROLS = ("position", "velocity", "torque")
@@ -48,7 +50,7 @@ MAX_SPEED = 10.0
 """Velocity limit in the model file, radians a second; bounds the observation."""
 
 
-class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
+class KukaReach(Simulation):
     """A seven-joint Kuka iiwa arm that brings its hand to a target point.
 
     Observation, a dictionary:
@@ -67,7 +69,8 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
     ``reset(options={"joint_positions": ..., "goal": ..., "time": ...})`` sets the start pose (radians),
     the target (metres), and how many steps of the episode count as done; without them the arm starts at
     ``HOME``, the target is where the hand of a random pose would be, and no step is done. A ``time``
-    that was named stands in the info of the reset.
+    that was named stands in the info of the reset. A closed environment is of no use any more; one that
+    is dropped frees its physics by itself.
 
     Args:
         robot: ``iiwa`` or ``iiwa_gripper``.
@@ -75,15 +78,15 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         camera: A camera's name, a tuple of names, or None for no ``pixels``.
         image_size: Width and height of the frames, pixels.
         render_quality: ``fast`` (decimated meshes) or ``reference`` (the unmodified ones).
-        render_mode: ``rgb_array``, or None.
+        render_mode: ``rgb_array``, ``human`` for a window that shows every step, or None.
         horizon: Steps in an episode.
         look: Colours, light and things in the scene: a name, or a ``Look``.
 
     Raises:
-        ValueError: If an argument is not among the allowed values.
+        ValueError: If an argument is not among the allowed values; ``WindowError`` if no window can be opened.
     """
 
-    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": round(1 / CONTROL_SECONDS)}  # noqa: RUF012 - Gymnasium's own declaration
+    metadata: dict[str, Any] = {"render_modes": list(RENDER_MODES), "render_fps": round(1 / CONTROL_SECONDS)}  # noqa: RUF012 - Gymnasium's own declaration
 
     def __init__(
         self,
@@ -109,16 +112,15 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
             check_choice("camera", name, CAMERAS)
         if camera is not None and not self.cameras:
             raise ValueError("camera is empty; name at least one camera, or pass None for no pixels.")
-        if not 8 <= image_size <= 2048:
-            raise ValueError(f"image_size is {image_size}; it must be from 8 to 2048 pixels.")
-        if horizon < 1:
-            raise ValueError(f"horizon is {horizon}; it must be at least 1 step.")
+        _check_size("image_size", image_size)
+        if not is_whole(horizon) or horizon < 1:
+            raise ValueError(f"horizon is {horizon!r}; it must be a whole number of at least 1 step.")
         self.control = control
         self.image_size = image_size
         self.horizon = horizon
-        self.render_mode = render_mode
         self._stacked = camera is not None and not isinstance(camera, str)
         self._connect(robot, render_quality, look)
+        super().__init__(render_mode)
         self._steps = 0
         self._goal = np.zeros(3)
         # Joint angles of the last observation while nothing has moved since: pybullet is slow to tell them.
@@ -134,6 +136,8 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         if client < 0:
             raise ValueError("pybullet has no physics client left (at most 1,024 a process); close some environments.")
         self.client: int | None = client
+        # Whoever forgets to close it, or fails to make it, leaves no client behind.
+        self._disconnect = weakref.finalize(self, _disconnect, client)
         pybullet.setGravity(0, 0, -9.81, physicsClientId=client)
         pybullet.setPhysicsEngineParameter(
             fixedTimeStep=CONTROL_SECONDS / PHYSICS_STEPS, deterministicOverlappingPairs=1, physicsClientId=client
@@ -175,14 +179,15 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Starts an episode; see the class for ``options``."""
+        check_seed(seed)
         super().reset(seed=seed)
         options = options or {}
         for name in options:
             check_choice("reset option", name, ("joint_positions", "goal", "time"))
         steps = begun_at(options, self.horizon)
-        start = self._vector(options.get("joint_positions", HOME), JOINTS, "joint_positions")
+        start = self._within("joint_positions", options.get("joint_positions", HOME))
         goal = options.get("goal")
-        self._goal = self.hand_of(self.random_pose()) if goal is None else self._vector(goal, 3, "goal")
+        self._goal = self.hand_of(self.random_pose()) if goal is None else self._within("goal", goal)
         if self._target is not None:
             pybullet.resetBasePositionAndOrientation(
                 self._target, self._goal.tolist(), [0, 0, 0, 1], physicsClientId=self._open_client
@@ -190,13 +195,19 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         self.set_pose(start)
         self._hold()
         self._steps = steps
+        self._begun = True
+        self._show()
         return self._observation(), {"time": steps} if "time" in options else {}
 
-    @staticmethod
-    def _vector(values: Any, length: int, name: str) -> NDArray[np.float64]:
+    def _within(self, name: str, values: Any) -> NDArray[np.float64]:
+        """A start or a goal as numbers that the observation of that name may have."""
+        space = self.observation_space[name]  # type: ignore[index]
         vector = np.asarray(values, dtype=np.float64)
-        if vector.shape != (length,) or not np.isfinite(vector).all():
-            raise ValueError(f"{name} must be {length} finite numbers; got {values!r}.")
+        if vector.shape != space.shape or not np.all((vector >= space.low) & (vector <= space.high)):
+            raise ValueError(
+                f"{name} must be {len(space.low)} finite numbers from {space.low.round(2).tolist()} to "
+                f"{space.high.round(2).tolist()}; got {values!r}."
+            )
         return vector
 
     def step(
@@ -205,15 +216,13 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         """Applies an action for ``CONTROL_SECONDS``.
 
         Raises:
-            ValueError: If an action is not finite, or outside [-1, 1].
+            ValueError: If an action is not finite, or outside [-1, 1], or no episode has begun.
         """
-        command = np.asarray(action, dtype=np.float64)
-        if command.shape != (JOINTS,) or not np.all(np.abs(command) <= 1.0 + 1e-6):
-            raise ValueError(f"An action must be {JOINTS} finite numbers in [-1, 1]; got {command.tolist()}.")
-        self._actuate(command)
+        self._actuate(self._command(action))
         for _ in range(PHYSICS_STEPS):
             pybullet.stepSimulation(physicsClientId=self._open_client)
         self._steps += 1
+        self._show()
         distance = float(np.linalg.norm(self.hand_position() - self._goal))
         return self._observation(), -distance, False, self._steps >= self.horizon, {"goal_distance": distance}
 
@@ -337,15 +346,15 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
         if isinstance(camera, str):
             check_choice("camera", camera, CAMERAS)
             camera = CAMERAS[camera]
+        if size is not None:
+            _check_size("size", size)
         self._open_client  # noqa: B018 - a closed environment is an error here, not a crash in C
         return self.scene.render(camera, size or self.image_size, self._steps * CONTROL_SECONDS)
 
-    def render(self) -> NDArray[np.uint8] | None:
-        """The first camera's frame (``front`` where there is none), or None without a render mode."""
-        if self.render_mode is None:
-            gym.logger.warn("render() was called on KukaReach without a render_mode; pass render_mode='rgb_array'.")
-            return None
-        return self.frame(self.cameras[0] if self.cameras else "front")
+    def picture(self) -> NDArray[np.uint8]:
+        """The first camera's frame, ``front`` where there is none."""
+        size = WINDOW_SIZE if self.render_mode == "human" else self.image_size
+        return self.frame(self.cameras[0] if self.cameras else "front", size)
 
     @property
     def _open_client(self) -> int:
@@ -355,6 +364,16 @@ class KukaReach(gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
 
     def close(self) -> None:
         """Frees the physics client; a second call does nothing."""
-        if self.client is not None:
-            pybullet.disconnect(physicsClientId=self.client)
-            self.client = None
+        super().close()
+        self._disconnect()
+        self.client = None
+
+
+def _check_size(name: str, size: int) -> None:
+    if not is_whole(size) or not 8 <= size <= 2048:
+        raise ValueError(f"{name} is {size!r}; it must be a whole number from 8 to 2048 pixels.")
+
+
+def _disconnect(client: int) -> None:
+    if pybullet.isConnected(physicsClientId=client):
+        pybullet.disconnect(physicsClientId=client)

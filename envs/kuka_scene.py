@@ -6,9 +6,10 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import pybullet
 import trimesh
 from numpy.typing import NDArray
+
+from envs.bullet import pybullet
 
 FAR = 6.0
 """Far plane of every camera, metres."""

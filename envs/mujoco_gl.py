@@ -6,6 +6,7 @@ import ctypes
 import ctypes.util
 import os
 import sys
+from typing import Any
 
 from encoders.errors import check_choice
 
@@ -61,6 +62,34 @@ def choose_renderer(drawn: bool = True) -> str:
         raise RendererError(_CANNOT)
     os.environ[VARIABLE] = found
     return found
+
+
+def let_go(context: Any) -> None:
+    """Takes a context of dm_control's off this thread, so that any thread can draw with it next, or free it.
+
+    A context that stays with the thread that drew last can be used by no other, and not be freed when that thread has
+    ended. dm_control has no call for it: the tables are those that its ``make_current`` keeps.
+
+    Args:
+        context: An OpenGL context of dm_control, as ``physics.contexts.gl``.
+    """
+    from dm_control._render import base
+
+    thread = context.thread
+    if base._CURRENT_CONTEXT_FOR_THREAD.get(thread) != id(context):
+        return
+    if os.environ[VARIABLE] == "egl":
+        from dm_control._render.pyopengl import egl_renderer
+
+        egl = egl_renderer.EGL
+        egl.eglMakeCurrent(egl_renderer.EGL_DISPLAY, egl.EGL_NO_SURFACE, egl.EGL_NO_SURFACE, egl.EGL_NO_CONTEXT)
+    elif os.environ[VARIABLE] == "osmesa":
+        from OpenGL import GL, osmesa
+
+        osmesa.OSMesaMakeCurrent(None, None, GL.GL_FLOAT, 0, 0)
+    else:
+        return  # GLFW draws in a thread of its own, whoever asks
+    del base._CURRENT_CONTEXT_FOR_THREAD[thread], base._CURRENT_THREAD_FOR_CONTEXT[id(context)]
 
 
 def egl_works() -> bool:

@@ -18,6 +18,9 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import CloudpickleWrapper, DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from encoders.errors import is_whole
+from envs.simulation import Uncopied
+
 GUARD = "a script that starts workers needs `if __name__ == '__main__':` around what it does"
 """What most workers lack that die as they begin: they import the script that started them."""
 
@@ -65,7 +68,7 @@ def _serve(remote: Connection, factories: CloudpickleWrapper, wrap: CloudpickleW
         remote.close()
 
 
-class WorkerVecEnv(VecEnv):
+class WorkerVecEnv(Uncopied, VecEnv):
     """Steps groups of environments in parallel processes.
 
     ``SubprocVecEnv`` gives every environment a process. With more environments than cores that spends
@@ -89,7 +92,7 @@ class WorkerVecEnv(VecEnv):
         workers: int,
         wrap: Callable[[VecEnv], VecEnv] = _as_it_is,
     ) -> None:
-        if not 1 <= workers <= len(factories):
+        if not is_whole(workers) or not 1 <= workers <= len(factories):
             raise ValueError(
                 f"workers is {workers}; it must be from 1 to the number of environments, {len(factories)}."
             )
@@ -114,6 +117,7 @@ class WorkerVecEnv(VecEnv):
             self.close()
             raise
         super().__init__(len(factories), *spaces)
+        self.metadata = self._call(0, "get_attr", "metadata", indices=0)[0]
 
     def _call(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> Any:
         self._send(worker, method, *arguments, **keywords)
@@ -166,6 +170,10 @@ class WorkerVecEnv(VecEnv):
         self._reset_seeds()
         self._reset_options()
         return _joined(observations)
+
+    def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
+        """What every environment renders, (H, W, 3) uint8, or None without a render mode."""
+        return self.env_method("render")
 
     def close(self) -> None:
         """Ends the workers; a second call does nothing."""

@@ -74,7 +74,7 @@ def loop(config: PlayConfig, variant: str, steps: int) -> dict[str, Any]:
     """Steps a second of a training, and the share of its parts."""
     torch.manual_seed(0)
     attention = new_attention(config) if variant != "plain" else None
-    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari)
+    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari, seed=0)
     agent: Any = players.make(config.algo, venv, attention, variant == "frozen", 0, config.bfloat16)
     callback = None
     clock = Clock()
@@ -105,7 +105,7 @@ def emulators(game: str, config: AtariConfig, envs: int, steps: int) -> dict[str
         return AtariWrapper(gym.make(env_id(game), frameskip=1, repeat_action_probability=config.sticky))
 
     candidates: dict[str, VecEnv] = {
-        "ours": AtariVecEnv(game, envs, config),
+        "ours": AtariVecEnv(game, envs, config, seed=0),
         "stable_baselines3": VecFrameStack(DummyVecEnv([single] * envs), config.stack),
     }
     figures = {}

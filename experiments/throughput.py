@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pybullet
 import torch
 from rich.console import Console
 from skimage.metrics import structural_similarity
@@ -27,6 +26,7 @@ from encoders.files import write_json
 from encoders.optimisers import Stepper
 from encoders.precision import PRECISIONS, uses_bfloat16
 from encoders.prefetch import Prefetcher
+from envs.bullet import pybullet
 from envs.embedding import embed_pixels
 from envs.kuka import KukaReach
 from envs.kuka_scene import CAMERAS, FAR, NEAR

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
 import ale_py
 import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.wrappers import AtariPreprocessing, FrameStackObservation
 from stable_baselines3.common.atari_wrappers import MaxAndSkipEnv, WarpFrame
+from stable_baselines3.common.vec_env import VecVideoRecorder
 
 from envs.atari import AtariConfig, AtariVecEnv, env_id, rom_of
 
@@ -30,7 +39,21 @@ def test_every_game_of_gymnasium_is_known_by_its_name_there() -> None:
     assert all(env_id(name) == name for name in names)
 
 
-@pytest.mark.parametrize("settings", [{"stack": 0}, {"sticky": 1.0}, {"noop_max": -1}, {"max_frames": 0}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"stack": 0},
+        {"sticky": 1.0},
+        {"sticky": float("nan")},
+        {"noop_max": -1},
+        {"max_frames": 0},
+        {"max_idle_frames": -1},
+        {"image_size": 32.5},
+        {"image_size": 1_000_000},
+        {"stack": True},
+    ],
+    ids=str,
+)
 def test_wrong_settings_are_refused(settings: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="must be"):
         AtariConfig(**settings)  # type: ignore[arg-type]
@@ -124,3 +147,125 @@ def test_the_same_seed_starts_the_same_games() -> None:
     venv.reset()
     venv.seed(1)
     assert np.array_equal(venv.reset(), first)
+
+
+def test_games_without_a_seed_differ_and_so_do_their_later_games() -> None:
+    first, second = (AtariVecEnv("assault", 4, AtariConfig()) for _ in range(2))
+    for _ in range(2):
+        starts = np.concatenate([first.reset(), second.reset()])
+        assert len(np.unique(starts.reshape(8, -1), axis=0)) > 4
+
+
+@pytest.mark.parametrize("seed", [2**31 - 3, -1, 1.5])
+def test_a_seed_that_leaves_none_for_the_last_game_is_refused(seed: Any) -> None:
+    with pytest.raises(ValueError, match=f"seed is {seed}; it must be a whole number from 0 to 2147483644"):
+        AtariVecEnv("breakout", 4, AtariConfig(), seed=seed)
+    venv = AtariVecEnv("breakout", 4, AtariConfig(), seed=2**31 - 4)
+    assert venv.reset().shape == (4, 4, 84, 84)
+    with pytest.raises(ValueError, match=f"seed is {seed}"):
+        venv.seed(seed)
+
+
+@pytest.mark.parametrize("envs", [0, -1, 1.5])
+def test_no_games_are_refused(envs: Any) -> None:
+    with pytest.raises(ValueError, match=f"envs is {envs}"):
+        AtariVecEnv("breakout", envs, AtariConfig())
+
+
+@pytest.mark.parametrize("actions", [[4, 0], [-1, 0], [0], [0.0, 1.0], [np.nan, 0], [[0, 0]]], ids=str)
+def test_actions_that_the_game_does_not_have_are_refused(actions: Any) -> None:
+    venv = AtariVecEnv("breakout", 2, AtariConfig(), seed=0)
+    venv.reset()
+    with pytest.raises(ValueError, match="Actions must be 2 whole numbers from 0 to 3, one a game; got"):
+        venv.step(np.array(actions))
+
+
+def test_steps_and_pictures_before_a_reset_and_after_closing_are_refused() -> None:
+    venv = AtariVecEnv("breakout", 1, AtariConfig())
+    for ask in (lambda: venv.step(np.zeros(1, int)), venv.render):
+        with pytest.raises(ValueError, match=r"call reset\(\) first"):
+            ask()
+    venv.reset()
+    venv.close()
+    venv.close()
+    for ask in (lambda: venv.step(np.zeros(1, int)), venv.render, venv.reset):
+        with pytest.raises(ValueError, match="This AtariVecEnv is closed; make a new one"):
+            ask()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_copies_are_refused(copied: Callable[[AtariVecEnv], object]) -> None:
+    with pytest.raises(TypeError, match=r"This AtariVecEnv cannot be copied or pickled.*Make another"):
+        copied(AtariVecEnv("breakout", 1, AtariConfig()))
+
+
+def test_a_video_recorder_films_the_newest_frames(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The recorder asks whether moviepy is there before it films; only its end, which is not reached here, uses it.
+    monkeypatch.setitem(sys.modules, "moviepy", ModuleType("moviepy"))
+    venv = AtariVecEnv("breakout", 2, AtariConfig(), seed=0)
+    recorder = VecVideoRecorder(venv, str(tmp_path), lambda step: step == 0, video_length=100)
+    assert recorder.frames_per_sec == 15
+    observations = recorder.reset()
+    assert isinstance(observations, np.ndarray)
+    frames = [observations]
+    for action in ([1, 1], [2, 3]):
+        frames.append(recorder.step(np.array(action))[0])  # type: ignore[arg-type]
+    assert [film.shape for film in recorder.recorded_frames] == [(168, 84, 3)] * 3
+    for film, seen in zip(recorder.recorded_frames, frames, strict=True):
+        np.testing.assert_array_equal(film[:84, :, 1], seen[0, -1])
+        np.testing.assert_array_equal(film[84:, :, 2], seen[1, -1])
+    recorder.recorded_frames.clear()
+
+
+def idle_until_over(config: AtariConfig, training: bool, steps: int) -> list[dict[str, Any]]:
+    """Infos of the second of two games in which an agent does nothing, until its game is over."""
+    venv = AtariVecEnv("breakout", 2, config, training, seed=0)
+    venv.reset()
+    seen: list[dict[str, Any]] = []
+    for _ in range(steps):
+        seen.append(venv.step(np.zeros(2, int))[3][1])
+        if "episode" in seen[-1]:
+            break
+    return seen
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_a_game_in_which_nothing_happens_is_truncated(training: bool) -> None:
+    infos = idle_until_over(AtariConfig(max_idle_frames=400), training, 1000)
+    lost = next(index for index, info in enumerate(infos) if info["lives"] == 4)
+    assert len(infos) == lost + 1 + 100
+    assert infos[-1]["TimeLimit.truncated"] and infos[-1]["lives"] == 5
+    assert infos[-1]["terminal_observation"].shape == (4, 84, 84)
+    assert infos[-1]["episode"]["l"] == len(infos) and infos[-1]["episode"]["r"] == 0
+
+
+def test_a_truncated_game_starts_again_and_the_others_go_on() -> None:
+    venv = AtariVecEnv("breakout", 2, AtariConfig(max_idle_frames=400), training=False, seed=0)
+    alone = AtariVecEnv("breakout", 2, AtariConfig(max_idle_frames=0), training=False, seed=0)
+    venv.reset(), alone.reset()
+    rng = np.random.default_rng(0)
+    ended = 0
+    for _ in range(300):
+        actions = np.array([rng.integers(4), 0])
+        seen, _, dones, infos = venv.step(actions)
+        expected, _, others, _ = alone.step(actions)
+        np.testing.assert_array_equal(seen[0], expected[0])
+        assert dones[0] == others[0]
+        if dones[1]:
+            ended += 1
+            np.testing.assert_array_equal(infos[1]["terminal_observation"], expected[1])
+            assert not np.array_equal(seen[1], expected[1])
+            break
+    assert ended == 1
+
+
+def test_five_minutes_without_a_point_are_the_default() -> None:
+    assert AtariConfig().max_idle_frames == 5 * 60 * 60
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_fire_is_pressed_after_lost_lives_on_request(training: bool) -> None:
+    infos = idle_until_over(AtariConfig(fire_lives=True), training, 300)
+    assert "episode" in infos[-1] and not infos[-1]["TimeLimit.truncated"]
+    assert {info["lives"] for info in infos} == {5, 4, 3, 2, 1}
+    assert "episode" not in idle_until_over(AtariConfig(), training, 300)[-1]

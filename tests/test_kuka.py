@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import pickle
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +52,79 @@ def test_close_frees_the_client_and_a_second_close_is_fine() -> None:
     env.close()
 
 
+def test_a_dropped_environment_frees_its_client() -> None:
+    env = KukaReach(camera=None)
+    client = env.client
+    env.reset(seed=0)
+    del env
+    gc.collect()
+    assert not pybullet.isConnected(physicsClientId=client)
+
+
+def test_closing_frees_no_client_that_another_environment_has_got_since() -> None:
+    first = KukaReach(camera=None)
+    first.close()
+    second = KukaReach(camera=None)
+    first.close()
+    del first
+    gc.collect()
+    assert pybullet.isConnected(physicsClientId=second.client)
+    second.reset(seed=0)
+    second.close()
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_copies_are_refused_and_the_first_is_left_alone(
+    make_kuka: MakeKuka, copied: Callable[[KukaReach], object]
+) -> None:
+    env = make_kuka(camera=None)
+    start = env.reset(seed=0)[0]["joint_positions"]
+    with pytest.raises(TypeError, match=r"This KukaReach cannot be copied or pickled.*Make another"):
+        copied(env)
+    gc.collect()
+    np.testing.assert_array_equal(env.joint_positions().astype(np.float32), start)
+
+
+def test_environments_without_a_seed_differ_in_every_episode(make_kuka: MakeKuka) -> None:
+    several = [make_kuka(camera=None) for _ in range(3)]
+    for _ in range(2):
+        assert len({str(env.reset()[0]["goal"]) for env in several}) == 3
+    assert len({str(env.reset(seed=4)[0]["goal"]) for env in several}) == 1
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1"])
+def test_a_seed_that_is_no_whole_number_is_refused(make_kuka: MakeKuka, seed: Any) -> None:
+    with pytest.raises(ValueError, match=f"seed is {seed!r}; it must be a whole number from 0 on"):
+        make_kuka(camera=None).reset(seed=seed)
+
+
+def test_a_step_before_the_first_reset_is_refused(make_kuka: MakeKuka) -> None:
+    with pytest.raises(ValueError, match=r"call reset\(\) first"):
+        make_kuka(camera=None).step(STILL)
+
+
+@pytest.mark.parametrize("size", [7, 32.5, -1])
+def test_a_frame_of_no_possible_size_is_refused(make_kuka: MakeKuka, size: Any) -> None:
+    with pytest.raises(ValueError, match=f"size is {size}; it must be a whole number from 8 to 2048"):
+        make_kuka().frame("front", size)
+
+
+def test_the_specification_has_the_environments_own_horizon_and_makes_it_again() -> None:
+    env = gym.make("KukaReach-v0", camera=None, horizon=80)
+    assert env.spec is not None and env.spec.max_episode_steps == 80
+    again = gym.make(env.spec)
+    for made in (env, again):
+        made.reset(seed=0)
+        assert [made.step(STILL)[2:4] for _ in range(80)] == [(False, False)] * 79 + [(False, True)]
+        made.close()
+
+
+def test_pybullet_does_not_name_itself() -> None:
+    code = "import os, envs.kuka\nos.write(2, b'heard')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=Path(__file__).parents[1], check=True)
+    assert (done.stdout, done.stderr) == (b"", b"heard")
+
+
 def test_a_closed_environment_is_a_value_error_whatever_is_asked_of_it(make_kuka: MakeKuka) -> None:
     env = make_kuka(render_mode="rgb_array")
     env.reset(seed=0)
@@ -85,7 +163,20 @@ def test_a_wrong_name_is_answered_with_the_nearest(make_kuka: MakeKuka, wrong: d
         make_kuka(**wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"image_size": 7}, {"image_size": 4096}, {"horizon": 0}, {"camera": ()}], ids=str)
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"image_size": 7},
+        {"image_size": 4096},
+        {"image_size": 32.5},
+        {"image_size": True},
+        {"horizon": 0},
+        {"horizon": 2.5},
+        {"horizon": float("nan")},
+        {"camera": ()},
+    ],
+    ids=str,
+)
 def test_a_value_out_of_range_is_refused(make_kuka: MakeKuka, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         make_kuka(**wrong)
@@ -125,7 +216,14 @@ def test_reset_options_set_the_pose_and_the_goal(make_kuka: MakeKuka) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"gaol": [0, 0, 1]}, {"goal": [0, 0]}, {"goal": [0, 0, np.nan]}, {"joint_positions": [0] * 6}],
+    [
+        {"gaol": [0, 0, 1]},
+        {"goal": [0, 0]},
+        {"goal": [0, 0, np.nan]},
+        {"joint_positions": [0] * 6},
+        {"joint_positions": [100] * 7},
+        {"goal": [0, 0, 1e308]},
+    ],
     ids=str,
 )
 def test_unknown_and_impossible_reset_options_are_refused(make_kuka: MakeKuka, options: dict[str, Any]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -18,7 +20,7 @@ HORIZONS = (4, 5, 6, 7, 8)
 
 
 def factory(horizon: int) -> gym.Env:
-    env: gym.Env = KukaReach(horizon=horizon, image_size=16, control="torque")
+    env: gym.Env = KukaReach(horizon=horizon, image_size=16, control="torque", render_mode="rgb_array")
     # Only every other environment has a monitor, so that answers differ between environments.
     return Monitor(env) if horizon % 2 == 0 else env
 
@@ -104,6 +106,22 @@ def test_methods_are_called_in_the_order_asked_for(workers: VecEnv) -> None:
         workers.env_method("frame", "topp", indices=1)
 
 
+def test_pictures_come_from_every_environment(workers: VecEnv, here: VecEnv) -> None:
+    for venv in (workers, here):
+        venv.seed(0)
+        venv.reset()
+    np.testing.assert_array_equal(workers.get_images(), here.get_images())
+    picture = workers.render()
+    assert picture is not None and picture.shape == (48, 32, 3)
+    assert workers.metadata["render_fps"] == 20
+
+
+@pytest.mark.parametrize("copied", [copy.copy, pickle.dumps])
+def test_copies_are_refused(workers: VecEnv, copied: Callable[[VecEnv], object]) -> None:
+    with pytest.raises(TypeError, match="WorkerVecEnv cannot be copied or pickled"):
+        copied(workers)
+
+
 def test_wrappers_are_found_in_the_order_asked_for(workers: VecEnv) -> None:
     assert workers.env_is_wrapped(Monitor) == [True, False, True, False, True]
     assert workers.env_is_wrapped(Monitor, indices=[3, 4]) == [False, True]
@@ -129,7 +147,7 @@ def test_an_invalid_action_raises_here_and_a_reset_makes_all_good_again(
                 remote.recv()
 
 
-@pytest.mark.parametrize("count", [0, -1, 6])
+@pytest.mark.parametrize("count", [0, -1, 6, 1.5])
 def test_too_few_and_too_many_workers_are_refused(count: int) -> None:
     with pytest.raises(ValueError, match=f"workers is {count}; it must be from 1 to .* 5"):
         WorkerVecEnv(factories(), workers=count)

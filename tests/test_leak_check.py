@@ -1,0 +1,36 @@
+"""The worlds leave nothing behind, and the check would see it if they did."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from experiments import leak_check
+from experiments.leak_check import WORLDS, LeakConfig, growth
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_a_world_leaves_nothing_behind(world: str, tmp_path: Path) -> None:
+    out = tmp_path / "leaks.json"
+    figures = leak_check.measure(LeakConfig((world,), resets=20, environments=20, warm_up=10, out=out))
+    assert json.loads(out.read_text())["worlds"] == figures
+    for work, seen in figures[world].items():
+        assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] < 8, work
+        for name in ("files", "threads", "processes"):
+            assert seen["after"][name] == seen["before"][name], (work, name)
+
+
+def test_the_check_sees_what_is_kept(tmp_path: Path) -> None:
+    kept: list[object] = []
+    seen = growth(lambda: kept.append((bytearray(b"x" * 2**22), (tmp_path / "file").open("w"))), times=20, warm_up=2)
+    assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] > 60
+    assert seen["middle"]["files"] - seen["before"]["files"] == 10
+    assert seen["after"]["files"] - seen["before"]["files"] == 20
+
+
+@pytest.mark.parametrize("wrong", [{"worlds": ("kuca",)}, {"resets": 0}, {"worlds": ()}], ids=str)
+def test_nothing_to_count_is_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"Did you mean 'kuka'|There must be a world"):
+        LeakConfig(**wrong)  # type: ignore[arg-type]
