@@ -48,7 +48,7 @@ def match_views(
     matched = []
     for view in times:
         between = (view[:-1] + view[1:]) / 2
-        matched.append(np.searchsorted(between, moments, side="right"))
+        matched.append(np.searchsorted(between, moments, side="left"))
     if len({len(view) for view in times}) > 1 or len(moments) < len(first):
         told = ", ".join(
             f"{name} has {len(view)} ({duration:.2f} s)"

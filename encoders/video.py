@@ -21,6 +21,9 @@ from encoders.video_index import fitted
 MOST_BYTES = 2**30
 """Memory that the frames of a video may take."""
 
+FIRST_FRAMES = 64
+"""Frames that there is room for at first; twice as many whenever it is full."""
+
 
 def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
     """Writes an mp4 (H.264) that appears whole or not at all.
@@ -99,7 +102,7 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
             more than ``MOST_BYTES``.
     """
     log: list[Packet] = []
-    frames: list[NDArray[np.uint8]] = []
+    frames = np.empty((0, 0, 0, 3), np.uint8)
     shown: list[int | None] = []
     corrupt: set[int] = set()
     with open_video(path) as (container, stream):
@@ -107,29 +110,33 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
         warn_of_range(path, stream)
         for number, frame in enumerate(demuxed(container, stream, source, log, decode=True)):
             pixels = picture(frame, source.aspect)
-            frames.append(
-                fitted(pixels, frames[0].shape[:2] if frames else (size or pixels.shape[0], size or pixels.shape[1]))
-            )
+            if number == 0:
+                frames = np.empty((FIRST_FRAMES, size or pixels.shape[0], size or pixels.shape[1], 3), np.uint8)
+            if (number + 1) * frames[:1].nbytes > MOST_BYTES:
+                raise FileError(
+                    f"The frames of the video {path} take more than {MOST_BYTES / 2**30:g} GiB at "
+                    f"{frames.shape[2]} x {frames.shape[1]} pixels; name a smaller size to scale them to, or cut "
+                    "the video."
+                )
+            if number == len(frames):
+                frames = np.concatenate([frames, np.empty_like(frames)])
+            # Frames that were kept one by one would lie between the large ones that are freed, and hold their memory.
+            frames[number] = fitted(pixels, frames.shape[1:3])
             shown.append(frame.pts)
             if frame.is_corrupt:
                 corrupt.add(number)
-            if len(frames) * frames[0].nbytes > MOST_BYTES:
-                raise FileError(
-                    f"The frames of the video {path} take more than {MOST_BYTES / 2**30:g} GiB at "
-                    f"{frames[0].shape[1]} x {frames[0].shape[0]} pixels; name a smaller size to scale them to, or cut "
-                    "the video."
-                )
-    if not frames:
+    if not shown:
         raise FileError(f"The video {path} has no frames; record or copy it again.")
     stamped = is_stamped(source, log, shown[0])
     if stamped:
         corrupt = {stamp for number in corrupt if (stamp := shown[number]) is not None}
-    timeline = arrange(source, log, stamped, corrupt, set(shown), len(frames))
+    timeline = arrange(source, log, stamped, corrupt, set(shown), len(shown))
     if len(timeline) < minimum:
         raise FileError(f"The video {path} has {len(timeline)} frame(s); at least {minimum} are needed.")
-    if stamped:
-        decoded = dict(zip(shown, frames, strict=True))
-        frames = []
+    if stamped and timeline.stamps != tuple(shown):
+        decoded = {stamp: number for number, stamp in enumerate(shown)}
+        numbers: list[int] = []
         for stamp in timeline.stamps:
-            frames.append(decoded.get(stamp, frames[-1] if frames else decoded[shown[0]]))
-    return Video(np.stack(frames), timeline.times, timeline.duration)
+            numbers.append(decoded.get(stamp, numbers[-1] if numbers else 0))
+        return Video(frames[numbers], timeline.times, timeline.duration)
+    return Video(frames[: len(shown)], timeline.times, timeline.duration)

@@ -10,6 +10,7 @@ from encoded import by_ffmpeg
 
 from encoders.base import FrameBatch, Sampling
 from encoders.clips import Clips, load_clips, open_folder, read_labels, sample_batch
+from encoders.files import FileError
 from encoders.video import write_video
 
 PAIRS = Sampling(videos=5, frames=6, span=20, views=2)
@@ -266,4 +267,21 @@ def test_labels_that_do_not_fit_the_clips_are_named(tmp_path: Path, old: str, ne
     assert old in LABELS
     clips = labelled(tmp_path, LABELS.replace(old, new, 1))
     with pytest.raises(ValueError, match=rf"{tmp_path}/labels\.csv .*{message}"):
+        read_labels(tmp_path, clips)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (LABELS.replace("pouring", "reaching").encode(), "has the column 'reaching' twice"),
+        (LABELS.encode() + "é".encode("latin-1"), r"table of labels .*labels\.csv is damaged or of another kind"),
+        (LABELS.encode() + b"a,3,0," + b"1" * 2**21, "is damaged or of another kind"),
+        (LABELS.encode() + b'a,3,0,"1', "is damaged or of another kind"),
+    ],
+    ids=["column twice", "no UTF-8", "huge cell", "open quote"],
+)
+def test_a_damaged_table_of_labels_is_named(tmp_path: Path, content: bytes, message: str) -> None:
+    clips = labelled(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(FileError, match=message):
         read_labels(tmp_path, clips)

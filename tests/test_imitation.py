@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import av
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -22,7 +24,7 @@ from encoders.clips import load_clips
 from encoders.video import write_video
 from envs.kuka import HOME
 from envs.phase import phase
-from experiments.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration
+from experiments.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
 from experiments.imitation import FixedStart, evaluate, film, make_learner
 from experiments.recordings import Truth, make_env
 from rewards.goal import Goal, Scales
@@ -115,6 +117,24 @@ def test_views_of_different_length_are_refused(folder: Path, network: Encoder) -
     videos = (folder / "demo_0000_front.mp4", folder / "play_0000_side.mp4")
     with pytest.raises(ValueError, match=r"differ in length: .*16.*20"):
         read_demonstration(videos, TINY, network, np.random.default_rng(0))
+
+
+def test_a_video_of_variable_rate_is_spread_by_its_time(tmp_path: Path) -> None:
+    # 30 frames in the first second, then one a second: brighter with time.
+    times = np.concatenate([np.arange(30) / 30, 1.0 + np.arange(16)])
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width = stream.height = 32
+        stream.codec_context.time_base = Fraction(1, 30)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), round(10 * time), np.uint8), format="rgb24")
+            frame.pts = round(30 * time)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    frames, shown = read_views([tmp_path / "a.mp4"], 32)
+    np.testing.assert_allclose(shown, times, atol=1e-3)
+    goal = make_goal(Demonstration(frames, HOME, None, shown), None, 16)
+    np.testing.assert_allclose(goal.pixels.mean(axis=(1, 2, 3, 4)), 10 * np.arange(17), atol=3)
 
 
 @pytest.mark.parametrize("length", [2, 9, 16, 40])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rewards.targets import resample, resample_embeddings
+from rewards.targets import positions, resample, resample_embeddings
 
 
 def test_values_in_between_are_linear_and_the_ends_are_kept() -> None:
@@ -53,3 +53,28 @@ def test_embeddings_in_between_stay_on_the_sphere() -> None:
 
 def test_opposite_embeddings_give_finite_ones_in_between() -> None:
     assert np.isfinite(resample_embeddings(np.array([[10.0, 0.0], [-10.0, 0.0]], np.float32), 3)).all()
+
+
+def test_moments_are_taken_by_time_and_not_by_number() -> None:
+    # 90 frames at 30 a second, then 30 at 1 a second.
+    times = np.concatenate([np.arange(90) / 30, 3 + np.arange(30)])
+    # At half the horizon it is second 16, and not the frame of second 2.
+    np.testing.assert_allclose(resample(times[:, None], 3, times)[:, 0], [0, 16, 32])
+    np.testing.assert_allclose(resample(times[:, None], 33, times)[:, 0], np.arange(33))
+    np.testing.assert_allclose(positions(120, 33, times)[[0, 1, 2, 3, 4, -1]], [0, 30, 60, 90, 91, 119])
+    embeddings = np.stack([np.cos(times / 50), np.sin(times / 50)], axis=1)
+    spread = resample_embeddings(embeddings, 33, times)
+    np.testing.assert_allclose(np.arctan2(spread[:, 1], spread[:, 0]), np.arange(33) / 50, atol=1e-6)
+
+
+@pytest.mark.parametrize("digits", [9, 3])
+def test_evenly_spaced_times_change_nothing(digits: int) -> None:
+    sequence = np.random.default_rng(0).normal(size=(51, 3))
+    times = np.round(np.arange(51) / 30, digits)
+    np.testing.assert_array_equal(resample(sequence, 90, times), resample(sequence, 90))
+
+
+@pytest.mark.parametrize("times", [[0.0, 1.0], [0.0, 2.0, 1.0], [0.0, 0.0, 1.0]])
+def test_times_that_do_not_fit_are_refused(times: list[float]) -> None:
+    with pytest.raises(ValueError, match="Times must rise, one a frame"):
+        resample(np.zeros((3, 2)), 5, np.array(times))
