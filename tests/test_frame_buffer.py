@@ -240,3 +240,21 @@ def test_what_is_no_vector_beside_frames_is_refused() -> None:
         FrameReplayBuffer(10, alone, ACTIONS)
     with pytest.raises(ValueError, match="Beside frames vectors are stored"):
         FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS)
+
+
+def test_what_a_smaller_buffer_held_when_it_was_just_filled_goes_on_in_a_larger_one() -> None:
+    larger, smaller, whole = (FrameReplayBuffer(size * ENVS, SPACE, ACTIONS, "cpu", ENVS) for size in (20, 13, 20))
+    fill([smaller, whole], 13)
+    assert (smaller.pos, smaller.full) == (0, True)
+    larger.restore(smaller.arrays())
+    assert (larger.pos, larger.full) == (whole.pos, whole.full) == (13, False)
+    rows = np.arange(13)
+    for env in range(ENVS):
+        envs = np.full(13, env)
+        np.testing.assert_array_equal(larger.stacks(rows, envs), whole.stacks(rows, envs))
+        np.testing.assert_array_equal(larger.next_stacks(rows, envs), whole.next_stacks(rows, envs))
+    # Full ones of one size stay full.
+    again, full = (FrameReplayBuffer(13 * ENVS, SPACE, ACTIONS, "cpu", ENVS) for _ in range(2))
+    fill([full], 16)
+    again.restore(full.arrays())
+    assert (again.pos, again.full) == (3, True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -481,25 +480,21 @@ def test_an_encoder_tells_frames_apart_after_its_first_updates(monkeypatch: pyte
     assert spread > 2 * spread_after_first_updates(mean_start=False)
 
 
-def test_a_finished_run_that_goes_on_for_more_steps_is_the_longer_run(
-    joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path
-) -> None:
-    short, first = joint
-    more, straight = (
-        replace(short, out=tmp_path / "more", steps=72),
-        replace(short, out=tmp_path / "straight", steps=72),
-    )
-    shutil.copytree(short.out, more.out)
-    (extended,) = swing_all(replace(more, resume=True))
+def test_a_finished_run_that_goes_on_for_more_steps_is_the_longer_run(small: None, tmp_path: Path) -> None:
+    # Its buffer is full long before the end, as that of the longer run is.
+    run = replace(TINY, steps=32, learning=LearningConfig(learning_starts=12, buffer_size=16))
+    short, straight = replace(run, out=tmp_path / "short"), replace(run, out=tmp_path / "straight", steps=48)
+    (first,) = swing_all(short)
+    (extended,) = swing_all(replace(short, steps=48, resume=True))
     (whole,) = swing_all(straight)
-    assert (extended["agent_steps"], extended["returns"]) == (72, whole["returns"])
-    folders = [config.run_folder(0) for config in (more, straight)]
+    assert (extended["agent_steps"], extended["returns"]) == (48, whole["returns"])
+    folders = [config.run_folder(0) for config in (short, straight)]
     ours, theirs = ([{**row, "seconds": 0} for row in read_curve(folder / "progress.csv")] for folder in folders)
     assert ours == theirs
-    ours, theirs = (load_file(folder / "agent" / "policy.safetensors") for folder in folders)
-    for name in ours:
-        torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, equal_nan=True)
-    assert json.loads((folders[0] / "result_48.json").read_text()) == first
+    weights = [load_file(folder / "agent" / "policy.safetensors") for folder in folders]
+    for name in weights[0]:
+        torch.testing.assert_close(weights[0][name], weights[1][name], rtol=0, atol=0, equal_nan=True)
+    assert json.loads((folders[0] / "result_32.json").read_text()) == first
 
 
 def test_a_label_is_no_path() -> None:
