@@ -72,7 +72,6 @@ class Source:
         aspect: Width of a pixel over its height.
         ordered: Whether time stamps can be trusted to say when a frame is shown.
         announced: Seconds from its zero to its end that the container announces; None where it does not.
-        from_first: Whether these count from the first frame, and not from zero.
         wholeness: What the bytes of the file say.
     """
 
@@ -83,7 +82,6 @@ class Source:
     aspect: Fraction
     ordered: bool
     announced: float | None
-    from_first: bool
     wholeness: Wholeness
 
     @property
@@ -114,7 +112,6 @@ class Source:
             # AVI does not note when a frame is shown, which matters where they are not stored in that order.
             kind != "avi" or not stream.codec_context.has_b_frames,
             announced,
-            bool(stream.duration),
             wholeness,
         )
 

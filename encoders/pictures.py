@@ -82,10 +82,12 @@ def _upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
         return pixels
     # A stored point (x, y) is shown at (xx * x + xy * y, yx * x + yy * y), y downwards.
     xx, yx, _, xy, yy = np.frombuffer(bytes(noted), np.int32)[:5].astype(int)
-    turned, kept = max(abs(xy), abs(yx)), max(abs(xx), abs(yy))
-    if min(turned, kept) > 0.01 * max(turned, kept):
+    turned, kept = abs(np.array([xy, yx])), abs(np.array([xx, yy]))
+    if not (turned.any() or kept.any()):
+        return pixels
+    if (turned.any() and kept.any()) or turned[0] != turned[1] or kept[0] != kept[1]:
         raise ValueError(f"a display matrix of {xx, xy, yx, yy} is no quarter turn")
-    if turned > kept:
+    if turned.any():
         pixels, right, down = pixels.swapaxes(0, 1), xy, yx
     else:
         right, down = xx, yy

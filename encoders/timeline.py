@@ -92,10 +92,10 @@ def arrange(
     durations = np.append(gaps, last or step)
     missing = 0.0 if stamped else max(0, sum(packet.is_shown for packet in log) - len(stamps)) / float(source.rate)
     evidence = bool(bad) or bool(source.wholeness.damaged) or source.kind in CONSTANT
-    if stamped and evidence and np.mean(gaps <= 1.5 * step) >= REGULAR:
+    if stamped and evidence and len(gaps) and np.mean(gaps <= 1.5 * step) >= REGULAR:
         missing += float((gaps - step)[gaps > 1.5 * step].sum())
         durations = np.minimum(durations, 1.5 * step)
-    start = 0.0 if source.from_first or not stamped else stamps[0] * float(source.unit)
+    start = max(0.0, stamps[0] * float(source.unit)) if stamped else 0.0
     if source.announced is not None and source.may_lack_its_end:
         short = source.announced - start - missing - float(durations.sum())
         missing += short if short > 1.5 * step else 0.0

@@ -261,3 +261,11 @@ def test_a_video_that_was_cut_without_encoding_it_again_is_whole(tmp_path: Path)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(read_video(path)) == len(decode_index(path)) == 60 - 23
+
+
+@pytest.mark.parametrize("flags", ["frag_keyframe+empty_moov", "frag_keyframe", "dash", "faststart"])
+def test_an_mp4_of_fragments_is_whole(tmp_path: Path, flags: str) -> None:
+    path = clip(tmp_path / "a.mp4", *H264, "-g", "10", "-movflags", f"+{flags}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert len(read_video(path)) == len(decode_index(path)) == 60
