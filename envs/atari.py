@@ -154,7 +154,8 @@ class AtariVecEnv(Uncopied, VecEnv):
         self.metadata = {"render_modes": ["rgb_array"], "render_fps": FRAMES_A_SECOND / FRAME_SKIP}  # type: ignore[dict-item]
         self.actions = len(meanings)
         self._training = training
-        self._max_idle = config.max_idle_frames // FRAME_SKIP or None
+        # Steps, at least one; without a limit the emulator's own comes first.
+        self._max_idle = max(1, (config.max_idle_frames or 2 * config.max_frames) // FRAME_SKIP)
         self._fire = meanings.index("FIRE") if config.fire_lives and "FIRE" in meanings else None
         self._next_seed: int | None = _drawn_seed() if seed is None else seed
         self._scores = np.zeros(envs)
@@ -232,8 +233,9 @@ class AtariVecEnv(Uncopied, VecEnv):
         lives = info["lives"].astype(np.int64)
         # A lost life goes on counting the game's frames; a game that started again does not.
         over = dones & (frames < self._frames)
-        self._lost = ~over & (lives < self._lives)
-        self._idle = np.where((rewards != 0) | dones | self._lost, 0, self._idle + 1)
+        self._lost = (lives < self._lives) & ~over
+        self._idle += 1
+        self._idle[(rewards != 0) | dones | self._lost] = 0
         self._frames, self._lives = frames, lives
         infos: list[dict[str, Any]] = [{"lives": int(left)} for left in lives]
         for index in np.flatnonzero(dones):
@@ -241,8 +243,8 @@ class AtariVecEnv(Uncopied, VecEnv):
             infos[index]["terminal_observation"] = np.array(last)
             infos[index]["TimeLimit.truncated"] = bool(truncated[index] and not terminated[index])
         self._observations = np.array(observations)
-        stuck = self._idle == self._max_idle
-        if stuck.any():
+        if self._idle.max() >= self._max_idle:
+            stuck = self._idle >= self._max_idle
             self._start_again(stuck, infos)
             dones, over = dones | stuck, over | stuck
         for index in np.flatnonzero(over):

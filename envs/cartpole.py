@@ -108,7 +108,7 @@ class Cartpole(Simulation):
         self._camera: Any = None
         self._frames: deque[NDArray[np.uint8]] = deque(maxlen=stack)
         self._time = 0
-        self._env = _load(task, drawn=pixels or render_mode is not None)
+        self._env, self._simulator = _load(task, drawn=pixels or render_mode is not None)
         super().__init__(render_mode)
         # MuJoCo's buffers are made with the first frame, as large as the model says by then.
         if self._fast:
@@ -189,20 +189,23 @@ class Cartpole(Simulation):
         Raises:
             ValueError: If an action is not finite, or outside [-1, 1], or no episode has begun or it is over.
         """
-        env = self._open_env
+        self._open_env  # noqa: B018 - a closed environment is an error here
         command = self._command(action)
-        total, terminated, truncated = 0.0, False, False
-        observation: Any = None
+        total, ended = 0.0, False
+        moment: Any = None
         for _ in range(self.action_repeat):
-            observation, reward, terminated, truncated, _ = env.step(command)
-            total += float(reward)
-            if terminated or truncated:
+            # Not through shimmy, which would convert every one of these observations, and only the last is needed.
+            moment = self._simulator.step(command)
+            total += float(moment.reward)
+            ended = moment.last()
+            if ended:
                 break
         self._time += 1
-        truncated = truncated or self._time >= self.horizon
+        terminated = ended and moment.discount == 0.0
+        truncated = not terminated and (ended or self._time >= self.horizon)
         self._begun = not (terminated or truncated)
         self._show()
-        return self._observe(observation), total, terminated, truncated, {}
+        return self._observe(moment.observation), total, terminated, truncated, {}
 
     def _observe(self, state: dict[str, Any]) -> dict[str, NDArray[Any]]:
         observation: dict[str, NDArray[Any]] = {
@@ -257,23 +260,32 @@ class Cartpole(Simulation):
             return
         self._camera = None
         self._env.close()
-        self._env = None
+        self._env = self._simulator = None
 
 
 def block_means(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Averages square blocks of pixels, rounded: (S side, S side, 3) -> (S, S, 3)."""
-    sums = np.zeros((len(picture) // side, picture.shape[1] // side, picture.shape[2]), np.uint16)
-    for down in range(side):
-        for right in range(side):
-            sums += picture[down::side, right::side]
-    return ((sums + side * side // 2) // (side * side)).astype(np.uint8)
+    height, width, channels = picture.shape
+    lines = picture.reshape(height // side, side, width * channels)
+    # Whole lines first: their pixels lie side by side in memory.
+    sums = lines[:, 0].astype(np.uint16)
+    for down in range(1, side):
+        sums += lines[:, down]
+    blocks = sums.reshape(height // side, width // side, side, channels)
+    means = blocks[:, :, 0].copy()
+    for right in range(1, side):
+        means += blocks[:, :, right]
+    means += side * side // 2
+    means //= side * side
+    return means.astype(np.uint8)
 
 
-def _load(task: str, drawn: bool) -> Any:
-    """The task as shimmy gives it to Gymnasium."""
+def _load(task: str, drawn: bool) -> tuple[Any, Any]:
+    """The task as shimmy gives it to Gymnasium, and dm_control's own."""
     choose_renderer(drawn)
     # Importing dm_control settles what is drawn with, so it comes after the choice.
     from dm_control import suite
     from shimmy.dm_control_compatibility import DmControlCompatibilityV0
 
-    return DmControlCompatibilityV0(suite.load("cartpole", task, task_kwargs={"random": None}))
+    simulator = suite.load("cartpole", task, task_kwargs={"random": None})
+    return DmControlCompatibilityV0(simulator), simulator
