@@ -96,7 +96,7 @@ def read_both(folder: Path, kind: str) -> dict[str, object]:
     path = folder / CONTAINERS[kind].file
     whole = read_timed_video(path)
     clip = FileVideo((path,), FrameCache(CACHE_BYTES, SIZE[0]))
-    return {"frames": whole.frames, "times": whole.times, "clip": clip[0]}
+    return {"frames": whole.frames, "times": np.round(whole.times, 6), "clip": clip[0]}
 
 
 def sound_video(undamaged: Path, damaged: Path) -> bool:
