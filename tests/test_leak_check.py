@@ -17,7 +17,8 @@ def test_a_world_leaves_nothing_behind(world: str, tmp_path: Path) -> None:
     figures = leak_check.measure(LeakConfig((world,), resets=20, environments=20, warm_up=10, out=out))
     assert json.loads(out.read_text())["worlds"] == figures
     for work, seen in figures[world].items():
-        assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] < 8, work
+        # What was drawn with is freed in pieces of up to 30 MB; 20 environments that stay would take 100 MB and more.
+        assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] < (8 if work == "resets" else 40), work
         for name in ("files", "threads", "processes"):
             assert seen["after"][name] == seen["before"][name], (work, name)
 
