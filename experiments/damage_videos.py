@@ -120,7 +120,7 @@ def _decodes(path: Path) -> bool:
                 return False
             stream.codec_context.options = STRICT
             stream.thread_count = 1
-            frames = []
+            frames: list[Any] = []
             for packet in container.demux(stream):
                 if packet.is_corrupt:
                     return False
