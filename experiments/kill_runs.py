@@ -37,7 +37,8 @@ RECORD = RecordConfig(
 
 FIT = FitConfig(steps=12, validate_every=3, validation_batches=2)
 
-KUKA = ImitateConfig(record=RECORD, fit=FIT, envs=2, workers=2, threads=1, horizon=15, steps=600)
+# Two environments a worker: a batch of one frame is calculated in another order than one of more.
+KUKA = ImitateConfig(record=RECORD, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
 
 CARTPOLE = SwingConfig(
     action_repeat=125,

@@ -70,7 +70,9 @@ def _compared(expected: Path, found: Path, old: Path, new: Path) -> list[str]:
         return [] if same else ["other tensors"]
     if expected.suffix == ".csv":
         ours_rows, theirs_rows = (_rows(path) for path in (expected, found))
-        return [] if ours_rows == theirs_rows else [f"{ours_rows[:9]} became {theirs_rows[:9]}"]
+        apart = [f"{row} became {other}" for row, other in zip(ours_rows, theirs_rows, strict=False) if row != other]
+        more = f"{len(ours_rows)} rows became {len(theirs_rows)}"
+        return [*apart[:1], *[more] * (len(ours_rows) != len(theirs_rows))]
     return [] if expected.read_bytes() == found.read_bytes() else ["other bytes"]
 
 
