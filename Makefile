@@ -30,10 +30,10 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy agents encoders envs experiments rewards
-	$(BIN)/python experiments/results_check.py
+	$(BIN)/python -m experiments.measurements.results_check
 
 results-check: setup
-	$(BIN)/python experiments/results_check.py
+	$(BIN)/python -m experiments.measurements.results_check
 
 format: setup
 	$(BIN)/ruff format .

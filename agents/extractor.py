@@ -14,9 +14,9 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from agents.frame_values import check_values
-from encoders.attention import SMALLEST, Attention, map_convolutions, map_size
 from encoders.base import Encoder, centred
 from encoders.errors import check_choice
+from encoders.models.attention import SMALLEST, Attention, map_convolutions, map_size
 
 PIXELS = "pixels"
 """The observation that holds frames where there are several."""

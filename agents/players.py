@@ -14,8 +14,8 @@ from stable_baselines3.common.vec_env import VecEnv
 import encoders
 from agents.extractor import MaskedConvolutions
 from agents.factory import ENCODER_FOLDER, load_policy, read_card
-from encoders.attention import Attention
 from encoders.errors import check_choice
+from encoders.models.attention import Attention
 
 
 @dataclass(frozen=True)

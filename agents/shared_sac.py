@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from agents.extractor import PIXELS, EncoderExtractor
 from agents.hint import hint_loss
-from encoders.augmentation import random_shift
+from encoders.clips.augmentation import random_shift
 
 
 def td_target(

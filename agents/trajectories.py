@@ -91,7 +91,7 @@ def stretch(steps: Steps, env: int, anchor: int, span: int, rng: np.random.Gener
 
 
 def draw_batch(steps: Steps, encoder: Encoder, videos: int, rng: np.random.Generator) -> FrameBatch | None:
-    """Draws moments of a few stretches of trajectories, as ``encoders.clips.sample_batch`` draws them of videos.
+    """Draws moments of a few stretches of trajectories, as ``encoders.clips.clips.sample_batch`` draws them of videos.
 
     Args:
         steps: What the buffer holds.

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from encoders.errors import check_choice
 from encoders.files import write_atomically
-from encoders.layers import fold_batch_norms
+from encoders.networks.layers import fold_batch_norms
 from encoders.weights import digest_of
 
 CONFIG_FILE = "config.json"

@@ -12,7 +12,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from encoders.imm import MOTION_GAIN, motion_of
+from encoders.models.imm import MOTION_GAIN, motion_of
 from envs.cartpole import Cartpole
 
 

@@ -21,14 +21,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from agents.training import CURVE_FILE, read_curve
 from encoders.errors import check_choice, check_folder_name
 from encoders.files import read_object, write_atomically, write_csv
-from experiments import benchmark_report, command_line, figures, jobs
-from experiments.grid import Cell, Grid, read_preset
-from experiments.jobs import LAUNCHERS, Job, Launcher
-from experiments.provenance import provenance
-from experiments.runs import completed, make_folder
-from experiments.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
-from experiments.tables import Line, print_table
-from experiments.worlds import World, get
+from experiments.report import figures
+from experiments.runs import command_line
+from experiments.runs.folder import completed, make_folder
+from experiments.runs.provenance import provenance
+from experiments.runs.tables import Line, print_table
+from experiments.suites import World, get
+from experiments.sweep import launchers, page
+from experiments.sweep.grid import Cell, Grid, read_preset
+from experiments.sweep.launchers import LAUNCHERS, Job, Launcher
+from experiments.sweep.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
 
 FORMAT = 1
 """Version of what a folder of runs looks like."""
@@ -145,7 +147,7 @@ def benchmark(config: BenchmarkConfig) -> int:
     if config.dry_run:
         return 0
     if config.launcher == "ray":
-        jobs.check_ray(config.ray_address)
+        launchers.check_ray(config.ray_address)
     if config.publish is not None:
         make_folder(config.publish, "--publish")
     with _alone(config.out):
@@ -160,7 +162,7 @@ def benchmark(config: BenchmarkConfig) -> int:
         drawn = charts(rows, points)
         if drawn:
             figures.plot_charts(drawn, config.results / "curves.png")
-        benchmark_report.write(config.results, world, cells, config.out, rows, points)
+        page.write(config.results, world, cells, config.out, rows, points)
     if config.publish is not None:
         write_csv(config.publish / f"{config.results.name}.csv", rows, columns(world))
         write_csv(config.publish / f"{config.results.name}_curves.csv", points, CURVE_COLUMNS)
@@ -169,7 +171,7 @@ def benchmark(config: BenchmarkConfig) -> int:
         console.print(f"[red]failed[/] {name}: {reason}", highlight=False)
     console.print(
         f"{len(left)} runs in {_duration(spent)}, {spent * config.cores / 3600:.1f} core-hours at most; "
-        f"{config.results / benchmark_report.FILE}"
+        f"{config.results / page.FILE}"
     )
     return failed_runs(rows)
 
@@ -280,8 +282,8 @@ def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cel
 
 def _launcher(config: BenchmarkConfig) -> AbstractContextManager[Launcher]:
     if config.launcher == "ray":
-        return jobs.on_ray(config.ray_address, config.gpus)
-    return jobs.local(config.cores)
+        return launchers.on_ray(config.ray_address, config.gpus)
+    return launchers.local(config.cores)
 
 
 def _progress() -> Progress:

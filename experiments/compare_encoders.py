@@ -17,22 +17,30 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track
 
-from encoders.backbones import BackboneConfig
-from encoders.clips import open_folder, read_labels
+from encoders.clips.clips import open_folder, read_labels
 from encoders.errors import check_seeds
 from encoders.files import write_atomically, write_csv
-from encoders.fit import FitConfig
+from encoders.networks.backbones import BackboneConfig
+from encoders.training.fit import FitConfig
 from envs.kuka import JOINTS
-from experiments import command_line
-from experiments.allocator import keep_freed_memory
-from experiments.arrays import Layout, read_layout
-from experiments.comparison import VARIANTS, Split, check_variants, encoder_config, run_cell, split_clips, variant_of
-from experiments.figures import save_figure
-from experiments.intervals import bootstrap_interval
-from experiments.jobs import spread
-from experiments.provenance import provenance
-from experiments.recordings import check_claim, claim
-from experiments.view_pairs import ViewPairsConfig, record_pairs
+from experiments.comparison.variants import (
+    VARIANTS,
+    Split,
+    check_variants,
+    encoder_config,
+    run_cell,
+    split_clips,
+    variant_of,
+)
+from experiments.comparison.view_pairs import ViewPairsConfig, record_pairs
+from experiments.kuka.recordings import check_claim, claim
+from experiments.report.figures import save_figure
+from experiments.runs import command_line
+from experiments.runs.allocator import keep_freed_memory
+from experiments.runs.arrays import Layout, read_layout
+from experiments.runs.provenance import provenance
+from experiments.sweep.intervals import bootstrap_interval
+from experiments.sweep.launchers import spread
 
 FIGURES = (
     ("alignment_error", "alignment error"),

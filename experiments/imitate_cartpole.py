@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from experiments import command_line
-from experiments.watch import watch_all
-from experiments.watch_settings import WatchConfig
+from experiments.cartpole.imitation import watch_all
+from experiments.cartpole.imitation_config import WatchConfig
+from experiments.runs import command_line
 
 
 def main() -> int:

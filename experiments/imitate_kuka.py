@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from experiments import command_line
-from experiments.pipeline import run_all
-from experiments.settings import ImitateConfig
+from experiments.kuka.config import ImitateConfig
+from experiments.kuka.run import run_all
+from experiments.runs import command_line
 
 
 def main() -> int:

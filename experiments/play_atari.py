@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from experiments import command_line
-from experiments.play import play_all
-from experiments.play_settings import PlayConfig
+from experiments.atari.config import PlayConfig
+from experiments.atari.run import play_all
+from experiments.runs import command_line
 
 
 def main() -> int:

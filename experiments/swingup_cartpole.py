@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from experiments import command_line
-from experiments.swing import swing_all
-from experiments.swing_settings import SwingConfig
+from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.swingup import swing_all
+from experiments.runs import command_line
 
 
 def main() -> int:

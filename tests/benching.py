@@ -8,8 +8,8 @@ from pathlib import Path
 from recorded import tiny
 
 from experiments.benchmark import BenchmarkConfig, benchmark
-from experiments.kuka_world import KukaWorld
-from experiments.worlds import WORLDS
+from experiments.kuka.suite import KukaWorld
+from experiments.suites import WORLDS
 
 STEPS = 90
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from encoders import Encoder, make
-from encoders.clips import Clips
+from encoders.clips.clips import Clips
 from envs.kuka import KukaReach
 
 torch.set_num_threads(1)

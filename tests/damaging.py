@@ -8,7 +8,7 @@ import time
 import warnings
 from pathlib import Path
 
-from experiments.damage_originals import Original
+from experiments.robustness.damage_originals import Original
 
 CONTENT = "the quick brown fox jumps over the lazy dog\n" * 8
 

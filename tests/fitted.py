@@ -9,8 +9,8 @@ import torch
 
 import encoders
 from encoders.base import Encoder
-from encoders.clips import Clips
-from encoders.fit import FitConfig
+from encoders.clips.clips import Clips
+from encoders.training.fit import FitConfig
 
 CONFIG = FitConfig(steps=6, validate_every=2, validation_batches=2)
 

@@ -15,7 +15,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 import encoders
 from agents.extractor import MaskedConvolutions
-from encoders.attention import Attention
+from encoders.models.attention import Attention
 
 SIZE = 36
 """The smallest frame of the attention module: networks are quick."""

@@ -37,7 +37,7 @@ def beat(path: Path) -> None:
 
 def submit_beat(path: Path) -> None:
     """A launcher with one endless job."""
-    from experiments.jobs import Job, local
+    from experiments.sweep.launchers import Job, local
 
     with local(1) as launcher:
         launcher.submit(Job("beat", Beat(path), path.with_suffix(".log"))).result()

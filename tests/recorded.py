@@ -5,9 +5,9 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from encoders.fit import FitConfig
-from experiments.recordings import RecordConfig, record_all
-from experiments.settings import ImitateConfig
+from encoders.training.fit import FitConfig
+from experiments.kuka.config import ImitateConfig
+from experiments.kuka.recordings import RecordConfig, record_all
 
 TINY = RecordConfig(
     demos=4,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from experiments.runs import Stopwatch, run_stages
+from experiments.runs.folder import Stopwatch, run_stages
 
 
 @dataclass(frozen=True)

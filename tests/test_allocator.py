@@ -10,7 +10,7 @@ MEGABYTES = 200
 
 PROGRAM = f"""
 import psutil, torch
-from experiments.allocator import keep_freed_memory
+from experiments.runs.allocator import keep_freed_memory
 
 held = lambda: psutil.Process().memory_info().rss / 2**20
 if {{kept}}:

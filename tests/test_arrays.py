@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from encoders.files import FileError
-from experiments.arrays import Layout, read_layout
+from experiments.runs.arrays import Layout, read_layout
 
 LAYOUT = {"path": Layout((4, 2)), "frames": Layout((4, 3), np.uint8), "total": Layout(())}
 GOOD = {"path": np.arange(8.0).reshape(4, 2), "frames": np.zeros((4, 3), np.uint8), "total": np.array(1.5)}

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 import encoders
-from encoders.attention import Attention, keypoints, mix_features
 from encoders.base import FrameBatch
-from encoders.clips import Clips
-from encoders.fit import FitConfig, fit
+from encoders.clips.clips import Clips
+from encoders.models.attention import Attention, keypoints, mix_features
 from encoders.pairs import source_frames
+from encoders.training.fit import FitConfig, fit
 
 
 def attention(image_size: int = 84, **settings: object) -> Attention:

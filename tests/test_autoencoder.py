@@ -6,10 +6,10 @@ import pytest
 import torch
 
 import encoders
-from encoders.autoencoder import Autoencoder, AutoencoderConfig, regularised_reconstruction_loss
-from encoders.autoencoder_imm import AutoencoderIMM
 from encoders.base import FrameBatch
-from encoders.convolutions import initialise_convolutions, quantised
+from encoders.models.autoencoder import Autoencoder, AutoencoderConfig, regularised_reconstruction_loss
+from encoders.models.autoencoder_imm import AutoencoderIMM
+from encoders.networks.convolutions import initialise_convolutions, quantised
 
 
 def batch(frames: torch.Tensor) -> FrameBatch:

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from encoders import backbones, efficientnet, load, make
-from encoders.backbones import Backbone, BackboneConfig
+from encoders import load, make
+from encoders.networks import backbones, efficientnet
+from encoders.networks.backbones import Backbone, BackboneConfig
 
 # Positions along a side of the maps of an image of 80 and of 96 pixels.
 POSITIONS = {

@@ -21,8 +21,8 @@ from filelock import FileLock
 from recorded import recorded_out
 
 from experiments.benchmark import BenchmarkConfig, benchmark
-from experiments.grid import Cell
-from experiments.scores import read_rows
+from experiments.sweep.grid import Cell
+from experiments.sweep.scores import read_rows
 
 TIMES = {"train_seconds", "seconds"}
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 import encoders
-from experiments.card import CardConfig, Fit, attempt, combinations, markdown, try_all
-from experiments.scores import read_rows
+from experiments.measurements.compatibility import CardConfig, Fit, attempt, combinations, markdown, try_all
+from experiments.sweep.scores import read_rows
 
 RESULTS = Path(__file__).parents[1] / "experiments" / "results" / "card.csv"
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from recorded import TINY, arguments, tiny
 
-from encoders.video import write_video
+from encoders.videos.video import write_video
 from experiments import imitate_kuka
-from experiments.runs import claim_run_folder
-from experiments.settings import ImitateConfig
+from experiments.kuka.config import ImitateConfig
+from experiments.runs.folder import claim_run_folder
 
 Refused = Callable[..., str]
 

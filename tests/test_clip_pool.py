@@ -14,11 +14,11 @@ import pytest
 from encoded import by_ffmpeg
 from numpy.typing import NDArray
 
-from encoders import clip_pool
 from encoders.base import FrameBatch, Sampling
-from encoders.clip_pool import ClipPool, Piece, Schedule, cover, plan_pool, random_piece
-from encoders.clips import Clips, open_folder, sample_batch
-from encoders.frame_cache import FileVideo
+from encoders.clips import clip_pool
+from encoders.clips.clip_pool import ClipPool, Piece, Schedule, cover, plan_pool, random_piece
+from encoders.clips.clips import Clips, open_folder, sample_batch
+from encoders.videos.frame_cache import FileVideo
 
 SIZE = 12
 FRAME = SIZE * SIZE * 3

@@ -9,9 +9,9 @@ import pytest
 from encoded import by_ffmpeg
 
 from encoders.base import FrameBatch, Sampling
-from encoders.clips import Clips, load_clips, open_folder, read_labels, sample_batch
+from encoders.clips.clips import Clips, load_clips, open_folder, read_labels, sample_batch
 from encoders.files import FileError
-from encoders.video import write_video
+from encoders.videos.video import write_video
 
 PAIRS = Sampling(videos=5, frames=6, span=20, views=2)
 

@@ -22,16 +22,25 @@ from viewed import PAIRS, viewed
 import encoders
 from encoders import Encoder, FrameBatch, LossAndMetrics, register, registry
 from encoders.base import EncoderConfig, Sampling, centred
-from encoders.clips import Clips, Labels
+from encoders.clips.clips import Clips, Labels
 from encoders.errors import check_choice
-from encoders.fit import FitConfig, fit
 from encoders.losses import grouped_n_pairs_loss
-from encoders.video import write_video
+from encoders.training.fit import FitConfig, fit
+from encoders.videos.video import write_video
 from envs.embedding import EmbeddingObservation
 from envs.kuka import KukaReach
 from experiments import compare_encoders
 from experiments.compare_encoders import CompareConfig, compare, markdown, open_split
-from experiments.comparison import LARGE, VARIANTS, Split, encoder_config, judge, run_cell, split_clips, variant_of
+from experiments.comparison.variants import (
+    LARGE,
+    VARIANTS,
+    Split,
+    encoder_config,
+    judge,
+    run_cell,
+    split_clips,
+    variant_of,
+)
 
 FIT = FitConfig(steps=4, validate_every=2, validation_batches=2, feature_copies=2, colour_jitter=0.5)
 STEM = {"backbone": "efficientnet_lite0", "freeze": True}

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from damaging import CONTENT, HANGING, ORIGINALS, OUTCOMES, SOUND
 
-from encoders.video import write_video
-from experiments import damage_agents, damage_records, damage_videos
-from experiments.damage_check import GOOD, DamageConfig, check_damage, make_originals, plan
-from experiments.damage_pool import Task, read_all
-from experiments.damages import DAMAGES, INVERTED_MOOV, damage, inverted, moov
+from encoders.videos.video import write_video
+from experiments.robustness import damage_agents, damage_records, damage_videos
+from experiments.robustness.damage_check import GOOD, DamageConfig, check_damage, make_originals, plan
+from experiments.robustness.damage_pool import Task, read_all
+from experiments.robustness.damages import DAMAGES, INVERTED_MOOV, damage, inverted, moov
 
 
 @pytest.mark.parametrize("kind", DAMAGES)

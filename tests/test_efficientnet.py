@@ -11,9 +11,9 @@ import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
-from encoders.efficientnet import FEATURES, SMALLEST, EfficientNetLite0Stem, packaged_weights
-from encoders.layers import fold_batch_norms
-from encoders.pretrained import load_stem_weights
+from encoders.networks.efficientnet import FEATURES, SMALLEST, EfficientNetLite0Stem, packaged_weights
+from encoders.networks.layers import fold_batch_norms
+from encoders.networks.pretrained import load_stem_weights
 
 
 def pretrained(stride: int) -> EfficientNetLite0Stem:

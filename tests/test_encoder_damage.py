@@ -18,7 +18,7 @@ import encoders
 from encoders import Encoder, load, registry
 from encoders.base import CONFIG_FILE, DIGEST, MOST, WEIGHTS_FILE
 from encoders.files import FileError
-from encoders.tcn import TCN
+from encoders.models.tcn import TCN
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from numpy.typing import NDArray
 from skimage.io import imread
 
-from encoders.video import read_video
-from experiments.encoder_figures import nearest_neighbour_video, perplexity, plot_attention, plot_tsne, tsne
+from encoders.videos.video import read_video
+from experiments.comparison.figures import nearest_neighbour_video, perplexity, plot_attention, plot_tsne, tsne
 
 COLOURS = np.array([[220, 30, 30], [30, 200, 30], [30, 30, 220], [210, 210, 40], [128, 128, 128]], np.uint8)
 """One for each frame of a video, far enough apart to outlast H.264."""

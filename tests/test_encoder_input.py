@@ -11,9 +11,9 @@ from torch import Tensor
 
 import encoders
 from encoders import Encoder, FrameBatch
-from encoders.attention import Attention
 from encoders.base import channels_first
-from encoders.imm import IMM
+from encoders.models.attention import Attention
+from encoders.models.imm import IMM
 
 SIZE = 40
 

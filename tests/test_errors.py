@@ -10,8 +10,8 @@ import pytest
 
 from agents.pixel_sac import LearningConfig
 from encoders.errors import check_choice, check_figures, check_folder_name, check_seed, check_seeds
-from encoders.fit import FitConfig
-from encoders.smak import SMAKConfig
+from encoders.models.smak import SMAKConfig
+from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
 
 

@@ -15,11 +15,12 @@ from fitted import CONFIG, TRAINING, VALIDATION, equal, fresh, stop_after, walk
 from torch import Tensor, nn
 
 import encoders
-from encoders import clip_pool, registry
+from encoders import registry
 from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
-from encoders.clips import Clips, open_folder, sample_batch
-from encoders.fit import FitConfig, distance_scale, fit
-from encoders.video import write_video
+from encoders.clips import clip_pool
+from encoders.clips.clips import Clips, open_folder, sample_batch
+from encoders.training.fit import FitConfig, distance_scale, fit
+from encoders.videos.video import write_video
 
 
 @dataclass(frozen=True)

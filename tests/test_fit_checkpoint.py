@@ -14,7 +14,7 @@ import torch
 from fitted import CONFIG, TRAINING, VALIDATION, equal, fresh, stop_after
 
 from encoders.files import FileError
-from encoders.fit import fit
+from encoders.training.fit import fit
 
 NAMES = ("progress.json", "step_4.safetensors", "step_4.pt")
 

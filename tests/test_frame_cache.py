@@ -12,9 +12,9 @@ import pytest
 from encoded import by_ffmpeg
 from numpy.typing import NDArray
 
-from encoders.frame_cache import CHUNK, FileVideo, FrameCache, Stretch
-from encoders.pictures import resize
-from encoders.video import read_video
+from encoders.videos.frame_cache import CHUNK, FileVideo, FrameCache, Stretch
+from encoders.videos.pictures import resize
+from encoders.videos.video import read_video
 
 SIZE = 12
 CHUNK_BYTES = CHUNK * SIZE * SIZE * 3

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments.grid import Grid, Method, preset_names, read_preset
-from experiments.worlds import get
+from experiments.suites import get
+from experiments.sweep.grid import Grid, Method, preset_names, read_preset
 
 
 def resolve(encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:

@@ -20,13 +20,13 @@ from torch import Tensor
 import encoders
 from agents import factory
 from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
-from encoders.clips import load_clips
-from encoders.video import write_video
+from encoders.clips.clips import load_clips
+from encoders.videos.video import write_video
 from envs.kuka import HOME
 from envs.phase import phase
-from experiments.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
-from experiments.imitation import FixedStart, evaluate, film, make_learner
-from experiments.recordings import Truth, make_env
+from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
+from experiments.kuka.imitation import FixedStart, evaluate, film, make_learner
+from experiments.kuka.recordings import Truth, make_env
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig, huber_reward
 

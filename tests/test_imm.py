@@ -11,7 +11,7 @@ import torch
 
 import encoders
 from encoders.base import FrameBatch
-from encoders.imm import IMM, heat_maps, marginal_soft_argmax, motion_of
+from encoders.models.imm import IMM, heat_maps, marginal_soft_argmax, motion_of
 
 
 def imm(**settings: object) -> IMM:

@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
-from encoders.inception import FEATURES, SMALLEST, InceptionV3Stem
-from encoders.layers import fold_batch_norms
-from encoders.pretrained import load_stem_weights
+from encoders.networks.inception import FEATURES, SMALLEST, InceptionV3Stem
+from encoders.networks.layers import fold_batch_norms
+from encoders.networks.pretrained import load_stem_weights
 
 # Of torchvision's inception_v3: name, channels out, channels in, kernel.
 FIRST = [

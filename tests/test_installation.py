@@ -68,7 +68,7 @@ def test_an_installed_benchmark_knows_its_presets_in_any_folder(site: Path) -> N
     done = run(site, "-m", "experiments.benchmark", "--preset", "kuka_encoders", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "tcn" in done.stdout
-    told = run(site, "-c", "import experiments.grid as grid; print(grid.__file__); print(*grid.preset_names())")
+    told = run(site, "-c", "import experiments.sweep.grid as grid; print(grid.__file__); print(*grid.preset_names())")
     path, names = told.stdout.splitlines()[-2:]
     assert Path(path).is_relative_to(site)
     assert names.split() == sorted(preset.stem for preset in (ROOT / "experiments/presets").glob("*.toml"))

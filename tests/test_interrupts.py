@@ -15,8 +15,8 @@ import psutil
 import pytest
 from recorded import TINY, arguments, tiny
 
-from encoders.fit import FitConfig
-from experiments.settings import ImitateConfig
+from encoders.training.fit import FitConfig
+from experiments.kuka.config import ImitateConfig
 
 ROOT = Path(__file__).parents[1]
 

@@ -14,20 +14,20 @@ from pathlib import Path
 import jobbing
 import pytest
 
-from experiments import jobs
-from experiments.jobs import Job, JobError, Launcher
+from experiments.sweep import launchers
+from experiments.sweep.launchers import Job, JobError, Launcher
 
 
 @pytest.fixture(scope="module")
 def ray_launcher() -> Iterator[Launcher]:
     pytest.importorskip("ray", reason="Ray is an extra")
-    with jobs.on_ray(None, 0.0) as launcher:
+    with launchers.on_ray(None, 0.0) as launcher:
         yield launcher
 
 
 @pytest.fixture(scope="module")
 def local_launcher() -> Iterator[Launcher]:
-    with jobs.local(2) as launcher:
+    with launchers.local(2) as launcher:
         yield launcher
 
 
@@ -56,7 +56,7 @@ def test_a_job_that_fails_gives_its_reason_and_stops_no_other(launcher: Launcher
 
 
 def test_a_job_that_is_killed_takes_nobody_along(tmp_path: Path) -> None:
-    with jobs.local(2) as launcher:
+    with launchers.local(2) as launcher:
         killed = launcher.submit(Job("killed", jobbing.die, tmp_path / "killed.log"))
         good = launcher.submit(Job("good", partial(jobbing.note, tmp_path / "good", "yes"), tmp_path / "good.log"))
         with pytest.raises(JobError, match="killed by signal 9; the same command goes on"):
@@ -66,7 +66,7 @@ def test_a_job_that_is_killed_takes_nobody_along(tmp_path: Path) -> None:
 
 def test_jobs_that_end_while_others_start_end_well(tmp_path: Path) -> None:
     names = [str(number) for number in range(100)]
-    with jobs.local(8) as launcher:
+    with launchers.local(8) as launcher:
         work = [Job(name, partial(jobbing.note, tmp_path / name, name), tmp_path / f"{name}.log") for name in names]
         for future in [launcher.submit(job) for job in work]:
             future.result(timeout=60)
@@ -101,7 +101,7 @@ def test_a_cluster_that_does_not_answer_is_refused_in_time() -> None:
         port = taken.getsockname()[1]
         started = time.perf_counter()
         with pytest.raises(ValueError, match=rf"cluster at 127.0.0.1:{port} does not answer within 2 s"):
-            jobs.check_ray(f"127.0.0.1:{port}", timeout=2.0)
+            launchers.check_ray(f"127.0.0.1:{port}", timeout=2.0)
         assert time.perf_counter() - started < 5
 
 
@@ -109,29 +109,32 @@ def test_a_cluster_that_does_not_answer_is_refused_in_time() -> None:
 def test_an_address_without_a_port_is_refused(address: str) -> None:
     pytest.importorskip("ray", reason="Ray is an extra")
     with pytest.raises(ValueError, match="must be HOST:PORT"):
-        jobs.check_ray(address)
+        launchers.check_ray(address)
 
 
 def test_a_missing_ray_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "find_spec", lambda _: None)
+    monkeypatch.setattr(launchers, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install 'onlooker\[ray\]'"):
-        jobs.check_ray(None)
+        launchers.check_ray(None)
 
 
 def test_work_is_spread_over_processes_that_are_gone_afterwards() -> None:
-    with jobs.spread(jobbing.double, range(10), 2) as done:
+    with launchers.spread(jobbing.double, range(10), 2) as done:
         assert sorted(done) == list(range(0, 20, 2))
     assert not mp.active_children()
 
 
 def test_an_error_in_spread_work_is_raised_here_and_ends_the_rest() -> None:
-    with pytest.raises(ValueError, match="the disk is"), jobs.spread(jobbing.fail_at_0, range(10_000), 2) as done:
+    with pytest.raises(ValueError, match="the disk is"), launchers.spread(jobbing.fail_at_0, range(10_000), 2) as done:
         list(done)
     assert not mp.active_children()
 
 
 def test_a_worker_that_is_killed_is_an_error_and_not_waited_for() -> None:
-    with pytest.raises(ChildProcessError, match=r"A worker process died"), jobs.spread(jobbing.die_at, [0], 1) as done:
+    with (
+        pytest.raises(ChildProcessError, match=r"A worker process died"),
+        launchers.spread(jobbing.die_at, [0], 1) as done,
+    ):
         list(done)
 
 
@@ -145,7 +148,7 @@ sys.path[:0] = {paths}
 UNGUARDED = {
     "recordings": """
 from recorded import TINY
-from experiments.recordings import record_all
+from experiments.kuka.recordings import record_all
 record_all(TINY, Path("recordings"), workers=2)
 """,
     "environments": """
@@ -155,7 +158,7 @@ WorkerVecEnv([KukaReach, KukaReach], workers=2)
 """,
     "jobs": """
 import jobbing
-from experiments.jobs import Job, local
+from experiments.sweep.launchers import Job, local
 with local(1) as launcher:
     launcher.submit(Job("work", jobbing.fail, Path("log.txt"))).result()
 """,
@@ -176,7 +179,7 @@ def test_a_script_without_a_guard_ends_with_a_word_on_it(tmp_path: Path, kind: s
 
 def test_a_launcher_that_is_stopped_ends_its_jobs(tmp_path: Path) -> None:
     path = tmp_path / "beat"
-    with pytest.raises(KeyboardInterrupt), jobs.local(1) as launcher:
+    with pytest.raises(KeyboardInterrupt), launchers.local(1) as launcher:
         beating, waiting = (launcher.submit(Job("beat", jobbing.Beat(path), tmp_path / "log")) for _ in range(2))
         deadline = time.time() + 60
         while not path.exists() and time.time() < deadline:

@@ -18,9 +18,9 @@ from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from agents.extractor import trained_encoder
 from agents.trajectories import arrays_of, check_buffer
-from experiments.imitation import make_learner
-from experiments.pipeline import check_inputs, check_joint, run_all
-from experiments.settings import ImitateConfig
+from experiments.kuka.config import ImitateConfig
+from experiments.kuka.imitation import make_learner
+from experiments.kuka.run import check_inputs, check_joint, run_all
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
 

@@ -11,13 +11,13 @@ import pytest
 import torch
 import tyro
 
-from experiments import kill_check, kill_runs, trouble
-from experiments.grid import read_preset
-from experiments.kill_check import KillConfig, Life, check_kills
-from experiments.kill_runs import PRESETS, TINY, write_preset
-from experiments.process_tree import Tree
-from experiments.run_differences import differences, litter
-from experiments.settings import ImitateConfig
+from experiments.kuka.config import ImitateConfig
+from experiments.robustness import kill_check, kill_runs, trouble
+from experiments.robustness.kill_check import KillConfig, Life, check_kills
+from experiments.robustness.kill_runs import PRESETS, TINY, write_preset
+from experiments.robustness.process_tree import Tree
+from experiments.robustness.run_differences import differences, litter
+from experiments.sweep.grid import read_preset
 
 COUNTING = """
 import json, os, sys, time

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from encoders.imm import MOTION_GAIN
+from encoders.models.imm import MOTION_GAIN
 from envs.cartpole import Cartpole
 from envs.landmarks import LandmarkObservation
 

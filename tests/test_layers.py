@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from encoders.layers import SpatialSoftmax, conv_block, spatial_softmax
+from encoders.networks.layers import SpatialSoftmax, conv_block, spatial_softmax
 
 
 @pytest.mark.parametrize(

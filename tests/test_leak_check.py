@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import leak_check
-from experiments.leak_check import WORLDS, LeakConfig, growth
+from experiments.robustness import leak_check
+from experiments.robustness.leak_check import WORLDS, LeakConfig, growth
 
 
 @pytest.mark.parametrize("world", WORLDS)

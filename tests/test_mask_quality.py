@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.mask_figures import spread
-from experiments.mask_quality import QualityConfig, measure, moving_ratio, recall
-from experiments.play_settings import PlayConfig
-from experiments.play_throughput import PARTS, VARIANTS, PlayThroughputConfig
-from experiments.play_throughput import measure as measure_speed
+from experiments.atari.config import PlayConfig
+from experiments.atari.figures import spread
+from experiments.measurements.atari_throughput import PARTS, VARIANTS, PlayThroughputConfig
+from experiments.measurements.atari_throughput import measure as measure_speed
+from experiments.measurements.mask_quality import QualityConfig, measure, moving_ratio, recall
 
 
 def test_a_mask_is_spread_to_the_nearest_centre() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from experiments.motions import minimum_jerk, smooth_noise
+from experiments.kuka.motions import minimum_jerk, smooth_noise
 
 START, GOAL = np.array([0.0, 1.0, -2.0]), np.array([1.0, -1.0, -2.0])
 

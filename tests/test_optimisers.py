@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from encoders.optimisers import PRESETS, Stepper
+from encoders.training.optimisers import PRESETS, Stepper
 
 BORDERS = {
     "default": [0, 100],

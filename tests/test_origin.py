@@ -16,11 +16,11 @@ import torch
 from fitted import CONFIG, TRAINING, VALIDATION, equal, fresh, stop_after, walk
 
 import encoders
-from encoders.clips import Clips, open_folder
+from encoders.clips.clips import Clips, open_folder
 from encoders.files import FileError
-from encoders.fit import calibrate, fit
-from encoders.origin import ORIGIN_FILE, clips_digest
-from encoders.video import write_video
+from encoders.training.fit import calibrate, fit
+from encoders.training.origin import ORIGIN_FILE, clips_digest
+from encoders.videos.video import write_video
 
 
 def changed_frame(clips: Clips) -> Clips:

@@ -12,9 +12,9 @@ from encoded import FFMPEG, by_ffmpeg, copied
 from numpy.typing import NDArray
 
 from encoders.files import FileError
-from encoders.video import read_video
-from encoders.video_file import VideoWarning
-from encoders.video_index import index_video
+from encoders.videos.video import read_video
+from encoders.videos.video_file import VideoWarning
+from encoders.videos.video_index import index_video
 
 
 def played(path: Path, shape: tuple[int, ...]) -> NDArray[np.uint8]:

@@ -19,12 +19,12 @@ from recorded import TINY, arguments, recorded_out, tiny
 
 import encoders
 from agents.training import read_curve
-from encoders.video import read_video, write_video
-from experiments import imitation_table
-from experiments.pipeline import given_encoder, run_all
-from experiments.recordings import record_demonstration
-from experiments.runs import claim_run_folder, run_stages
-from experiments.settings import ImitateConfig
+from encoders.videos.video import read_video, write_video
+from experiments.kuka.config import ImitateConfig
+from experiments.kuka.recordings import record_demonstration
+from experiments.kuka.run import given_encoder, run_all
+from experiments.runs.folder import claim_run_folder, run_stages
+from experiments.sweep import imitation_table
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 

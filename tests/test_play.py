@@ -16,16 +16,17 @@ import encoders
 from agents import players
 from agents.auxiliary import AuxiliaryConfig
 from agents.training import read_curve
-from encoders.attention import Attention
-from encoders.fit import FitConfig
-from encoders.video import read_video
+from encoders.models.attention import Attention
+from encoders.training.fit import FitConfig
+from encoders.videos.video import read_video
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments import benchmark, mask_figures, play
-from experiments.atari_world import GAMES, AtariWorld
-from experiments.grid import Cell, preset_names, read_preset
-from experiments.masks import random_play
-from experiments.play import play_all
-from experiments.play_settings import MaskConfig, PlayConfig
+from experiments import benchmark
+from experiments.atari import figures, run
+from experiments.atari.config import MaskConfig, PlayConfig
+from experiments.atari.pretraining import random_play
+from experiments.atari.run import play_all
+from experiments.atari.suite import GAMES, AtariWorld
+from experiments.sweep.grid import Cell, preset_names, read_preset
 
 TINY = PlayConfig(
     game="breakout",
@@ -44,7 +45,7 @@ TINY = PlayConfig(
 def small() -> Iterator[None]:
     """Films of a second."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mask_figures, "FILM_STEPS", 15)
+        patch.setattr(figures, "FILM_STEPS", 15)
         yield
 
 
@@ -86,17 +87,17 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
     joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, out=tmp_path)
-    original = play.AuxiliaryLossCallback
+    original = run.AuxiliaryLossCallback
 
     class Cut(original):  # type: ignore[misc, valid-type]
         def _on_rollout_end(self) -> None:
             if self.model.num_timesteps == 400:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(play, "AuxiliaryLossCallback", Cut)
+    monkeypatch.setattr(run, "AuxiliaryLossCallback", Cut)
     with pytest.raises(KeyboardInterrupt):
         play_all(config)
-    monkeypatch.setattr(play, "AuxiliaryLossCallback", original)
+    monkeypatch.setattr(run, "AuxiliaryLossCallback", original)
     assert json.loads((config.run_folder(0) / "checkpoint" / "state.json").read_text())["env_steps"] == 240
     (result,) = play_all(replace(config, resume=True))
     whole, uncut = joint
@@ -245,7 +246,7 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
         '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
     )
     world = AtariWorld(replace(TINY, episodes=1))
-    monkeypatch.setattr("experiments.worlds.WORLDS", {"atari": world})
+    monkeypatch.setattr("experiments.suites.WORLDS", {"atari": world})
     monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.jobs.local(1))
     failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0

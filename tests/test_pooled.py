@@ -10,9 +10,9 @@ import torch
 
 from encoders import load, make
 from encoders.base import FrameBatch
-from encoders.clips import Clips
-from encoders.fit import FitConfig, fit
-from encoders.pooled import Pooled
+from encoders.clips.clips import Clips
+from encoders.models.pooled import Pooled
+from encoders.training.fit import FitConfig, fit
 
 
 def pooled(**settings: object) -> Pooled:

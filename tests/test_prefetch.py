@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from encoders.prefetch import Prefetcher
+from encoders.clips.prefetch import Prefetcher
 
 LONG = 5.0
 """Seconds that nothing here should take."""

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from encoders.layers import conv_block
-from encoders.pretrained import Normalise, load_stem_weights
+from encoders.networks.layers import conv_block
+from encoders.networks.pretrained import Normalise, load_stem_weights
 
 SOURCE = "the shop around the corner"
 

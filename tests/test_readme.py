@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 import encoders
-from encoders.video import write_video
+from encoders.videos.video import write_video
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from recorded import TINY, recorded_out, tiny
 
-from encoders.clips import load_clips
+from encoders.clips.clips import load_clips
 from encoders.files import FileError
-from encoders.video import read_video
+from encoders.videos.video import read_video
 from envs.kuka import JOINTS, KukaReach
-from experiments.recordings import (
+from experiments.kuka.recordings import (
     FPS,
     KINDS,
     RecordConfig,

@@ -6,7 +6,7 @@ import pytest
 
 import encoders
 from encoders import registry
-from encoders.tcn import TCN
+from encoders.models.tcn import TCN
 
 
 def test_the_tcn_is_registered_by_importing_the_package() -> None:

@@ -19,8 +19,8 @@ from matplotlib.figure import Figure
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
-from encoders.video import write_video
-from experiments.blocks import (
+from encoders.videos.video import write_video
+from experiments.report.blocks import (
     Block,
     Failure,
     FailureBlock,
@@ -30,10 +30,20 @@ from experiments.blocks import (
     TextBlock,
     VideoBlock,
 )
-from experiments.charts import DASHES, MARKERS, PALETTE, ChartBlock, Series, assign_styles, chart_svg, swatch_svg, tick
-from experiments.figures import save_figure
-from experiments.provenance import provenance
-from experiments.report import cell, render, write_report
+from experiments.report.charts import (
+    DASHES,
+    MARKERS,
+    PALETTE,
+    ChartBlock,
+    Series,
+    assign_styles,
+    chart_svg,
+    swatch_svg,
+    tick,
+)
+from experiments.report.figures import save_figure
+from experiments.report.page import cell, render, write_report
+from experiments.runs.provenance import provenance
 
 CHROMIUM, DRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 

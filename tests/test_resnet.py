@@ -11,9 +11,9 @@ import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from encoders.layers import fold_batch_norms
-from encoders.pretrained import load_stem_weights
-from encoders.resnet import FEATURES, SMALLEST, STRIDE, ResNet50V2Stem
+from encoders.networks.layers import fold_batch_norms
+from encoders.networks.pretrained import load_stem_weights
+from encoders.networks.resnet import FEATURES, SMALLEST, STRIDE, ResNet50V2Stem
 
 # Of timm's resnetv2_50.
 SHAPES = {

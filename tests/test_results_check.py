@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from experiments import results_check
-from experiments.results_check import CheckConfig, check, differing, replaced
+from experiments.measurements import results_check
+from experiments.measurements.results_check import CheckConfig, check, differing, replaced
 
 TABLE = "| a | b |\n| --- | --- |\n| 1 | 2.50 |"
 

@@ -13,12 +13,12 @@ import pytest
 from running import Counting, count, counted
 
 from agents.factory import PRESETS
-from experiments.grid import Cell
-from experiments.play_settings import PlayConfig
-from experiments.runs import completed, run_seeds
-from experiments.settings import ImitateConfig
-from experiments.swing_settings import SwingConfig
-from experiments.worlds import get
+from experiments.atari.config import PlayConfig
+from experiments.cartpole.config import SwingConfig
+from experiments.kuka.config import ImitateConfig
+from experiments.runs.folder import completed, run_seeds
+from experiments.suites import get
+from experiments.sweep.grid import Cell
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 import encoders
 from agents.trajectories import Steps, draw_batch, stretch
 from encoders.base import Encoder, FrameBatch, Sampling
-from encoders.clip_pool import ClipPool, Piece, cover, random_piece
-from encoders.clips import Clips, sample_batch
-from encoders.frame_cache import FileVideo
+from encoders.clips.clip_pool import ClipPool, Piece, cover, random_piece
+from encoders.clips.clips import Clips, sample_batch
+from encoders.videos.frame_cache import FileVideo
 
 few = settings(max_examples=40, deadline=None)
 

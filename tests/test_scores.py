@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from encoders.files import write_csv
-from experiments.scores import (
+from experiments.suites import get
+from experiments.sweep.scores import (
     CURVE_COLUMNS,
     Row,
     charts,
@@ -22,7 +23,6 @@ from experiments.scores import (
     summary,
     yardstick_scores,
 )
-from experiments.worlds import get
 
 
 def row(method: str, seed: int, score: float | None, task: int = 0, algo: str = "ppo") -> Row:

@@ -19,7 +19,7 @@ from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
 from agents.pixel_sac import VARIANTS, LearningConfig, Preset
 from agents.shared_sac import SharedEncoderSAC, constant_value, critic_loss, td_target
-from encoders.augmentation import random_shift
+from encoders.clips.augmentation import random_shift
 from envs.cartpole import Cartpole
 from envs.pixels import PixelObservation, StateObservation
 

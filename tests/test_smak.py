@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from encoders import load, make
 from encoders.base import FrameBatch, channels_first
-from encoders.clips import Clips, sample_batch
+from encoders.clips.clips import Clips, sample_batch
 from encoders.losses import n_pairs_loss
-from encoders.smak import LEVELS, NORMALISATIONS, PAPER, SMAK, SMAKConfig, SpatialAttention
+from encoders.models.smak import LEVELS, NORMALISATIONS, PAPER, SMAK, SMAKConfig, SpatialAttention
 
 
 def small(**settings: Any) -> SMAK:

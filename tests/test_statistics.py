@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from experiments.intervals import Interval
-from experiments.statistics import band, difference, normalised, probability_of_improvement, stratified_iqm
+from experiments.sweep.aggregates import band, difference, normalised, probability_of_improvement, stratified_iqm
+from experiments.sweep.intervals import Interval
 
 
 def test_a_random_policy_scores_nothing_and_the_oracle_one() -> None:

@@ -21,18 +21,19 @@ from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig, Preset
 from agents.training import read_curve
-from encoders.fit import FitConfig
-from encoders.video import read_video
-from experiments import keypoint_quality, render_speed, swing
-from experiments.cartpole_world import CartpoleWorld
-from experiments.grid import Cell, preset_names, read_preset
-from experiments.keypoint_figures import draw_points
-from experiments.keypoint_quality import KeypointQualityConfig, linear_error
-from experiments.render_speed import RenderConfig
-from experiments.swing import swing_all
-from experiments.swing_encoders import first_encoder, new_encoder
-from experiments.swing_recordings import back_and_forth, read_recording, record
-from experiments.swing_settings import PretrainingConfig, SwingConfig
+from encoders.training.fit import FitConfig
+from encoders.videos.video import read_video
+from experiments.cartpole import swingup
+from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.figures import draw_points
+from experiments.cartpole.pretraining import first_encoder, new_encoder
+from experiments.cartpole.recordings import back_and_forth, read_recording, record
+from experiments.cartpole.suite import CartpoleWorld
+from experiments.cartpole.swingup import swing_all
+from experiments.measurements import keypoint_quality, render_speed
+from experiments.measurements.keypoint_quality import KeypointQualityConfig, linear_error
+from experiments.measurements.render_speed import RenderConfig
+from experiments.sweep.grid import Cell, preset_names, read_preset
 
 TINY = SwingConfig(
     variant="sac_imm",
@@ -55,9 +56,9 @@ def small() -> Iterator[None]:
     """Frames of 16 pixels, episodes of 8 steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(pixel_sac.PRESETS, "cpu", Preset(16, 2, 8, 16, 4))
-        patch.setattr("experiments.keypoint_figures.MOMENTS", (2, 6))
-        patch.setattr("experiments.keypoint_figures.FILM_SIZE", 32)
-        patch.setattr(swing, "FILM_SIZE", 32)
+        patch.setattr("experiments.cartpole.figures.MOMENTS", (2, 6))
+        patch.setattr("experiments.cartpole.figures.FILM_SIZE", 32)
+        patch.setattr(swingup, "FILM_SIZE", 32)
         yield
 
 
@@ -87,17 +88,17 @@ def test_a_cut_run_ends_in_the_same_weights(
 ) -> None:
     whole, _ = joint
     cut = replace(TINY, out=tmp_path)
-    train = swing.SharedEncoderSAC.train
+    train = swingup.SharedEncoderSAC.train
 
     def until(agent: Any, **given: int) -> None:
         if agent.num_timesteps == 44:
             raise KeyboardInterrupt
         train(agent, **given)
 
-    monkeypatch.setattr(swing.SharedEncoderSAC, "train", until)
+    monkeypatch.setattr(swingup.SharedEncoderSAC, "train", until)
     with pytest.raises(KeyboardInterrupt):
         swing_all(cut)
-    monkeypatch.setattr(swing.SharedEncoderSAC, "train", train)
+    monkeypatch.setattr(swingup.SharedEncoderSAC, "train", train)
     (result,) = swing_all(replace(cut, resume=True))
     assert result["agent_steps"] == 48
     ours, theirs = (load_file(config.run_folder(0) / "agent" / "policy.safetensors") for config in (cut, whole))
@@ -143,17 +144,17 @@ def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on
     alone = replace(TINY, encoder_mode="frozen", out=whole.out)
     shared, kept = alone.shared_encoder(0), whole.run_folder(0) / "beside"
     assert (shared / "weights.safetensors").read_bytes() == (kept / "weights.safetensors").read_bytes()
-    train = swing.SharedEncoderSAC.train
+    train = swingup.SharedEncoderSAC.train
 
     def until(agent: Any, **given: int) -> None:
         if agent.num_timesteps == 44:
             raise KeyboardInterrupt
         train(agent, **given)
 
-    monkeypatch.setattr(swing.SharedEncoderSAC, "train", until)
+    monkeypatch.setattr(swingup.SharedEncoderSAC, "train", until)
     with pytest.raises(KeyboardInterrupt):
         swing_all(cut)
-    monkeypatch.setattr(swing.SharedEncoderSAC, "train", train)
+    monkeypatch.setattr(swingup.SharedEncoderSAC, "train", train)
     swing_all(replace(cut, resume=True))
     ours, theirs = (load_file(config.run_folder(0) / "agent" / "policy.safetensors") for config in configs)
     for name in ours:
@@ -164,7 +165,7 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
     config = replace(TINY, variant="sac_ae", encoder_settings=(), beside="imm", beside_settings=("keypoints=2",))
     assert config.second is not None
     second = new_encoder(config.second).frozen()
-    env = swing.make_env(config, second, 0)
+    env = swingup.make_env(config, second, 0)
     observation, _ = env.reset()
     assert observation["pixels"].shape == (9, 16, 16)
     wanted = second.embed(torch.from_numpy(observation["pixels"][None]))[0].numpy()
@@ -276,7 +277,7 @@ def test_a_second_encoder_that_does_not_fit_in_memory_is_refused_before_any_work
         swing_all(config)
     assert not any(tmp_path.iterdir())
     memory.available += 1
-    swing.check_inputs(config)
+    swingup.check_inputs(config)
 
 
 def test_a_buffer_that_does_not_fit_is_refused_with_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -463,8 +464,8 @@ def spread_after_first_updates(mean_start: bool) -> float:
     config = SwingConfig(
         variant="sac_shift", preset="cpu", steps=1_250, learning=learning, device="cpu", precision="float32"
     )
-    venv = DummyVecEnv([lambda: swing.make_env(config, None, seed=1)])
-    agent = swing.new_agent(config, venv, first_encoder(config, 1), 1)
+    venv = DummyVecEnv([lambda: swingup.make_env(config, None, seed=1)])
+    agent = swingup.new_agent(config, venv, first_encoder(config, 1), 1)
     agent.learn(config.steps)
     venv.close()
     frames = torch.as_tensor(agent.replay_buffer.sample(128).observations)  # type: ignore[union-attr]

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from encoded import by_ffmpeg
 
-from encoders.clips import open_folder, read_labels
-from encoders.frame_cache import FileVideo, FrameCache
-from encoders.synchrony import LengthError, match_views
-from encoders.video import read_video
-from encoders.video_file import VideoWarning
+from encoders.clips.clips import open_folder, read_labels
+from encoders.videos.frame_cache import FileVideo, FrameCache
+from encoders.videos.synchrony import LengthError, match_views
+from encoders.videos.video import read_video
+from encoders.videos.video_file import VideoWarning
 
 NAMES = ["a", "b"]
 

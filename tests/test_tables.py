@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 from running import Counting
 
-from experiments.pipeline import result_line
-from experiments.tables import print_results, print_table
+from experiments.kuka.run import result_line
+from experiments.runs.tables import print_results, print_table
 
 RESULT = {
     "link_error_m": 0.0194,

@@ -8,9 +8,9 @@ import torch
 
 from encoders import make
 from encoders.base import FrameBatch
-from encoders.clips import Clips, sample_batch
+from encoders.clips.clips import Clips, sample_batch
 from encoders.losses import n_pairs_loss
-from encoders.tcn import OBJECTIVES, TCN
+from encoders.models.tcn import OBJECTIVES, TCN
 
 
 def small(**settings: object) -> TCN:

@@ -18,8 +18,8 @@ from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import break_off
 from agents.trajectories import Steps, draw_batch, stored_steps, stretch
-from encoders.attention import Attention
 from encoders.base import Encoder, Sampling
+from encoders.models.attention import Attention
 
 
 class Wide(Attention):

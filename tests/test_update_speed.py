@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from stable_baselines3 import SAC
 
-from experiments.swing_settings import SwingConfig
-from experiments.update_speed import STAGES, FiveEncodings, UpdateSpeedConfig, buffer_megabytes, measure
+from experiments.cartpole.config import SwingConfig
+from experiments.measurements.update_speed import STAGES, FiveEncodings, UpdateSpeedConfig, buffer_megabytes, measure
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 from encoded import FFMPEG, by_ffmpeg, copied
 from numpy.typing import NDArray
 
-from encoders.pictures import resize
-from encoders.video import read_video, write_video
-from encoders.video_index import VideoIndex, index_video
+from encoders.videos.pictures import resize
+from encoders.videos.video import read_video, write_video
+from encoders.videos.video_index import VideoIndex, index_video
 
 Reader = Callable[[Path], NDArray[np.uint8] | VideoIndex]
 READERS = [read_video, index_video]

@@ -15,9 +15,9 @@ from encoded import FFMPEG, by_ffmpeg, copied
 from numpy.typing import NDArray
 
 from encoders.files import FileError
-from encoders.video import read_video
-from encoders.video_file import VideoWarning, open_video
-from encoders.video_index import index_video
+from encoders.videos.video import read_video
+from encoders.videos.video_file import VideoWarning, open_video
+from encoders.videos.video_index import index_video
 
 H264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p"]
 VARYING = "setpts='if(lt(N,90),N/30,3+(N-90))/TB'"

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from encoded import FFMPEG, by_ffmpeg
 
-from encoders import video
 from encoders.files import FileError
-from encoders.pictures import resize
-from encoders.video import read_video
+from encoders.videos import video
+from encoders.videos.pictures import resize
+from encoders.videos.video import read_video
 
 PEAK = """
 import resource, sys
 from pathlib import Path
-from encoders.video import read_video
+from encoders.videos.video import read_video
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 read_video(Path(sys.argv[1]), 64)

@@ -13,11 +13,18 @@ import numpy as np
 import pytest
 from viewed import PAIRS, viewed
 
-from encoders.clips import open_folder, read_labels
-from encoders.video import read_video
+from encoders.clips.clips import open_folder, read_labels
+from encoders.videos.video import read_video
 from envs.kuka import MIN_HEIGHT, KukaReach
-from experiments import record_views
-from experiments.view_pairs import ATTRIBUTES, ViewPairsConfig, attributes, reaching_path, record_pair, record_pairs
+from experiments.comparison import record_views
+from experiments.comparison.view_pairs import (
+    ATTRIBUTES,
+    ViewPairsConfig,
+    attributes,
+    reaching_path,
+    record_pair,
+    record_pairs,
+)
 
 MakeKuka = Callable[..., KukaReach]
 NAMES = [f"reach_{index:04d}" for index in range(6)]

@@ -16,16 +16,17 @@ import encoders
 from agents import pixel_sac
 from agents.pixel_sac import LearningConfig, Preset
 from agents.training import read_curve
-from encoders.fit import FitConfig
-from encoders.video import read_video
+from encoders.training.fit import FitConfig
+from encoders.videos.video import read_video
 from envs.embedding import VecVectorObservation
 from envs.phase import phase
-from experiments import swing, watch, watch_table
-from experiments.scores import read_rows
-from experiments.swing_film import filmed
-from experiments.swing_settings import PretrainingConfig, SwingConfig
-from experiments.watch import watch_all
-from experiments.watch_settings import WatchConfig
+from experiments.cartpole import imitation, swingup
+from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.demonstration import filmed
+from experiments.cartpole.imitation import watch_all
+from experiments.cartpole.imitation_config import WatchConfig
+from experiments.sweep import watch_table
+from experiments.sweep.scores import read_rows
 
 TINY = WatchConfig(
     encoder="imm",
@@ -79,18 +80,18 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfi
 
 def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
     config, _ = learned
-    encoder = watch.fitted_encoder(config, 0)
-    goal, scales = watch.make_goal(filmed(config), encoder)
-    venv = watch.make_learner(config, encoder, goal, scales, 0)
+    encoder = imitation.fitted_encoder(config, 0)
+    goal, scales = imitation.make_goal(filmed(config), encoder)
+    venv = imitation.make_learner(config, encoder, goal, scales, 0)
     assert venv.observation_space.shape == (9, 16, 16)
     venv.close()
 
 
 def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
     config = replace(learned[0], learner="embedding", starts=0.0)
-    encoder = watch.fitted_encoder(config, 0)
-    goal, scales = watch.make_goal(filmed(config), encoder)
-    venv = watch.make_learner(config, encoder, goal, scales, 0)
+    encoder = imitation.fitted_encoder(config, 0)
+    goal, scales = imitation.make_goal(filmed(config), encoder)
+    venv = imitation.make_learner(config, encoder, goal, scales, 0)
     assert isinstance(venv, VecVectorObservation)
     assert set(venv.places) == {"embedding", "demonstration"}
     observation = venv.reset()
@@ -103,10 +104,10 @@ def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConf
 
 def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
     config = replace(learned[0], lost=1e-6, starts=0.0)
-    encoder = watch.fitted_encoder(config, 0)
-    goal, scales = watch.make_goal(filmed(config), encoder)
+    encoder = imitation.fitted_encoder(config, 0)
+    goal, scales = imitation.make_goal(filmed(config), encoder)
     for ends in (True, False):
-        venv = watch.make_learner(config, encoder, goal, scales, 0, ends=ends)
+        venv = imitation.make_learner(config, encoder, goal, scales, 0, ends=ends)
         venv.reset()
         _, rewards, dones, infos = venv.step(np.ones((1, 1), np.float32))
         assert bool(dones[0]) == ends
@@ -120,10 +121,10 @@ def test_only_training_begins_episodes_along_the_video(
     reward: str, learner: str, learned: tuple[WatchConfig, dict[str, Any]]
 ) -> None:
     config = replace(learned[0], reward=reward, learner=learner, lost=1.0, starts=1.0)
-    encoder = watch.fitted_encoder(config, 0)
-    goal, scales = watch.make_goal(filmed(config), encoder)
+    encoder = imitation.fitted_encoder(config, 0)
+    goal, scales = imitation.make_goal(filmed(config), encoder)
     for ends in (True, False):
-        venv = watch.make_learner(config, encoder, goal, scales, 0, ends=ends)
+        venv = imitation.make_learner(config, encoder, goal, scales, 0, ends=ends)
         venv.reset()
         assert ("time" in venv.reset_infos[0]) == ends
         venv.close()
@@ -133,9 +134,9 @@ def test_a_learner_on_its_state_is_told_the_phase_and_not_shown_the_video(
     learned: tuple[WatchConfig, dict[str, Any]],
 ) -> None:
     config = replace(learned[0], learner="sac_state")
-    encoder = watch.fitted_encoder(config, 0)
-    goal, scales = watch.make_goal(filmed(config), encoder)
-    venv = watch.make_learner(config, encoder, goal, scales, 0, ends=False)
+    encoder = imitation.fitted_encoder(config, 0)
+    goal, scales = imitation.make_goal(filmed(config), encoder)
+    venv = imitation.make_learner(config, encoder, goal, scales, 0, ends=False)
     observation = venv.reset()
     assert isinstance(observation, np.ndarray)
     np.testing.assert_array_equal(observation[0, 5:], phase(0, 8))
@@ -192,7 +193,7 @@ def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
     learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(swing, "CHECKPOINT_ROWS", 1)
+    monkeypatch.setattr(swingup, "CHECKPOINT_ROWS", 1)
     configs = [replace(TINY, out=tmp_path / name) for name in ("whole", "cut")]
     for config in configs:
         for shared in ("demonstrations", "encoders", "recordings"):
@@ -204,7 +205,7 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(swing.console, "print", cut)
+        patch.setattr(swingup.console, "print", cut)
         with pytest.raises(KeyboardInterrupt):
             watch_all(configs[1])
     (resumed,) = watch_all(replace(configs[1], resume=True))
@@ -275,7 +276,7 @@ def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
     with pytest.raises(ValueError, match="has action_repeat 125; it takes 100 here"):
         watch_all(slower)
     assert not (tmp_path / "out").exists()
-    watch.check_inputs(replace(config, teacher=good))
+    imitation.check_inputs(replace(config, teacher=good))
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import experiments.imitation
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -16,7 +17,6 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_for_agents
 
 import envs
-import experiments.imitation
 import rewards
 from encoders import Encoder
 from envs.embedding import EmbeddingObservation
@@ -24,7 +24,7 @@ from envs.landmarks import LandmarkObservation
 from envs.phase import PhaseObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from envs.starts import DemonstrationStarts, Starts
-from experiments.imitation import FixedStart
+from experiments.kuka.imitation import FixedStart
 from rewards.huber import HuberConfig
 from rewards.lost import EndWhenLost
 from rewards.wrappers import TrackingReward
@@ -87,7 +87,7 @@ def test_no_wrapper_is_left_out_here() -> None:
     while waiting:
         waiting += (below := waiting.pop().__subclasses__())
         found |= {kind for kind in below if kind.__module__.split(".")[0] in ("envs", "rewards", "experiments")}
-    assert experiments.imitation.FixedStart in found
+    assert experiments.kuka.imitation.FixedStart in found
     assert found == set(ALL)
 
 

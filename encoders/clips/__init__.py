@@ -1,0 +1,1 @@
+"""Clips: videos of several views, and batches drawn from them."""

@@ -1,0 +1,1 @@
+"""Every encoder, one a file."""

@@ -1,0 +1,1 @@
+"""Video files: opened, judged whole or damaged, decoded by time, and written."""

@@ -1,0 +1,155 @@
+"""The packets of a video: compressed frames, one after the other, and what their container says of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+
+from encoders.files import FileError
+from encoders.videos.containers import Wholeness, check_container
+from encoders.videos.video_file import REMEDY
+
+UNANNOUNCED = (
+    "gif",
+    "ogg",
+    "mpeg",
+    "mpegts",
+    "mpegvideo",
+    "h261",
+    "h263",
+    "h264",
+    "hevc",
+    "vvc",
+    "obu",
+    "m4v",
+    "mjpeg",
+    "vc1",
+)
+"""Containers that do not say how long they are: FFmpeg gives what it found as their duration."""
+
+REORDERED = 60.0
+"""Seconds that a frame may be shown after it was decoded; a time stamp further off is damaged."""
+
+_DURATION = re.compile(r"(\d+):(\d\d):(\d\d\.\d+)")
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A compressed frame.
+
+    Attributes:
+        stamp: Presentation time stamp, in the stream's units; None where the container has none.
+        length: How long it is shown, in the same units; 0 if that is not known.
+        is_key: Whether it is decoded without others.
+        is_shown: Whether its frame is part of the video; one that was cut without encoding it again keeps others.
+        is_broken: Whether it is damaged, as far as the container or the decoder tells.
+        at: Where it begins in the file, bytes; None if that is not known.
+    """
+
+    stamp: int | None
+    length: int
+    is_key: bool
+    is_shown: bool
+    is_broken: bool
+    at: int | None
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a container says of its pictures.
+
+    Attributes:
+        path: The file.
+        kind: FFmpeg's name of the container.
+        unit: Seconds of a time stamp's unit.
+        rate: Frames a second, for a video without time stamps.
+        aspect: Width of a pixel over its height.
+        ordered: Whether time stamps can be trusted to say when a frame is shown.
+        announced: Seconds from its zero to its end that the container announces; None where it does not.
+        wholeness: What the bytes of the file say.
+    """
+
+    path: Path
+    kind: str
+    unit: Fraction
+    rate: Fraction
+    aspect: Fraction
+    ordered: bool
+    announced: float | None
+    wholeness: Wholeness
+
+    @property
+    def may_lack_its_end(self) -> bool:
+        """Whether its end may be missing; not of Matroska where every element is there."""
+        return not self.kind.startswith("matroska") or bool(self.wholeness.cut or self.wholeness.damaged)
+
+    @classmethod
+    def of(cls, path: Path, container: Any, stream: Any) -> Source:
+        """Of an open file.
+
+        Raises:
+            FileError: If its header is damaged, or its end is missing and nothing says how much that is.
+        """
+        kind = container.format.name
+        wholeness = check_container(path, kind)
+        announced = _announced(container, stream, wholeness)
+        if wholeness.header:
+            raise FileError(f"The header of the video {path} is damaged; {REMEDY}.")
+        if wholeness.cut and announced is None:
+            raise FileError(f"The video {path} is cut off, and nothing says how long it was; {REMEDY}.")
+        return cls(
+            path,
+            kind,
+            stream.time_base,
+            stream.average_rate or stream.guessed_rate or Fraction(25),
+            stream.sample_aspect_ratio or Fraction(1),
+            # AVI does not note when a frame is shown, which matters where they are not stored in that order.
+            kind != "avi" or not stream.codec_context.has_b_frames,
+            announced,
+            wholeness,
+        )
+
+
+def _announced(container: Any, stream: Any, wholeness: Wholeness) -> float | None:
+    """Seconds that the container announces of its pictures; sound may outlast them."""
+    if container.format.name in UNANNOUNCED:
+        return None
+    if stream.duration:
+        return float(stream.duration * stream.time_base)
+    found = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
+    if found:
+        return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
+    if container.duration and (wholeness.cut or len(container.streams) == 1):
+        return float(container.duration / av.time_base)
+    return None
+
+
+def demuxed(container: Any, stream: Any, source: Source, log: list[Packet], decode: bool) -> Iterator[Any]:
+    """Reads all packets, and gives the frames that can be decoded.
+
+    Args:
+        container: An open file.
+        stream: Its pictures.
+        source: What it says of them.
+        log: Takes a note of every packet, without its content, which may be gigabytes.
+        decode: Whether to decode them; else no frames are given.
+    """
+    for packet in container.demux(stream):
+        frames, broken = [], packet.is_corrupt
+        if decode:
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, EOFError):
+                broken = True
+        if packet.size:
+            late = 0 if None in (packet.pts, packet.dts) else abs(packet.pts - packet.dts) * float(source.unit)
+            broken = broken or late > REORDERED
+            shown = not packet.is_discard
+            log.append(Packet(packet.pts, packet.duration or 0, packet.is_keyframe, shown, broken, packet.pos))
+        yield from frames

@@ -1,0 +1,108 @@
+"""When the frames of a video are shown, by its packets, and how much of it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.videos.damage import Loss, overwritten, spoiled
+from encoders.videos.packets import Packet, Source
+
+REGULAR = 0.9
+"""Where so many of the gaps between frames are alike, a longer one is a loss, and not a rate that varies."""
+
+CONSTANT = ("ogg", "mpeg", "mpegvideo")
+"""Containers whose pictures follow at one rate by their standard, so that a gap is a loss."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the frames of a video are shown.
+
+    Attributes:
+        stamps: Time stamp of every frame, in order; its number where the time stamps do not tell the frames.
+        stamped: Whether they do.
+        times: Seconds since the first frame, (T,).
+        durations: How long every frame is shown, (T,) seconds.
+        keys: Frames that are decoded without others.
+        loss: What is lost of them.
+    """
+
+    stamps: tuple[int, ...]
+    stamped: bool
+    times: NDArray[np.float64]
+    durations: NDArray[np.float64]
+    keys: tuple[int, ...]
+    loss: Loss
+
+    def __len__(self) -> int:
+        return len(self.stamps)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame's appearance to the last one's end."""
+        return float(self.durations.sum())
+
+
+def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool:
+    """Whether the time stamps of packets tell the frames.
+
+    Args:
+        source: What the container says.
+        log: All packets.
+        first: Time stamp of the first decoded frame.
+    """
+    stamps = [packet.stamp for packet in log if packet.is_shown]
+    return source.ordered and None not in stamps and len(set(stamps)) == len(stamps) and first in stamps
+
+
+def arrange(
+    source: Source, log: Sequence[Packet], stamped: bool, corrupt: set[int], shown: set[int | None] | None, count: int
+) -> Timeline:
+    """The timeline of a video whose packets are known.
+
+    Args:
+        source: What the container says.
+        log: All its packets.
+        stamped: Whether their time stamps tell the frames.
+        corrupt: Frames that the decoder calls corrupt; see ``spoiled``.
+        shown: Time stamps of the frames that were decoded; None if they were not.
+        count: Frames that were decoded, where there are no stamps.
+
+    Raises:
+        FileError: If too much is lost.
+    """
+    hit = overwritten(log, source.wholeness.damaged)
+    if hit:
+        log = [replace(packet, is_broken=packet.is_broken or place in hit) for place, packet in enumerate(log)]
+    bad = spoiled(log, corrupt, stamped)
+    if stamped:
+        order = sorted((packet.stamp or 0, place) for place, packet in enumerate(log) if packet.is_shown)
+        stamps, places = tuple(stamp for stamp, _ in order), [place for _, place in order]
+        times = (np.array(stamps, np.float64) - stamps[0]) * float(source.unit)
+        last = log[places[-1]].length * float(source.unit)
+    else:
+        stamps, places, last = tuple(range(count)), list(range(count)), 0.0
+        times = np.arange(count) / float(source.rate)
+    gaps = np.diff(times)
+    step = float(np.median(gaps)) if len(gaps) else float(1 / source.rate)
+    durations = np.append(gaps, last or step)
+    missing = 0.0 if stamped else max(0, sum(packet.is_shown for packet in log) - len(stamps)) / float(source.rate)
+    evidence = bool(bad) or bool(source.wholeness.damaged) or source.kind in CONSTANT
+    if stamped and evidence and len(gaps) and np.mean(gaps <= 1.5 * step) >= REGULAR:
+        missing += float((gaps - step)[gaps > 1.5 * step].sum())
+        durations = np.minimum(durations, 1.5 * step)
+    start = max(0.0, stamps[0] * float(source.unit)) if stamped else 0.0
+    if source.announced is not None and source.may_lack_its_end:
+        short = source.announced - start - missing - float(durations.sum())
+        missing += short if short > 1.5 * step else 0.0
+    loss = Loss(source.path, durations, missing, round(missing / step) if step else 0, source.announced is None)
+    loss.frames.update(frame for frame, place in enumerate(places) if place in bad)
+    if stamped and shown is not None:
+        loss.frames.update(frame for frame, stamp in enumerate(stamps) if stamp not in shown)
+    loss.judge()
+    keys = tuple(frame for frame, place in enumerate(places) if stamped and log[place].is_key)
+    return Timeline(stamps, stamped, times, durations, keys, loss)

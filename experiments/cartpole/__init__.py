@@ -1,0 +1,1 @@
+"""The cartpole: agents on pixels, keypoints, and imitation."""

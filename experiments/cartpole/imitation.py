@@ -1,0 +1,280 @@
+"""An imitation on the cartpole, stage by stage: the video, the encoder, the training, the evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from agents import factory
+from agents.checkpoint import restore_checkpoint
+from agents.shared_sac import SharedEncoderSAC
+from agents.training import CURVE_FILE, read_curve
+from encoders.base import Encoder
+from encoders.files import read_object
+from encoders.training.fit import calibrate
+from envs.cartpole import Cartpole
+from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
+from envs.observations import STATE as OWN_STATE
+from envs.phase import PhaseObservation
+from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
+from envs.starts import DemonstrationStarts
+from experiments.cartpole import swingup
+from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.demonstration import Demonstration, filmed
+from experiments.cartpole.figures import FILM_SIZE
+from experiments.cartpole.imitation_config import EMBEDDING, STATE, WatchConfig
+from experiments.cartpole.pretraining import first_encoder, given_encoder, new_encoder, recorded
+from experiments.cartpole.starts import recorded_starts
+from experiments.cartpole.swingup import EVALUATION_SEED
+from experiments.kuka.demonstrations import ORACLE_SCALE, check_scale
+from experiments.report import figures
+from experiments.runs.folder import Stopwatch, completed, console, run_seeds, run_stages
+from experiments.runs.tables import print_results
+from rewards.goal import Goal, Scales
+from rewards.lost import EndWhenLost, lost_reward
+from rewards.sources import tracked
+from rewards.wrappers import TrackingReward
+
+ALIKE = ("variant", "preset", "task", "action_repeat", "learning")
+"""What a teacher's configuration has in common with the one that would be trained in its place."""
+
+
+def watch_all(config: WatchConfig) -> list[dict[str, Any]]:
+    """Runs every seed and prints the table.
+
+    Returns:
+        The content of every ``result.json``.
+
+    Raises:
+        ValueError: If an input is wrong; everything that can be is checked before any long work.
+    """
+    check_inputs(config)
+    results = run_seeds(config, watch_seed)
+    print_results(console, f"{config.variant}: {config.episodes} episodes", config, results, result_line)
+    return results
+
+
+def result_line(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the table that ends the runs tells of one."""
+    return {
+        "true return": f"{result['true_return']:.0f}",
+        "learned return": f"{result['learned_return']:.0f}",
+        "the video's true return": f"{result['demonstration_return']:.0f}",
+    }
+
+
+def check_inputs(config: WatchConfig) -> None:
+    """Refuses what would fail later.
+
+    Raises:
+        ValueError: If the teacher's folder holds no complete run or one that cannot be filmed for this imitation, an
+            encoder cannot learn from the cartpole's frames or has no distance scale, or nothing can be drawn here.
+    """
+    if config.teacher is not None:
+        check_teacher(config.teaching, config.teacher)
+    swingup.check_inputs(config.swing)
+    swingup.check_inputs(config.learning)
+    given = config.swing.encoder_folder
+    if given is not None and config.source.trained:
+        check_scale(given_encoder(config.swing, given), given)
+
+
+def check_teacher(teaching: SwingConfig, folder: Path) -> None:
+    """Refuses a run that cannot be filmed.
+
+    Args:
+        teaching: The run that would do.
+        folder: The one that is named.
+
+    Raises:
+        ValueError: If it is not complete, or differs in what the imitator's world or the agent's network is made of.
+    """
+    if not completed(folder):
+        raise ValueError(f"{folder} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
+    found = read_object(
+        folder / "config.json", "teacher's configuration", "name the folder of a run, or leave --teacher out", ALIKE
+    )
+    wanted = json.loads(json.dumps(teaching.identity(0), default=str))
+    for name in ALIKE:
+        if found[name] != wanted[name]:
+            raise ValueError(f"The teacher in {folder} has {name} {found[name]!r}; it takes {wanted[name]!r} here.")
+
+
+def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
+    """All stages of one run; returns the content of its ``result.json``."""
+    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+
+
+def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    with watch.stage("demonstration"):
+        demonstration = filmed(config)
+    with watch.stage("encoder"):
+        encoder = fitted_encoder(config, seed)
+        encoder.save(folder / "encoder")
+        goal, scales = make_goal(demonstration, encoder)
+        figures.plot_distance_matrix(goal.embeddings, folder / "distance_matrix.png")  # type: ignore[arg-type]
+    with watch.stage("train"):
+        agent = train(config, seed, folder, encoder, goal, scales)
+    with watch.stage("evaluate"):
+        figures_of = evaluate(config, agent, encoder, goal, scales, seed)
+        distances, pictures = figures_of.pop("distances"), figures_of.pop("pictures")
+        figures.side_by_side(
+            demonstration.large[1:], pictures, distances, swingup.fps(config.swing), folder / "side_by_side.mp4"
+        )
+        figures.storyboard(demonstration.large[1:], pictures, folder / "storyboard.png")
+    return {
+        "status": "completed",
+        "encoder": config.encoder,
+        "encoder_settings": list(config.encoder_settings),
+        "reward": config.reward,
+        "learner": config.learner,
+        "seed": seed,
+        "agent_steps": agent.num_timesteps,
+        "episodes": config.episodes,
+        "demonstration_return": demonstration.true_return,
+        **figures_of,
+        "wall_seconds": watch.seconds,
+    }
+
+
+def fitted_encoder(config: WatchConfig, seed: int) -> Encoder:
+    """The encoder of a seed: trained on recorded random actions, or for the control only calibrated on them."""
+    if config.source.trained:
+        return first_encoder(config.swing, seed)
+    torch.manual_seed(seed)
+    validation = recorded(config.swing, seed).clips[1]
+    return calibrate(new_encoder(config.swing), validation, config.run_folder(seed) / "encoder")
+
+
+def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Scales]:
+    """What is compared at every step, and the distances that count as 1."""
+    goal = Goal(
+        pixels=demonstration.pixels.astype(np.float64),
+        embeddings=embed_pixels(encoder, demonstration.pixels),
+        joints=demonstration.joints,
+        links=None,
+        start=demonstration.joints[0],
+    )
+    return goal, Scales(embedding=float(encoder.distance_scale), pixels=float("nan"), joints=ORACLE_SCALE)
+
+
+def make_learner(
+    config: WatchConfig,
+    encoder: Encoder,
+    goal: Goal,
+    scales: Scales,
+    seed: int,
+    ends: bool = True,
+) -> VecEnv:
+    """The world as the learner sees it, with the distance from the video as reward.
+
+    Args:
+        config: The run.
+        encoder: The reward's.
+        goal: The video.
+        scales: The distances that count as 1.
+        seed: Seed of the episodes.
+        ends: Whether episodes begin along the video and end when it is lost, as in training; else all are whole, and
+            the reward is the Huber reward as it is.
+    """
+    assert goal.embeddings is not None
+    key, path, scale = tracked(config.reward, goal, scales)
+    floor = lost_reward(path, config.lost, config.huber, scale)
+    embeddings, frozen = goal.embeddings, encoder.frozen()
+    embedded = key == "embedding" or config.learner == EMBEDDING
+    starts = recorded_starts(config, key, path, frozen, seed) if ends else None
+
+    def world() -> gym.Env[Any, Any]:
+        env: gym.Env[Any, Any] = swingup.make_world(config.swing, embedded or config.sees_frames)
+        if embedded:
+            env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
+        env = TrackingReward(env, key, path, config.huber, scale)
+        env = EndWhenLost(env, floor) if ends else env
+        if config.learner == STATE:
+            env = PhaseObservation(env, config.swing.horizon)
+        env = env if starts is None else DemonstrationStarts(env, starts, config.starts)
+        env = SeededEpisodes(env, seed)
+        if config.sees_frames:
+            env = PixelObservation(env)
+        elif config.learner == STATE:
+            env = StateObservation(env, (*OWN_STATE, "phase"))
+        return Monitor(env)
+
+    venv = DummyVecEnv([world])
+    return VecVectorObservation(venv, left_out=OWN_STATE) if config.learner == EMBEDDING else venv
+
+
+def train(
+    config: WatchConfig, seed: int, folder: Path, encoder: Encoder, goal: Goal, scales: Scales
+) -> SharedEncoderSAC:
+    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    run = config.learning
+    venv = make_learner(config, encoder, goal, scales, seed)
+    torch.manual_seed(seed)
+    agent = swingup.new_agent(run, venv, new_encoder(run) if run.trained_along else None, seed)
+    restore_checkpoint(agent, folder / "checkpoint")
+
+    def start_with(steps: int) -> None:
+        # Episodes have no common length; the steps before one tell it from all others.
+        venv.env_method("start_with", steps)
+
+    start_with(agent.num_timesteps)
+    swingup.learn_to_end(
+        run,
+        agent,
+        seed,
+        folder,
+        lambda row: (
+            f"{row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}"
+        ),
+        restart=start_with,
+        true_key="replaced_return",
+    )
+    venv.close()
+    factory.save_policy(agent, {"learner": config.learner, "reward": config.reward}, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def evaluate(
+    config: WatchConfig, agent: SharedEncoderSAC, encoder: Encoder, goal: Goal, scales: Scales, seed: int
+) -> dict[str, Any]:
+    """Whole episodes with the mean action: returns, and the pictures and distances of the first one."""
+    venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed, ends=False)
+    large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.camera)
+    physics = venv.get_attr("physics")[0]
+    observation: Any = venv.reset()
+    true: list[float] = []
+    learned: list[float] = []
+    pictures, distances = [], []
+    while len(true) < config.episodes:
+        action = agent.predict(observation, deterministic=True)[0]
+        observation, _, dones, infos = venv.step(action)
+        if not true:
+            distances.append(infos[0]["distance"])
+            if not dones[0]:
+                pictures.append(large.reset(options={"joints": physics.data.qpos})[0]["pixels"])
+        if dones[0]:
+            true.append(float(infos[0]["replaced_return"]))
+            learned.append(float(infos[0]["episode"]["r"]))
+    venv.close()
+    large.close()
+    # The world has been reset by the time the last step can be drawn.
+    pictures.append(pictures[-1])
+    return {
+        "true_return": float(np.mean(true)),
+        "learned_return": float(np.mean(learned)),
+        "true_returns": true,
+        "learned_returns": learned,
+        "pictures": np.stack(pictures),
+        "distances": np.array(distances),
+    }

@@ -1,0 +1,294 @@
+"""A run on the cartpole, stage by stage: the encoder, the training, the evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.logger import configure
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from agents import factory, pixel_sac
+from agents.auxiliary import AuxiliaryLossCallback
+from agents.checkpoint import restore_checkpoint
+from agents.extractor import own_encoder
+from agents.shared_sac import SharedEncoderSAC
+from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
+from encoders.base import Encoder
+from encoders.models.imm import IMM
+from envs.cartpole import CONTROL_SECONDS, Cartpole
+from envs.landmarks import LandmarkObservation
+from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
+from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
+from experiments.cartpole.pretraining import Encoders, check_encoders, first_encoders, recorded
+from experiments.report import figures
+from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.tables import print_results
+
+EVALUATION_SEED = 1_000_000
+"""Episodes of the evaluation are of another series than those of the training."""
+
+CHECKPOINT_ROWS = 4
+"""Rows of the curve between two checkpoints."""
+
+
+def swing_all(config: SwingConfig) -> list[dict[str, Any]]:
+    """Runs every seed and prints the table.
+
+    Returns:
+        The content of every ``result.json``.
+
+    Raises:
+        ValueError: If an input is wrong; everything that can be is checked before any long work.
+    """
+    check_inputs(config)
+    results = run_seeds(config, swing_seed)
+    title = f"{config.name}: mean return of {config.episodes} episodes"
+    print_results(console, title, config, results, result_line)
+    return results
+
+
+def result_line(result: Mapping[str, Any]) -> dict[str, str]:
+    """What the table that ends the runs tells of one."""
+    return {
+        "return": f"{result['true_return']:.0f}",
+        "deviation": f"{np.std(result['returns']):.0f}",
+        "updates/s": f"{result['updates_per_second']:.1f}",
+    }
+
+
+def check_inputs(config: SwingConfig) -> None:
+    """Refuses what would fail later.
+
+    Raises:
+        ValueError: If its encoder would fail, or nothing can be drawn here.
+    """
+    if config.seen:
+        check_encoders(config)
+    make_env(config, None, 0).close()
+
+
+def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
+    """All stages of one run; returns the content of its ``result.json``."""
+    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+
+
+def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    with watch.stage("encoder"):
+        encoders = first_encoders(config, seed)
+    with watch.stage("train"):
+        agent = train(config, seed, folder, encoders)
+    with watch.stage("evaluate"):
+        returns = evaluate(config, agent, encoders.frozen, seed)
+        own = own_encoder(agent) if config.trained_along else encoders.fixed
+        if own is not None:
+            own.save(folder / "encoder")
+        if encoders.trained is not None and encoders.fixed is not None:
+            encoders.fixed.save(folder / "beside")
+        network = keypoint_network(own) or keypoint_network(encoders.fixed)
+        film(config, agent, encoders.frozen, network, seed, folder / "swingup.mp4")
+        if network is not None:
+            keypoint_sheet(network, recorded(config, seed).frames[0], folder / "keypoints.png")
+    curve = read_curve(folder / CURVE_FILE)
+    return {
+        "status": "completed",
+        "variant": config.variant,
+        "preset": config.preset_name,
+        "task": config.task,
+        "encoder": config.encoder_name if config.seen else None,
+        "encoder_settings": list(config.encoder_settings),
+        "encoder_start": config.encoder_start,
+        "encoder_mode": config.encoder_mode if config.seen else None,
+        "beside": config.beside or None,
+        "beside_settings": list(config.beside_settings),
+        "beside_role": config.role if config.beside else None,
+        "seed": seed,
+        "agent_steps": agent.num_timesteps,
+        "frames": agent.num_timesteps * config.action_repeat,
+        "true_return": float(np.mean(returns)),
+        "returns": returns,
+        "precision": "bfloat16" if config.bfloat16 else "float32",
+        "updates_per_second": agent.num_timesteps * config.learning.updates / curve[-1]["seconds"],
+        "wall_seconds": watch.seconds,
+    }
+
+
+def make_world(config: SwingConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
+    """The cartpole of a run with all that it observes; much faster without frames."""
+    return Cartpole(
+        config.task,
+        config.sizes.image_size,
+        config.action_repeat,
+        config.stack,
+        config.camera,
+        config.render_quality,
+        pixels=pixels,
+        render_mode=render_mode,
+    )
+
+
+def make_env(config: SwingConfig, frozen: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
+    """The world as the agent observes it.
+
+    Args:
+        config: The run.
+        frozen: Whose embeddings the agent observes, beside frames if it trains an encoder; None for frames alone, or
+            the truth.
+        seed: Seed of the episodes.
+        first: Number of the first episode.
+    """
+    # Where things would be in a frame is the camera's to say.
+    world = make_world(config, config.seen, "rgb_array" if config.landmarks else None)
+    env: gym.Env[Any, Any] = SeededEpisodes(world, seed, first)
+    if config.landmarks:
+        return Monitor(
+            LandmarkObservation(env, config.stack, config.landmark_noise, config.landmarks_held, config.landmark_places)
+        )
+    if not config.seen:
+        return Monitor(StateObservation(env))
+    env = PixelObservation(env)
+    return Monitor(env if frozen is None else FrozenEmbedding(env, frozen, keep_pixels=config.trained_along))
+
+
+def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> SharedEncoderSAC:
+    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    frozen = encoders.frozen
+    venv = DummyVecEnv([lambda: make_env(config, frozen, seed)])
+    agent = new_agent(config, venv, encoders.trained, seed)
+    restore_checkpoint(agent, folder / "checkpoint")
+    venv.env_method("start_with", agent.num_timesteps // config.horizon)
+    learn_to_end(
+        config,
+        agent,
+        seed,
+        folder,
+        lambda row: f"{row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}",
+    )
+    venv.close()
+    factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
+    return agent
+
+
+def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: int) -> SharedEncoderSAC:
+    """An untrained agent on frames, with the encoder that it is to train, or on vectors."""
+    return pixel_sac.make(
+        venv,
+        encoder,
+        config.sizes,
+        config.learning,
+        config.kept_steps,
+        config.shift,
+        seed,
+        bfloat16=config.bfloat16,
+        device=config.device_name,
+        role=config.role,
+        hint_weight=config.hint_weight,
+    )
+
+
+def learn_to_end(
+    config: SwingConfig,
+    agent: SharedEncoderSAC,
+    seed: int,
+    folder: Path,
+    shown: Callable[[dict[str, float]], str],
+    restart: Callable[[int], None] | None = None,
+    true_key: str = "",
+) -> None:
+    """Trains an agent, and with it its encoder, from where it is to the end of a run; writes curve and checkpoints.
+
+    Args:
+        config: The run.
+        agent: With as many steps behind it as it has.
+        seed: The run's.
+        folder: The run's.
+        shown: What is printed of a row of the curve.
+        restart: As of ``CurveAndCheckpoint``, where episodes have no common length.
+        true_key: As of ``CurveAndCheckpoint``.
+    """
+    end = -(-config.steps // config.row_steps) * config.row_steps
+    if agent.num_timesteps >= end:
+        return
+    agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    curve = CurveAndCheckpoint(
+        folder,
+        episode_steps=config.row_steps,
+        every=CHECKPOINT_ROWS * config.row_steps,
+        report=lambda row: console.print(f"  {shown(row)}", highlight=False),
+        restart=restart,
+        true_key=true_key,
+    )
+    callbacks: list[BaseCallback] = [curve]
+    if config.trained_along:
+        callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
+    agent.learn(
+        end - agent.num_timesteps, callback=callbacks, log_interval=config.row_episodes, reset_num_timesteps=False
+    )
+
+
+def evaluate(config: SwingConfig, agent: SharedEncoderSAC, frozen: Encoder | None, seed: int) -> list[float]:
+    """Returns of whole episodes with the mean action."""
+    env = make_env(config, frozen, EVALUATION_SEED + seed)
+    returns = []
+    for _ in range(config.episodes):
+        observation, _ = env.reset()
+        total, truncated = 0.0, False
+        while not truncated:
+            action = agent.predict(observation, deterministic=True)[0]
+            observation, reward, _, truncated, _ = env.step(action)
+            total += float(reward)
+        returns.append(total)
+    env.close()
+    return returns
+
+
+def random_returns(config: SwingConfig, episodes: int) -> list[float]:
+    """Returns of whole episodes with uniformly random actions."""
+    rng = np.random.default_rng(0)
+    env = SeededEpisodes(Cartpole(config.task, action_repeat=config.action_repeat, pixels=False), EVALUATION_SEED)
+    returns = []
+    for _ in range(episodes):
+        env.reset()
+        returns.append(sum(float(env.step(action)[1]) for action in rng.uniform(-1, 1, (config.horizon, 1))))
+    env.close()
+    return returns
+
+
+def fps(config: SwingConfig) -> float:
+    """Frames a second of a film in the world's own time."""
+    return 1 / (config.action_repeat * CONTROL_SECONDS)
+
+
+def film(
+    config: SwingConfig,
+    agent: SharedEncoderSAC,
+    frozen: Encoder | None,
+    network: IMM | None,
+    seed: int,
+    path: Path,
+) -> None:
+    """Films an episode with the mean action, drawn large, with the agent's keypoints in it."""
+    env = make_env(config, frozen, EVALUATION_SEED + seed)
+    world = env.unwrapped
+    assert isinstance(world, Cartpole)
+    large = Cartpole(config.task, FILM_SIZE, camera=config.camera, stack=1)
+    pictures, stacks, truncated = [], [], False
+    observation, _ = env.reset()
+    while not truncated:
+        shown, _ = large.reset(options={"joints": world.physics.data.qpos})
+        pictures.append(shown["pixels"])
+        if config.seen:
+            stacks.append(world.seen())
+        observation, _, _, truncated, _ = env.step(agent.predict(observation, deterministic=True)[0])
+    env.close()
+    large.close()
+    film_keypoints(np.stack(pictures), np.stack(stacks) if stacks else None, network, fps(config), path)

@@ -1,0 +1,1 @@
+"""The Kuka arm imitates a video."""

@@ -1,0 +1,246 @@
+"""What an imitation run is configured with, and where it lives on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import encoders
+from agents import factory
+from agents.auxiliary import AuxiliaryConfig
+from encoders.base import Encoder, EncoderConfig
+from encoders.errors import check_choice, check_seed, check_seeds
+from encoders.precision import PRECISIONS
+from encoders.training.fit import FitConfig
+from envs.kuka_scene import CAMERAS
+from experiments.kuka.recordings import RecordConfig
+from rewards import sources
+from rewards.huber import HuberConfig
+
+NO_ENCODER = "none"
+"""Instead of an encoder's name: a learner that observes its own state and the phase alone."""
+
+ENCODER_MODES = ("frozen", "joint")
+"""Whether an encoder stays as it is while the agent trains, or is trained with it."""
+
+POSITIVE_RANGE = 3
+NEGATIVE_RANGE = 10
+"""Ranges that triplets are judged at: Blomqvist and Hämäläinen's 10 and 30 frames, at 20 instead of (by
+assumption) 60 frames a second."""
+
+
+@dataclass(frozen=True)
+class ImitateConfig:
+    """A Kuka arm imitates a video.
+
+    Attributes:
+        encoder: Registered name of the encoder, or none: the learner then observes its own state and the phase alone.
+        encoder_settings: The encoder's own settings as NAME=VALUE, such as backbone=efficientnet_lite0.
+        encoder_folder: Folder of a fitted encoder to use instead of training one.
+        encoder_mode: frozen, or joint: the agent trains a copy of the encoder, by its own loss and the encoder's, while
+            the reward's stays as it is.
+        algo: ppo, sac or a2c.
+        reward: tcn_huber, or a control: oracle (true joint distance), pixels (raw pixel distance), random (untrained
+            encoder).
+        seeds: One run a seed.
+        demo_seed: Which held-out demonstration is recorded and imitated.
+        demo: Videos to imitate instead, at most one a camera; any size, frame rate and length.
+        refuse_unlike: Stop before training if the video looks like nothing that was recorded, instead of warning.
+        steps: Environment steps of training.
+        horizon: Steps of an episode; the video is spread over them.
+        out: Folder of all runs.
+        resume: Go on with a run that was cut, or show one that is complete.
+        envs: Environments stepped together.
+        workers: Processes that they are spread over; 1 steps them in this one.
+        precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto: bfloat16
+            where it is faster on this machine and exact enough for the encoder.
+        threads: Threads of the encoder's training; another number gives other rounding.
+        record: What is recorded to learn the embedding from.
+        fit: How the encoder is trained.
+        huber: Coefficients of the reward.
+        auxiliary: How an encoder is trained with the agent.
+    """
+
+    encoder: str = "tcn"
+    encoder_settings: tuple[str, ...] = ()
+    encoder_folder: Path | None = None
+    encoder_mode: str = "frozen"
+    algo: str = "ppo"
+    reward: str = "tcn_huber"
+    seeds: tuple[int, ...] = (0,)
+    demo_seed: int = 0
+    demo: tuple[Path, ...] = ()
+    refuse_unlike: bool = False
+    steps: int = 48_000
+    horizon: int = 50
+    out: Path = Path("runs/imitate_kuka")
+    resume: bool = False
+    envs: int = 32
+    workers: int = 2
+    precision: str = "auto"
+    threads: int = 2
+    record: RecordConfig = field(default_factory=RecordConfig)
+    fit: FitConfig = field(default_factory=FitConfig)
+    huber: HuberConfig = field(default_factory=HuberConfig)
+    auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
+
+    def __post_init__(self) -> None:
+        check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
+        check_choice("algorithm", self.algo, factory.names())
+        check_choice("reward", self.reward, sources.names())
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
+        self._check_encoder()
+        check_seeds(self.seeds)
+        check_seed("demo_seed", self.demo_seed)
+        check_seed("record.seed", self.record.seed)
+        if len(self.demo) > len(self.record.cameras):
+            raise ValueError(
+                f"{len(self.demo)} videos for {len(self.record.cameras)} camera(s) {self.record.cameras}; "
+                "give at most one --demo a camera, or name more --record.cameras."
+            )
+        for camera in self.watching:
+            if camera not in self.record.cameras:
+                raise ValueError(
+                    f"A video from the camera {camera!r} is to be imitated, and the encoder learns from "
+                    f"{self.record.cameras} alone; add it to --record.cameras."
+                )
+        if len(set(self.watching)) < len(self.watching):
+            raise ValueError(f"The videos to imitate are of the cameras {self.watching}; give each camera once.")
+        if self.record.demo_frames < NEGATIVE_RANGE + 2:
+            raise ValueError(
+                f"record.demo_frames is {self.record.demo_frames}; triplets are judged with negatives more than "
+                f"{NEGATIVE_RANGE} frames away, so it must be at least {NEGATIVE_RANGE + 2}."
+            )
+        if self.horizon < 2:
+            raise ValueError(f"horizon is {self.horizon}; it must be at least 2 steps.")
+        if self.threads < 1:
+            raise ValueError(f"threads is {self.threads}; it must be at least 1.")
+        if not 1 <= self.workers <= self.envs:
+            raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
+        if self.steps < self.envs * self.horizon:
+            raise ValueError(
+                f"steps is {self.steps}; one episode in every environment takes {self.envs * self.horizon}."
+            )
+
+    def _check_encoder(self) -> None:
+        if self.encoder_folder is not None and self.encoder_settings:
+            raise ValueError("encoder_folder holds an encoder with settings of its own; leave --encoder-settings out.")
+        if self.encoder_folder is not None and not self.source.trained:
+            raise ValueError(
+                f"reward {self.reward!r} is the control of an untrained encoder; leave --encoder-folder out."
+            )
+        if self.encoder != NO_ENCODER:
+            encoder_config(self)
+            return
+        if self.encoder_mode == "joint":
+            raise ValueError("encoder 'none' has nothing to train; leave --encoder-mode joint out, or name an encoder.")
+        if self.encoder_folder is not None or self.encoder_settings:
+            raise ValueError("encoder 'none' has no folder and no settings; leave them out, or name an encoder.")
+        if self.source.key == "embedding":
+            raise ValueError(
+                f"reward {self.reward!r} compares embeddings, and encoder 'none' has none; "
+                "use --reward pixels or oracle."
+            )
+
+    @property
+    def source(self) -> sources.Source:
+        """What the reward compares."""
+        return sources.SOURCES[self.reward]
+
+    @property
+    def watching(self) -> tuple[str, ...]:
+        """The cameras of the imitation: all, or one a ``demo`` video, told by ``NAME_CAMERA.mp4`` or else by order."""
+        if not self.demo:
+            return self.record.cameras
+        told = [video.stem.rsplit("_", 1)[-1] for video in self.demo]
+        return tuple(
+            name if name in CAMERAS else camera for name, camera in zip(told, self.record.cameras, strict=False)
+        )
+
+    @property
+    def scene(self) -> RecordConfig:
+        """The learner's scene: that of the recordings, seen by the cameras of the imitation."""
+        return replace(self.record, cameras=self.watching)
+
+    @property
+    def variant(self) -> str:
+        """Folder name of everything but the seed."""
+        watched = f"demo{self.demo_seed}" if not self.demo else f"video-{self.demo[0].stem}"
+        encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
+        mode = "-joint" if self.encoder_mode == "joint" else ""
+        return f"{encoder}{mode}-{self.algo}-{self.reward}-{watched}"
+
+    def bound_to(self, steps: int) -> str:
+        """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""
+        preset = factory.PRESETS[self.algo]
+        if preset.learning_rate == preset.final_learning_rate:
+            return ""
+        return f"The learning rate of {self.algo!r} falls along all {steps}, so more of them are another training."
+
+    def run_folder(self, seed: int) -> Path:
+        """Where the run of a seed is."""
+        return self.out / self.variant / f"seed_{seed}"
+
+    def identity(self, seed: int) -> dict[str, Any]:
+        """What makes a run this run and no other."""
+        content = asdict(self) | {"auxiliary": self.auxiliary.content}
+        left_out = {"seeds", "out", "resume", "workers", "refuse_unlike"}
+        if self.encoder_mode == "frozen":
+            left_out |= {"encoder_mode", "auxiliary"}
+        return {key: value for key, value in content.items() if key not in left_out} | {"seed": seed}
+
+    @property
+    def recordings_folder(self) -> Path:
+        """Where recordings of this configuration are shared by all runs."""
+        return self.out / "recordings" / key_of(asdict(self.record))
+
+    def shared_encoder(self, seed: int) -> Path:
+        """Where encoders of this configuration are shared by all runs of a seed."""
+        content: dict[str, Any] = {
+            "record": asdict(self.record),
+            "fit": asdict(self.fit),
+            "threads": self.threads,
+            "name": self.encoder,
+            "settings": asdict(encoder_config(self)),
+        }
+        if not self.source.trained:
+            content["untrained"] = True
+        return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"
+
+
+def key_of(content: dict[str, Any]) -> str:
+    """A short name of a configuration, for folders that runs share."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def encoder_config(config: ImitateConfig) -> EncoderConfig:
+    """The checked settings of the encoder.
+
+    Raises:
+        ValueError: If one is unknown or refused.
+    """
+    settings = encoders.settings_of(config.encoder, config.encoder_settings)
+    shape = {"image_size": config.record.image_size, "channels": 3}
+    check_unsettled(shape, settings)
+    return encoders.configure(config.encoder, **shape, **settings)
+
+
+def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> None:
+    """Refuses settings of an encoder that the frames it is to see settle.
+
+    Raises:
+        ValueError: If one of them is given.
+    """
+    twice = sorted(set(shape) & set(settings))
+    if twice:
+        raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of the encoder's settings.")
+
+
+def new_encoder(config: ImitateConfig) -> Encoder:
+    """An untrained encoder for the recordings' frames."""
+    return encoders.make(config.encoder, **asdict(encoder_config(config)))

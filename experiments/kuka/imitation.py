@@ -1,0 +1,243 @@
+"""The parts of an imitation run: the learner's world, its reward, its evaluation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from encoders.base import Encoder
+from envs.embedding import EmbeddingObservation, VecDropObservation, VecEmbeddingObservation
+from envs.kuka import JOINTS, KukaReach
+from envs.phase import PhaseObservation, VecPhaseObservation
+from envs.workers import WorkerVecEnv
+from experiments.kuka.demonstrations import ORACLE_SCALE, embed_views
+from experiments.kuka.recordings import RecordConfig, make_env
+from rewards.goal import Goal, Scales
+from rewards.huber import HuberConfig
+from rewards.sources import tracked
+from rewards.wrappers import TrackingReward, VecTrackingReward
+
+NOT_SHOWN = ("goal",)
+"""What the world observes and the learner does not: whoever imitates is not told where the target is."""
+
+
+class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Starts every episode in one pose; (7,) radians."""
+
+    def __init__(self, env: gym.Env[Any, Any], start: NDArray[np.float64]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, start=start)
+        super().__init__(env)
+        self._start = start
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Adds the pose to the options."""
+        return self.env.reset(seed=seed, options={**(options or {}), "joint_positions": self._start})
+
+
+def _learner(
+    config: RecordConfig, goal: Goal, huber: HuberConfig, scales: Scales, camera: str | tuple[str, ...] | None
+) -> gym.Env[Any, Any]:
+    """One environment of the learner; its own reward is the true one, which Monitor logs and PPO never sees."""
+    env: gym.Env[Any, Any] = FixedStart(make_env(config, camera, goal.horizon), goal.start)
+    if goal.joints is not None:
+        env = TrackingReward(env, "joint_positions", goal.joints, huber, scales.joints)
+    return Monitor(env)
+
+
+def _cameras(config: RecordConfig) -> str | tuple[str, ...]:
+    return config.cameras[0] if len(config.cameras) == 1 else config.cameras
+
+
+def make_learner(
+    config: RecordConfig,
+    goal: Goal,
+    encoder: Encoder | None,
+    reward: str,
+    huber: HuberConfig,
+    scales: Scales,
+    envs: int,
+    workers: int,
+    bfloat16: bool = False,
+    joint: bool = False,
+) -> VecEnv:
+    """The vectorised world of the learner: workers, and in each of them embeddings, then the reward.
+
+    Args:
+        config: The scene.
+        goal: What to imitate.
+        encoder: Frozen; its one forward pass a step in each worker serves observation and reward. None for a learner
+            that observes its own state and the phase alone.
+        reward: A reward's name.
+        huber: Coefficients of every reward.
+        scales: The distances that count as 1.
+        envs: Number of environments.
+        workers: Number of processes; 1 steps all of them in this one.
+        bfloat16: Whether the encoder calculates in bfloat16.
+        joint: Whether the agent trains an encoder of its own: then it observes pixels in place of embeddings, and this
+            one, which stays as it is, serves the reward and the demonstration alone.
+
+    Raises:
+        ValueError: If the goal does not tell what the reward needs.
+    """
+    key, path, scale = tracked(reward, goal, scales)
+    seen = encoder is not None or key == "pixels"
+    wrap = partial(
+        _observe_and_reward,
+        goal=goal,
+        encoder=None if encoder is None else encoder.frozen(bfloat16),
+        reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
+        keep_pixels=key == "pixels" or joint,
+        dropped="embedding" if joint else "pixels" if key == "pixels" else None,
+    )
+    factories: list[Callable[[], gym.Env[Any, Any]]] = [
+        partial(_learner, config, goal, huber, scales, _cameras(config) if seen else None)
+    ] * envs
+    return wrap(DummyVecEnv(factories)) if workers == 1 else WorkerVecEnv(factories, workers, wrap)
+
+
+def _observe_and_reward(
+    venv: VecEnv,
+    goal: Goal,
+    encoder: Encoder | None,
+    reward: Callable[[VecEnv], VecEnv],
+    keep_pixels: bool,
+    dropped: str | None,
+) -> VecEnv:
+    """Observations, then the reward on them, around the environments of one worker."""
+    if encoder is None or goal.embeddings is None:
+        venv = VecPhaseObservation(venv, goal.horizon, NOT_SHOWN)
+    else:
+        venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels, NOT_SHOWN)
+    venv = reward(venv)
+    return venv if dropped is None else VecDropObservation(venv, dropped)
+
+
+def random_policy(
+    config: RecordConfig, goal: Goal, huber: HuberConfig, seed: int, episodes: int = 20
+) -> tuple[float, float]:
+    """How far a policy of uniformly random actions is from a demonstration.
+
+    Args:
+        config: The scene.
+        goal: What is to be imitated; with truth.
+        huber: Coefficients of the true reward.
+        seed: Seed of the actions.
+        episodes: Number of episodes.
+
+    Returns:
+        Mean distance of the links from the demonstration's, metres, and the mean true return.
+
+    Raises:
+        ValueError: If the goal comes without truth.
+    """
+    if goal.joints is None or goal.links is None:
+        raise ValueError("A random policy is judged by the truth, and there is none beside this video.")
+    rng = np.random.default_rng(seed)
+    arm = make_env(config, None, goal.horizon)
+    env = TrackingReward(FixedStart(arm, goal.start), "joint_positions", goal.joints, huber, ORACLE_SCALE)
+    errors, rewards = [], []
+    for _ in range(episodes):
+        env.reset()
+        for step in range(1, goal.horizon + 1):
+            _, reward, *_ = env.step(rng.uniform(-1, 1, JOINTS).astype(np.float32))
+            rewards.append(float(reward))
+            errors.append(np.linalg.norm(arm.link_positions() - goal.links[step], axis=-1).mean())
+    env.close()
+    return float(np.mean(errors)), float(np.sum(rewards)) / episodes
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How well the deterministic policy does what the video shows.
+
+    Attributes:
+        link_error_m: Mean distance of the seven links from the demonstration's, over time, metres; None without truth.
+        final_link_error_m: The same at the last step.
+        joint_error_rad: Mean absolute joint error over time, radians; None without truth.
+        final_joint_error_rad: The same at the last step.
+        stay_still_link_error_m: What ``link_error_m`` would be without any movement.
+        distances: Distance of the embeddings (without an encoder, of the pixels) after every step of the first
+            episode, (horizon,).
+        joint_positions: What the first episode did, (horizon + 1, 7) radians.
+    """
+
+    link_error_m: float | None
+    final_link_error_m: float | None
+    joint_error_rad: float | None
+    final_joint_error_rad: float | None
+    stay_still_link_error_m: float | None
+    distances: NDArray[np.float64]
+    joint_positions: NDArray[np.float64]
+
+
+def evaluate(
+    agent: BaseAlgorithm, config: RecordConfig, goal: Goal, encoder: Encoder | None, seed: int, episodes: int = 10
+) -> Evaluation:
+    """Runs the deterministic policy and compares it with the truth.
+
+    Args:
+        agent: The trained agent.
+        config: The scene.
+        goal: What it was to imitate.
+        encoder: Its observations' encoder, or None.
+        seed: Seed of the first episode.
+        episodes: Number of episodes.
+    """
+    arm = make_env(config, None if encoder is None else _cameras(config), goal.horizon)
+    env: gym.Env[Any, Any] = FixedStart(arm, goal.start)
+    if encoder is None or goal.embeddings is None:
+        env, path = PhaseObservation(env, goal.horizon, NOT_SHOWN), goal.pixels
+    else:
+        env = EmbeddingObservation(env, encoder, goal.embeddings, keep_pixels=True, drop=NOT_SHOWN)
+        path = np.asarray(goal.embeddings, np.float64)
+    assert isinstance(agent.observation_space, gym.spaces.Dict)
+    observed = agent.observation_space.spaces
+    links, joints, shots = [], [], []
+    for episode in range(episodes):
+        observation, _ = env.reset(seed=seed + episode)
+        own_links, own_joints = [arm.link_positions()], [arm.joint_positions()]
+        for _ in range(goal.horizon):
+            seen = {key: observation[key] for key in observed}
+            action, _ = agent.predict(seen, deterministic=True)
+            observation, *_ = env.step(action)
+            own_links.append(arm.link_positions())
+            own_joints.append(arm.joint_positions())
+            if episode == 0:
+                shots.append(np.stack([arm.frame(camera) for camera in config.cameras]))
+        links.append(np.stack(own_links))
+        joints.append(np.stack(own_joints))
+    env.close()
+    distances = np.linalg.norm(embed_views(encoder, np.stack(shots)) - path[1:].reshape(goal.horizon, -1), axis=1)
+    first = {"distances": distances, "joint_positions": joints[0]}
+    if goal.links is None or goal.joints is None:
+        return Evaluation(None, None, None, None, None, **first)
+    # The first frame is given, not imitated: errors count from the first step on.
+    link_errors = np.linalg.norm(np.stack(links)[:, 1:] - goal.links[1:], axis=-1).mean(axis=(0, 2))
+    joint_errors = np.abs(np.stack(joints)[:, 1:] - goal.joints[1:]).mean(axis=(0, 2))
+    still = np.linalg.norm(links[0][0] - goal.links[1:], axis=-1).mean()
+    return Evaluation(
+        link_error_m=float(link_errors.mean()),
+        final_link_error_m=float(link_errors[-1]),
+        joint_error_rad=float(joint_errors.mean()),
+        final_joint_error_rad=float(joint_errors[-1]),
+        stay_still_link_error_m=float(still),
+        **first,
+    )
+
+
+def film(env: KukaReach, path: NDArray[np.float64], camera: str, size: int) -> NDArray[np.uint8]:
+    """Frames of a joint path at any size, (T, size, size, 3) uint8."""
+    frames = []
+    for pose in path:
+        env.set_pose(pose)
+        frames.append(env.frame(camera, size))
+    return np.stack(frames)

@@ -1,0 +1,184 @@
+"""The imitating Kuka as a benchmark sees it: tasks are demonstrations, the score is how closely they are followed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import encoders
+from agents import factory
+from encoders.errors import check_choice
+from encoders.networks.backbones import BackboneConfig
+from experiments.kuka import run
+from experiments.kuka.config import NO_ENCODER, ImitateConfig, encoder_config
+from experiments.kuka.demonstrations import make_goal, read_demonstration
+from experiments.kuka.imitation import random_policy
+from experiments.kuka.recordings import record_all
+from experiments.sweep.grid import MARK, Cell, Measure, Method, Yardstick
+from experiments.sweep.launchers import Job
+from experiments.sweep.run_world import RunWorld, write_reference
+from rewards import sources
+
+UNTRAINED = "random"
+"""Among the encoders: the default encoder as it was born, for observation and reward."""
+
+FIT_SECONDS = 260.0
+"""One encoder's training, on one core of the reference machine."""
+
+TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
+"""An environment step of a training, on one core of the reference machine."""
+
+JOINT_SECONDS = 9e-3
+"""The same where the agent trains its encoder."""
+
+OF_THE_RUN = ("encoder_mode",)
+"""Settings of a method that are the run's; all others are the encoder's own."""
+
+OTHER_SECONDS = 20.0
+"""Start, audit, evaluation and figures of a run."""
+
+
+class KukaWorld(RunWorld[ImitateConfig]):
+    """``imitate_kuka.py``, one process a run.
+
+    Args:
+        base: Settings of a run that no cell names.
+    """
+
+    measures: tuple[Measure, ...] = (
+        Measure("link_error_m", "link error, cm", 100.0, 2),
+        Measure("joint_error_rad", "joint error, rad", 1.0, 3),
+        Measure("reward_rank_correlation", "audit", 1.0, 2),
+    )
+    yardstick = Yardstick("oracle", "the true reward's runs")
+    learned = True
+
+    @property
+    def steps(self) -> int:
+        """The steps of a training that are enough for most demonstrations."""
+        return self._base.steps
+
+    def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
+        """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
+        name = encoder.partition(MARK)[0]
+        check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
+        check_choice("algorithm", algo, factory.names())
+        allowed = [name for name, source in sources.SOURCES.items() if source.trained]
+        check_choice("reward", reward, allowed)
+        if sources.SOURCES[reward].key == "joint_positions":
+            return Method(reward, NO_ENCODER, algo, reward)
+        if name == NO_ENCODER:
+            return Method(encoder, NO_ENCODER, algo, "pixels")
+        if name == UNTRAINED:
+            return Method(encoder, ImitateConfig.encoder, algo, "random", settings)
+        label = encoder if reward == ImitateConfig.reward else f"{encoder} {reward}"
+        return Method(label, name, algo, reward, settings)
+
+    def config(self, cell: Cell, out: Path) -> ImitateConfig:
+        """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
+        method = cell.method
+        config = replace(
+            self._base,
+            encoder=method.encoder,
+            encoder_settings=method.settings_beside(OF_THE_RUN),
+            **method.settings_in(OF_THE_RUN),
+            algo=method.algo,
+            reward=method.reward,
+            seeds=(cell.seed,),
+            demo_seed=cell.task,
+            steps=cell.steps,
+            out=out,
+            resume=True,
+            workers=1,
+            threads=1,
+        )
+        if method.encoder == NO_ENCODER:
+            return config
+        settings = encoder_config(config)
+        frozen = isinstance(settings, BackboneConfig) and settings.freeze
+        # What a frozen stem makes of the recordings is the same at every step: extract it once.
+        return replace(config, fit=replace(config.fit, feature_copies=1)) if frozen else config
+
+    @staticmethod
+    def check_inputs(config: ImitateConfig) -> None:
+        """Refuses files that would fail later."""
+        run.check_inputs(config)
+
+    @staticmethod
+    def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
+        """Fits an encoder, trains an agent and evaluates it."""
+        return run.run_seed(config, seed)
+
+    def task_name(self, task: int) -> str:
+        """The demonstration."""
+        return f"demo{task}"
+
+    def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
+        """Recordings first, then encoders, one a seed, and the random policy on every demonstration."""
+        configs = [self.config(cell, out) for cell in cells]
+        tasks = {config.demo_seed: config for config in configs}
+        logs = out / "logs"
+        fits = {config.shared_encoder(config.seeds[0]): config for config in configs if config.encoder != NO_ENCODER}
+        return [
+            [Job("record", partial(_record, configs[0]), logs / "record.log")],
+            [
+                Job(
+                    f"demonstration-{task}",
+                    partial(_reference, config, self.reference_file(task, out)),
+                    logs / "record.log",
+                )
+                for task, config in tasks.items()
+            ],
+            [
+                Job(
+                    f"fit-{folder.parent.name}-{folder.name}", partial(_fit, config), logs / f"{folder.parent.name}.log"
+                )
+                for folder, config in fits.items()
+            ],
+        ]
+
+    def score(self, result: dict[str, Any]) -> float:
+        """Minus the mean distance from the demonstration, metres."""
+        return -float(result["link_error_m"])
+
+    def seconds(self, cell: Cell) -> float:
+        """By the number of steps and whether an encoder is trained in them."""
+        joint = cell.method.settings_in(OF_THE_RUN).get("encoder_mode") == "joint"
+        return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
+
+    def preparation_seconds(self, cells: list[Cell]) -> float:
+        """An encoder a seed and kind; recording takes seconds."""
+        methods = {(cell.method, cell.seed) for cell in cells}
+        fitted = {
+            (method.encoder, method.settings_beside(OF_THE_RUN), seed)
+            for method, seed in methods
+            if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
+        }
+        return FIT_SECONDS * len(fitted)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """Side by side with the demonstration, moving and still."""
+        return [folder / "side_by_side.mp4", folder / "storyboard.png"]
+
+
+def _record(config: ImitateConfig) -> None:
+    record_all(config.record, config.recordings_folder, workers=1)
+
+
+def _reference(config: ImitateConfig, path: Path) -> None:
+    """Records a demonstration and lets a random policy try it."""
+    videos = run.recorded_demonstration(config)
+    if path.exists():
+        return
+    demonstration = read_demonstration(tuple(videos), config.scene, None, np.random.default_rng(0))
+    goal = make_goal(demonstration, None, config.horizon)
+    link_error, true_return = random_policy(config.scene, goal, config.huber, seed=0)
+    write_reference(path, -link_error, true_return)
+
+
+def _fit(config: ImitateConfig) -> None:
+    run.fitted_encoder(config, config.seeds[0])

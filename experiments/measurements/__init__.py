@@ -1,0 +1,1 @@
+"""Measurements of speed and quality, each a program of its own."""

@@ -1,0 +1,215 @@
+"""What fits with what: every encoder, frozen and joint, with every agent in every world, by names alone."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.console import Console
+from rich.progress import track
+from stable_baselines3 import A2C, PPO
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+import encoders
+from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
+from agents.extractor import frame_space, own_encoder, policy_arguments, view_frames
+from agents.policies import SharedEncoderPolicy
+from agents.shared_sac import SharedEncoderSAC
+from encoders.base import Encoder
+from encoders.errors import check_choice
+from encoders.files import write_csv
+from envs.atari import AtariConfig, AtariVecEnv
+from envs.cartpole import Cartpole
+from envs.kuka import KukaReach
+from envs.pixels import PixelObservation
+from experiments.runs import command_line
+from experiments.runs.folder import make_folder
+
+WORLDS = ("kuka", "cartpole", "atari")
+
+AGENTS = {"kuka": ("ppo", "a2c", "sac"), "cartpole": ("ppo", "a2c", "sac"), "atari": ("ppo", "a2c")}
+"""Agents that fit a world's actions: SAC takes numbers, and a game's are choices."""
+
+MODES = ("frozen", "joint")
+
+IMAGE_SIZE = 64
+
+COPIES = 2
+"""Environments stepped together."""
+
+
+class Fit(NamedTuple):
+    """A combination of names.
+
+    Attributes:
+        encoder: Registered name.
+        world: One of ``WORLDS``.
+        agent: One that fits the world.
+        mode: frozen or joint.
+    """
+
+    encoder: str
+    world: str
+    agent: str
+    mode: str
+
+
+@dataclass(frozen=True)
+class CardConfig:
+    """What is tried.
+
+    Attributes:
+        steps: Environment steps of every combination.
+        encoders: Registered names; empty for all.
+        worlds: kuka, cartpole, atari.
+        out: The table, CSV.
+    """
+
+    steps: int = 300
+    encoders: tuple[str, ...] = ()
+    worlds: tuple[str, ...] = WORLDS
+    out: Path = Path("runs/card.csv")
+
+    def __post_init__(self) -> None:
+        for name in self.encoders:
+            encoders.configure(name)
+        for world in self.worlds:
+            check_choice("world", world, WORLDS)
+        if not self.worlds or self.steps < 1:
+            raise ValueError(f"worlds are {self.worlds} and steps {self.steps}; at least one of each is needed.")
+
+
+def combinations(names: tuple[str, ...], worlds: tuple[str, ...] = WORLDS) -> Iterator[Fit]:
+    """Every combination of names."""
+    for encoder in names:
+        for world in worlds:
+            for agent in AGENTS[world]:
+                for mode in MODES:
+                    yield Fit(encoder, world, agent, mode)
+
+
+def make_world(name: str) -> VecEnv:
+    """A world that observes frames."""
+    if name == "atari":
+        return AtariVecEnv("assault", COPIES, AtariConfig(image_size=IMAGE_SIZE))
+    if name == "kuka":
+        return DummyVecEnv([lambda: KukaReach(camera=("front", "side"), image_size=IMAGE_SIZE)] * COPIES)
+    return DummyVecEnv([lambda: PixelObservation(Cartpole(image_size=IMAGE_SIZE))] * COPIES)
+
+
+def make_encoder(name: str, venv: VecEnv) -> Encoder:
+    """An untrained encoder for a world's frames, by its name and their shape alone."""
+    frame = observed_frames(venv).shape
+    return encoders.make(name, image_size=frame[-1], channels=frame[1])
+
+
+def observed_frames(venv: VecEnv) -> torch.Tensor:
+    """One observation's frames as encoders take them: (V, C, S, S) uint8."""
+    shape = frame_space(venv.observation_space).shape
+    # Frames have the channels last where there are several views, first where SB3 would put them, and few of them.
+    return view_frames(torch.zeros((1, *shape), dtype=torch.uint8), min(shape[-3], shape[-1]))
+
+
+def make_agent(name: str, venv: VecEnv, encoder: Encoder, steps: int) -> BaseAlgorithm:
+    """An agent that sees through an encoder."""
+    least = max(16, encoder.sampling.least)
+    common: dict[str, Any] = {"seed": 0, "device": "cpu"}
+    policy = {**policy_arguments(encoder), "net_arch": [32]}
+    if name == "sac":
+        return SharedEncoderSAC(
+            SharedEncoderPolicy,
+            venv,
+            policy_kwargs=policy,
+            buffer_size=steps,
+            learning_starts=4 * least,
+            batch_size=16,
+            # An update for every few steps is enough to see that it works.
+            train_freq=8,
+            **common,
+        )
+    kind = "CnnPolicy" if len(venv.observation_space.shape or ()) == 3 else "MultiInputPolicy"
+    if name == "a2c":
+        return A2C(kind, venv, n_steps=least, policy_kwargs=policy, **common)
+    return PPO(kind, venv, n_steps=2 * least, batch_size=2 * least, n_epochs=1, policy_kwargs=policy, **common)
+
+
+def attempt(fit: Fit, steps: int) -> str:
+    """Trains a combination for some steps.
+
+    Returns:
+        ``runs``, or why it does not fit.
+    """
+    venv = make_world(fit.world)
+    try:
+        torch.manual_seed(0)
+        try:
+            encoder = make_encoder(fit.encoder, venv)
+        except ValueError as error:
+            # What is behind the last semicolon is what would do.
+            return str(error).rsplit("; ", 1)[-1].rstrip(".")
+        if fit.mode == "joint" and not any(part.requires_grad for part in encoder.parameters()):
+            return "nothing to train"
+        encoder.requires_grad_(fit.mode == "joint")
+        if fit.mode == "joint" and encoder.sampling.views > len(observed_frames(venv)):
+            return f"learns from {encoder.sampling.views} views"
+        agent = make_agent(fit.agent, venv, encoder, steps)
+        callback = AuxiliaryLossCallback(AuxiliaryConfig(videos=2)) if fit.mode == "joint" else None
+        before = _weights(agent)
+        agent.learn(steps, callback=callback)
+        changed = any(not torch.equal(first, second) for first, second in zip(before, _weights(agent), strict=True))
+        if changed != (fit.mode == "joint"):
+            return "the encoder stays as it is" if fit.mode == "joint" else "the encoder changes"
+        return "runs"
+    finally:
+        venv.close()
+
+
+def _weights(agent: BaseAlgorithm) -> list[torch.Tensor]:
+    encoder = own_encoder(agent)
+    assert encoder is not None
+    return [part.detach().clone() for part in encoder.parameters()]
+
+
+def try_all(config: CardConfig) -> list[dict[str, str]]:
+    """Tries every combination and writes the table."""
+    torch.set_num_threads(1)
+    make_folder(config.out.parent, "--out")
+    rows: list[dict[str, str]] = []
+    for fit in track(list(combinations(config.encoders or tuple(encoders.names()), config.worlds))):
+        rows.append({**fit._asdict(), "steps": str(config.steps), "status": attempt(fit, config.steps)})
+        write_csv(config.out, rows, list(rows[0]))
+    Console().print(markdown(rows), highlight=False)
+    return rows
+
+
+def markdown(rows: list[dict[str, str]]) -> str:
+    """A line an encoder, a column a world: its agents in both modes, or why not."""
+    worlds = list(dict.fromkeys(row["world"] for row in rows))
+    lines = [f"| encoder | {' | '.join(worlds)} |", "|---" * (len(worlds) + 1) + "|"]
+    for encoder in dict.fromkeys(row["encoder"] for row in rows):
+        cells = []
+        for world in worlds:
+            here = [row for row in rows if (row["encoder"], row["world"]) == (encoder, world)]
+            parts = []
+            for mode in MODES:
+                mine = [row for row in here if row["mode"] == mode]
+                running = [row["agent"].upper() for row in mine if row["status"] == "runs"]
+                reasons = sorted({row["status"] for row in mine if row["status"] != "runs"})
+                parts.append(f"{mode}: {', '.join([*running, *reasons])}")
+            cells.append("; ".join(parts))
+        lines.append(f"| {encoder} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    """Tries; 0 if it worked, 2 if the user has something to mend."""
+    return command_line.run(CardConfig, try_all, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,251 @@
+"""Derives every table of figures in the README from the committed results, and fails where one differs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from encoders.files import read_object, read_text, write_atomically
+from experiments import compare_encoders
+from experiments.measurements import compatibility
+from experiments.runs import command_line
+from experiments.sweep import imitation_table, watch_table
+from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def _imitation() -> str:
+    return imitation_table.table(read_rows(RESULTS / "imitate_kuka.csv"))
+
+
+def _encoders(name: str) -> str:
+    whole = {"seed", "steps", "parameters"}
+    records = [
+        {key: int(value) if key in whole else _number(value) for key, value in record.items()}
+        for record in read_rows(RESULTS / f"{name}.csv")
+    ]
+    return compare_encoders.markdown(records).strip()
+
+
+def _scores(*names: str) -> str:
+    """The table of one grid, or of several of which a cell that they share counts once."""
+    rows = [row for name in names for row in read_rows(RESULTS / f"{name}.csv")]
+    once = {(row["method"], row["algo"], row["task"], row["seed"]): row for row in rows}
+    return markdown(summary(list(once.values())))
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    return read_object(path, "committed result", "measure it again, or check it out again")
+
+
+def _improvements(name: str) -> str:
+    return markdown(improvements(read_rows(RESULTS / f"{name}.csv")))
+
+
+def _differences(name: str) -> str:
+    return markdown(differences(read_rows(RESULTS / f"{name}.csv")))
+
+
+def _throughput() -> str:
+    lines = [
+        "| cameras | environments | steps a second | physics / render / embed / update / rest | "
+        "84 px frames a second, usual / ours | ratio | structural similarity |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for path in sorted(RESULTS.glob("throughput_*.json")):
+        figures = _measured(path)
+        loop, render, config = figures["loop"], figures["render"], figures["config"]
+        shares = " / ".join(f"{loop['share'][part]:.0%}" for part in ("physics", "render", "embed", "update", "rest"))
+        frames = f"{render['usual_frames_per_second']:,.0f} / {render['fast_frames_per_second']:,.0f}"
+        lines.append(
+            f"| {', '.join(config['cameras'])} | {config['envs']} | {loop['env_steps_per_second']:,.0f} | {shares} "
+            f"| {frames} | {render['speedup']:.1f} | {render['structural_similarity']:.3f} |"
+        )
+    return "\n".join(lines)
+
+
+def _masks() -> str:
+    """A line a mask, a column a game: what moves over what does not, and the recall of objects; over masks' seeds."""
+    found: dict[str, dict[str, list[dict[str, str]]]] = defaultdict(lambda: defaultdict(list))
+    for row in read_rows(RESULTS / "mask_quality.csv"):
+        path = Path(row["mask"])
+        found[path.parent.name.rsplit("-", 1)[0] or row["mask"]][row["game"]].append(row)
+    games = list(next(iter(found.values())))
+    lines = [f"| mask trained on | masks | {' | '.join(games)} |", "|---" * (len(games) + 2) + "|"]
+    for mask, by_game in found.items():
+        cells = []
+        for rows in by_game.values():
+            ratio = f"{_mean(rows, 'moving_ratio', 1)}; " if rows[0]["moving_ratio"] else ""
+            cells.append(f"{ratio}recall {_mean(rows, 'recall', 2)}")
+        lines.append(f"| {mask} | {len(by_game[games[0]])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _mean(rows: list[dict[str, str]], column: str, digits: int, per: float = 1.0) -> str:
+    """Mean over rows, with the least and the most where there are several; ``per`` 100 for percent."""
+    values = [per * float(row[column]) for row in rows]
+    mean = f"{sum(values) / len(values):.{digits}f}"
+    return mean if len(values) == 1 else f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def _keypoints(name: str) -> str:
+    """A line a kind of keypoints; those of given folders go by the cell or the fit whose seeds they are."""
+    lines = ["| keypoints | seeds | cart | pole tip | mean |", "|---|---|---|---|---|"]
+    found: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for row in read_rows(RESULTS / f"{name}.csv"):
+        folders = [part for part in Path(row["keypoints"]).parts if part != "encoder"]
+        found[folders[-2] if len(folders) > 1 else row["keypoints"]].append(row)
+    for kind, mine in found.items():
+        cells = [_mean(mine, key, 2, per=100) for key in ("cart_error", "tip_error", "mean_error")]
+        lines.append(f"| {kind} | {len(mine)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _play_throughput() -> str:
+    figures = _measured(RESULTS / "play_throughput.json")
+    parts = list(figures["loops"]["plain"]["share"])
+    lines = [f"| A2C | steps a second | time a step, plain is 1 | {' / '.join(parts)} |", "|---|---|---|---|"]
+    for variant, loop in figures["loops"].items():
+        shares = " / ".join(f"{loop['share'][part]:.0%}" for part in parts)
+        lines.append(f"| {variant} | {loop['steps_per_second']:,.0f} | {loop['times_plain']:.2f} | {shares} |")
+    return "\n".join(lines)
+
+
+def _render_speed() -> str:
+    figures = _measured(RESULTS / "render_speed.json")
+    lines = ["| drawn by | frames a second | times dm_control's |", "|---|---|---|"]
+    for name, rate in figures["frames_per_second"].items():
+        lines.append(f"| {name} | {rate:,.0f} | {figures['ratio_to_dm_control'][name]:.1f} |")
+    return "\n".join(lines)
+
+
+def _update_speed() -> str:
+    figures = _measured(RESULTS / "update_speed.json")
+    rates = figures["updates_per_second"]
+    stages = list(next(iter(rates.values())))
+    lines = [f"| variant | {' | '.join(stages)} | last over first |", "|---" * (len(stages) + 2) + "|"]
+    for variant, found in rates.items():
+        shown = " | ".join(f"{found[stage]:.1f}" if stage in found else "" for stage in stages)
+        lines.append(f"| `{variant}` | {shown} | {list(found.values())[-1] / found[stages[0]]:.1f} |")
+    megabytes = figures["buffer_megabytes"]
+    steps = figures["config"]["world"]["steps"]
+    shown = f"frames of {steps:,} steps: Stable-Baselines3 {megabytes['stable_baselines3']:,.0f} MB"
+    return "\n".join([*lines, "", f"Replay buffer, {shown}, ours {megabytes['ours']:,.0f} MB."])
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "imitate_kuka": _imitation,
+    "imitate_cartpole": lambda: watch_table.table(read_rows(RESULTS / "imitate_cartpole.csv")),
+    "compare_encoders": partial(_encoders, "compare_encoders"),
+    "compare_extra": partial(_encoders, "compare_extra"),
+    "compare_large": partial(_encoders, "compare_large"),
+    "kuka_encoders": partial(_scores, "kuka_encoders"),
+    "kuka_encoders_improvements": partial(_improvements, "kuka_encoders"),
+    "kuka_backbones": partial(_scores, "kuka_backbones"),
+    "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
+    "kuka_agents": partial(_scores, "kuka_agents"),
+    "kuka_joint": partial(_scores, "kuka_joint"),
+    "atari_attention": partial(_scores, "atari_attention"),
+    "cartpole_variants": partial(_scores, "cartpole_variants"),
+    "cartpole_variants_differences": partial(_differences, "cartpole_variants"),
+    "cartpole_precision": partial(_scores, "cartpole_precision"),
+    "cartpole_precision_differences": partial(_differences, "cartpole_precision"),
+    "cartpole_joint_differences": partial(_differences, "cartpole_joint"),
+    "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
+    "cartpole_keypoints": partial(_scores, "cartpole_keypoints", "cartpole_joint"),
+    "throughput": _throughput,
+    "card": lambda: compatibility.markdown(read_rows(RESULTS / "card.csv")),
+    "mask_quality": _masks,
+    "keypoint_quality": partial(_keypoints, "keypoint_quality"),
+    "keypoint_quality_joint": partial(_keypoints, "keypoint_quality_joint"),
+    "play_throughput": _play_throughput,
+    "render_speed": _render_speed,
+    "update_speed": _update_speed,
+}
+"""What makes each table; in the README it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
+
+
+def _number(text: str) -> Any:
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def differing(text: str) -> dict[str, str]:
+    """The tables of a text that are not what the results say.
+
+    Args:
+        text: A README.
+
+    Returns:
+        What each of them should be, by its name.
+
+    Raises:
+        ValueError: If a table is marked that nothing makes, or one that is made is not marked.
+    """
+    found = {match[1]: match[2] for match in _marked(text)}
+    unknown, missing = sorted(found.keys() - TABLES.keys()), sorted(TABLES.keys() - found.keys())
+    if unknown or missing:
+        raise ValueError(f"Tables marked that nothing makes: {unknown}; tables made that are not marked: {missing}.")
+    made = {name: make() for name, make in TABLES.items()}
+    return {name: table for name, table in made.items() if found[name].strip() != table.strip()}
+
+
+def _marked(text: str) -> list[re.Match[str]]:
+    return list(re.finditer(r"<!-- table (\w+) -->\n(.*?)<!-- end -->", text, re.DOTALL))
+
+
+def replaced(text: str, tables: Mapping[str, str]) -> str:
+    """The text with some of its marked tables put in anew."""
+    for match in reversed(_marked(text)):
+        if match[1] in tables:
+            text = text[: match.start(2)] + tables[match[1]].strip() + "\n" + text[match.end(2) :]
+    return text
+
+
+@dataclass(frozen=True)
+class CheckConfig:
+    """What is checked.
+
+    Attributes:
+        readme: The file with the tables.
+        write: Put the right tables in instead of complaining.
+    """
+
+    readme: Path = Path(__file__).parents[2] / "README.md"
+    write: bool = False
+
+
+def check(config: CheckConfig) -> None:
+    """Compares, or writes.
+
+    Raises:
+        ValueError: If a table differs, or there is no such file.
+    """
+    text = read_text(config.readme, "README", "name one with --readme")
+    wrong = differing(text)
+    if config.write:
+        write_atomically(config.readme, replaced(text, wrong).encode())
+    elif wrong:
+        name, table = next(iter(wrong.items()))
+        raise ValueError(
+            f"{config.readme}: {', '.join(wrong)} differ(s) from experiments/results; `python "
+            f"experiments/measurements/results_check.py --write` puts the right tables in. {name} should be:\n{table}"
+        )
+
+
+def main() -> int:
+    """Checks; 0 if every table is right, 2 if one differs."""
+    return command_line.run(CheckConfig, check, __doc__)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,141 @@
+"""The runs that are killed: an imitation and a benchmark of every world, as short as they can be.
+
+As a program it runs the benchmark in a folder; called again it goes on with it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+from agents.auxiliary import AuxiliaryConfig
+from agents.pixel_sac import LearningConfig
+from encoders.training.fit import FitConfig
+from envs.atari import AtariConfig
+from experiments import benchmark
+from experiments.atari.config import MaskConfig, PlayConfig
+from experiments.atari.suite import AtariWorld
+from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.suite import CartpoleWorld
+from experiments.kuka.config import ImitateConfig
+from experiments.kuka.recordings import RecordConfig
+from experiments.kuka.suite import KukaWorld
+from experiments.runs import command_line
+from experiments.suites import WORLDS, World
+
+RECORD = RecordConfig(
+    demos=4,
+    play=4,
+    heldout=2,
+    validation=2,
+    demo_frames=16,
+    play_frames=20,
+    image_size=32,
+    cameras=("front", "side"),
+)
+
+FIT = FitConfig(steps=12, validate_every=3, validation_batches=2)
+
+# Two environments a worker: a batch of one frame is calculated in another order than one of more.
+KUKA = ImitateConfig(record=RECORD, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
+
+CARTPOLE = SwingConfig(
+    action_repeat=125,
+    steps=64,
+    row_episodes=1,
+    episodes=2,
+    device="cpu",
+    learning=LearningConfig(learning_starts=40),
+    auxiliary=AuxiliaryConfig(videos=2),
+    pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+)
+
+ATARI = PlayConfig(
+    steps=960,
+    row_steps=80,
+    episodes=2,
+    atari=AtariConfig(max_frames=200, noop_max=10),
+    auxiliary=AuxiliaryConfig(videos=2),
+    training=MaskConfig(1_000, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+)
+
+TINY: dict[str, World] = {
+    "kuka_reach": KukaWorld(KUKA),
+    "cartpole": CartpoleWorld(CARTPOLE),
+    "atari": AtariWorld(ATARI),
+}
+"""Every world with settings for seconds."""
+
+PRESETS = {
+    "kuka_reach": {"encoders": ["tcn"], "rewards": ["tcn_huber", "oracle"], "seeds": [0], "steps": KUKA.steps},
+    "cartpole": {
+        "encoders": ["sac_state", "sac_ae"],
+        "algos": ["sac"],
+        "rewards": ["task"],
+        "seeds": [0],
+        "steps": CARTPOLE.steps,
+    },
+    "atari": {
+        "encoders": ["none", "attention"],
+        "algos": ["a2c"],
+        "rewards": ["game"],
+        "tasks": [2],
+        "seeds": [0],
+        "steps": ATARI.steps,
+    },
+}
+"""What the benchmark of every world compares."""
+
+
+def imitation(out: Path) -> list[str]:
+    """The command of the imitation."""
+    names = ("envs", "workers", "threads", "horizon", "steps")
+    flags: dict[str, object] = {name: getattr(KUKA, name) for name in names}
+    default = ImitateConfig()
+    for part in ("record", "fit"):
+        ours, theirs = asdict(getattr(KUKA, part)), asdict(getattr(default, part))
+        flags |= {f"{part}.{name}": value for name, value in ours.items() if value != theirs[name]}
+    words = [word for name, value in flags.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return [sys.executable, "-m", "experiments.imitate_kuka", *words, "--out", str(out), "--resume"]
+
+
+def benchmark_of_all(out: Path) -> list[str]:
+    """The command of the benchmark."""
+    return [sys.executable, "-m", "experiments.robustness.kill_runs", str(out)]
+
+
+COMMANDS: dict[str, Callable[[Path], list[str]]] = {"imitation": imitation, "benchmark": benchmark_of_all}
+"""What is killed, by name; the same command goes on with it."""
+
+
+def write_preset(folder: Path, env: str) -> Path:
+    """Writes a world's preset into a folder, unless it is there."""
+    path = folder / f"{env}_tiny.toml"
+    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **PRESETS[env]}.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join([*lines, ""]))
+    return path
+
+
+def main() -> int:
+    """Benchmarks every world in a folder below the one that is given; stops at the first that does not end well."""
+    out = Path(sys.argv.pop(1))
+    WORLDS.update(TINY)
+    for env in PRESETS:
+        preset = write_preset(out.with_name(f"{out.name}_presets"), env)
+
+        def work(config: benchmark.BenchmarkConfig) -> None:
+            if benchmark.benchmark(config):
+                raise ValueError(f"Some runs in {config.out} failed; the same command goes on with them.")
+
+        sys.argv[1:] = ["--preset", str(preset), "--out", str(out / env), "--workers", "2"]
+        status = command_line.run(benchmark.BenchmarkConfig, work, __doc__)
+        if status:
+            return status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""Grids of trainings, their scores and their page."""
