@@ -111,7 +111,7 @@ class Report:
     Attributes:
         title: Of the page.
         summary: What came out, in a few sentences of plain text.
-        provenance: What was run and where, such as ``experiments.runs.folder.provenance.provenance`` gives: texts, numbers,
+        provenance: What was run and where, such as ``experiments.runs.provenance.provenance`` gives: texts, numbers,
             lists and mappings of them.
         blocks: In order. A text opens a section that goes on to the next text.
     """

@@ -267,7 +267,7 @@ def _video(block: VideoBlock) -> str:
         raise ValueError(f"The video {block.path} is damaged or no video; make it again.") from error
     if codec != "h264" or "mp4" not in box.split(","):
         raise ValueError(
-            f"The video {block.path} is {codec} in {box}; browsers play h264 in mp4: use encoders.videos.video.write_video."
+            f"The video {block.path} is {codec} in {box}; browsers play h264 in mp4: use encoders.videos.write_video."
         )
     return (
         f'<video controls muted loop playsinline preload="metadata" width="{size[0]}" height="{size[1]}" '

@@ -1,0 +1,32 @@
+"""A benchmark of seconds; as a program, it runs one in the folder and by the launcher given."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from small_recordings import tiny
+
+from experiments.benchmark import BenchmarkConfig, benchmark
+from experiments.kuka.suite import KukaWorld
+from experiments.suites import WORLDS
+
+STEPS = 90
+
+
+TINY_WORLD = KukaWorld(tiny(Path(), steps=STEPS))
+"""The Kuka on few recordings, with short episodes."""
+
+
+ONE_SEED = {"encoders": ("tcn",), "seeds": (0,)}
+
+
+def tiny_benchmark(out: Path, **settings: object) -> BenchmarkConfig:
+    """Two methods and the oracle on one demonstration with two seeds."""
+    WORLDS["tiny"] = TINY_WORLD
+    config = {"env": "tiny", "encoders": ("tcn", "none"), "seeds": (0, 1), "out": out, "workers": 2}
+    return BenchmarkConfig(**{**config, **settings})  # type: ignore[arg-type]
+
+
+if __name__ == "__main__":
+    sys.exit(benchmark(tiny_benchmark(Path(sys.argv[1]), launcher=sys.argv[2], **ONE_SEED)))
