@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,9 @@ from numpy.typing import NDArray
 
 WINDOW_SIZE = 480
 """Width and height of the window, pixels."""
+
+DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+"""Environment variables of Linux of which one says where a window can be."""
 
 
 class WindowError(ValueError):
@@ -34,6 +39,12 @@ class Window:
                 "render_mode 'human' opens a window through pygame, which is not installed. Run: "
                 "pip install 'onlooker[human]', or use render_mode='rgb_array'."
             ) from error
+        # SDL would draw for nobody then, with EGL, and end the display that MuJoCo draws with when it is done.
+        if sys.platform == "linux" and not any(os.environ.get(name) for name in DISPLAYS):
+            raise WindowError(
+                f"render_mode 'human' needs a display, and none of {', '.join(DISPLAYS)} is set. Run it where there is "
+                "one, or use render_mode='rgb_array'."
+            )
         self._pygame: Any = pygame
         self._fps = fps
         try:

@@ -69,3 +69,11 @@ def test_without_a_display_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SDL_VIDEODRIVER", "no such driver")
     with pytest.raises(WindowError, match=r"cannot open a window .*Run it where there is a display"):
         KukaReach(camera=None, render_mode="human")
+
+
+def test_no_window_is_opened_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(WindowError, match="needs a display, and none of DISPLAY, WAYLAND_DISPLAY, SDL_VIDEODRIVER"):
+        Cartpole(render_mode="human")
+    assert not pygame.display.get_init()
