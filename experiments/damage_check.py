@@ -24,7 +24,8 @@ from encoders.errors import check_choice
 from encoders.files import write_csv, write_json
 from experiments import command_line, damage_agents, damage_records, damage_videos
 from experiments.damage_originals import Original
-from experiments.damage_pool import Task, Verdict, quietly, read_all
+from experiments.damage_pool import Task, read_all
+from experiments.damage_verdicts import Verdict, quietly
 from experiments.damages import DAMAGES, INVERTED_MOOV, moov
 from experiments.provenance import provenance
 from experiments.runs import make_folder
