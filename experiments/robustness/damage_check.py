@@ -24,10 +24,10 @@ from encoders.errors import check_choice
 from encoders.files import write_csv, write_json
 from experiments.robustness import damage_agents, damage_records, damage_videos
 from experiments.robustness.damage_originals import Original
-from experiments.robustness.damage_pool import Task, Verdict, quietly, read_all
+from experiments.robustness.damage_pool import Task, read_all
+from experiments.robustness.damage_verdicts import Verdict, quietly
 from experiments.robustness.damages import DAMAGES, INVERTED_MOOV, moov
-from experiments.runs import command_line
-from experiments.runs.folder import make_folder
+from experiments.runs.folder import command_line, make_folder
 from experiments.runs.provenance import provenance
 
 ORIGINALS: tuple[Original, ...] = (

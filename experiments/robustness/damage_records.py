@@ -199,6 +199,19 @@ def sound_record(undamaged: Path, damaged: Path) -> bool:
     return undamaged.suffix == ".json" and sound_json(undamaged, damaged)
 
 
+def sound_run(undamaged: Path, damaged: Path) -> bool:
+    """As JSON; the names of stages are free."""
+    if undamaged.name != "stages.json":
+        return sound_json(undamaged, damaged)
+    try:
+        seconds = json.loads(damaged.read_text())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(seconds, dict) and all(
+        type(value) in (int, float) and 0 <= value < math.inf for value in seconds.values()
+    )
+
+
 def sound_labels(undamaged: Path, damaged: Path) -> bool:
     """Whether every frame still has labels of 0 or 1, under as many names."""
     old, new = _rows(undamaged), _rows(damaged)
@@ -240,7 +253,7 @@ ORIGINALS = (
     Original("cut fit", make_fit, read_fit, sound_record),
     Original("labels", make_labels, read_label_file, sound_labels, weight=2),
     Original("preset", make_preset, read_preset_file, sound_preset, weight=2),
-    Original("complete run", read_run, read_run, sound_json, ("**/*.json",)),
-    Original("cut run", make_cut_run, read_run, sound_json, ("**/*.json",)),
+    Original("complete run", read_run, read_run, sound_run, ("**/*.json",)),
+    Original("cut run", make_cut_run, read_run, sound_run, ("**/*.json",)),
     Original("benchmark", make_benchmark, read_benchmark, sound_json),
 )

@@ -55,7 +55,7 @@ CARTPOLE = SwingConfig(
 ATARI = PlayConfig(
     steps=960,
     row_steps=80,
-    episodes=2,
+    episodes=4,
     atari=AtariConfig(max_frames=200, noop_max=10),
     auxiliary=AuxiliaryConfig(videos=2),
     training=MaskConfig(1_000, FitConfig(steps=4, validate_every=2, validation_batches=1)),
@@ -81,7 +81,7 @@ PRESETS = {
         "encoders": ["none", "attention"],
         "algos": ["a2c"],
         "rewards": ["game"],
-        "tasks": [2],
+        "tasks": [3],
         "seeds": [0],
         "steps": ATARI.steps,
     },
