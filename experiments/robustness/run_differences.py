@@ -12,8 +12,8 @@ import torch
 
 from experiments.robustness.damage_originals import fingerprint
 
-TIMES = ("seconds", "wall_seconds", "train_seconds", "env_steps_per_second", "updates_per_second")
-"""Columns and keys that tell how long something took."""
+TIMES = ("seconds", "wall_seconds", "train_seconds", "env_steps_per_second", "updates_per_second", "digest")
+"""Columns and keys that tell how long something took, or go by that."""
 
 PRESENT = (".png", ".html", ".md")
 """Endings of files of which it is enough to be there: figures and pages with times in them."""

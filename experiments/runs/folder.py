@@ -14,8 +14,10 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
+
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
+from encoders.weights import digest_of
 from experiments.runs.provenance import provenance
 from experiments.kuka.recordings import check_claim, claim, read_claim
 
@@ -126,7 +128,20 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         ValueError: If it is damaged.
     """
     path = folder / RESULT_FILE
-    return read_object(path, "result", GO_ON, ("status",)) if path.exists() else None
+    if not path.exists():
+        return None
+    result = read_object(path, "result", GO_ON, ("status",))
+    # Results from before there were digests have none.
+    digest = result.pop("digest", None)
+    if digest is not None and digest != digest_of(result):
+        raise FileError(f"The result {path} holds other figures than were written, by its digest; {GO_ON}.")
+    return result
+
+
+def write_result(folder: Path, result: dict[str, Any]) -> None:
+    """Writes the result of the run in a folder, with a digest of it."""
+    content = {**result, "digest": digest_of(result)}
+    write_atomically(folder / RESULT_FILE, json.dumps(content, indent=2).encode())
 
 
 def completed(folder: Path) -> bool:
@@ -313,7 +328,6 @@ def run_stages(
             an ``OSError``: a worker that died, or a disk that is full.
     """
     folder = config.run_folder(seed)
-    path = folder / RESULT_FILE
     result = read_result(folder)
     if result is not None and result["status"] == "completed":
         return result
@@ -323,13 +337,13 @@ def run_stages(
         check_figures(f"{config.variant}, seed {seed},", result)
     except (ValueError, OSError) as error:
         failed = {"status": "failed", "reason": str(error)}
-        write_atomically(path, json.dumps(failed, indent=2).encode())
+        write_result(folder, failed)
         raise
     except KeyboardInterrupt as stop:
         stop.add_note(_last_checkpoint(folder))
         raise
     show(folder, result)
-    write_atomically(path, json.dumps(result, indent=2).encode())
+    write_result(folder, result)
     return result
 
 

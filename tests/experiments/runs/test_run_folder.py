@@ -7,6 +7,7 @@ import multiprocessing as mp
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from unittest.mock import ANY
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from agents.factory import PRESETS
 from experiments.atari.config import PlayConfig
 from experiments.cartpole.config import SwingConfig
 from experiments.kuka.config import ImitateConfig
-from experiments.runs.folder import completed, run_seeds
+from experiments.runs.folder import completed, read_result, run_seeds, write_result
 from experiments.suites import get
 from experiments.sweep.grid import Cell
 
@@ -34,8 +35,8 @@ def test_a_finished_run_goes_on_for_more_steps_and_keeps_its_result(tmp_path: Pa
     assert (first["counted"], second["counted"]) == (10, 25)
     # It went on from the checkpoint.
     assert (first["this_time"], second["this_time"]) == (10, 15)
-    assert json.loads((folder / "result_10.json").read_text()) == first
-    assert json.loads((folder / "result.json").read_text()) == second
+    assert json.loads((folder / "result_10.json").read_text()) == {**first, "digest": ANY}
+    assert json.loads((folder / "result.json").read_text()) == {**second, "digest": ANY}
     assert json.loads((folder / "config.json").read_text())["steps"] == 25
     (extension,) = json.loads((folder / "provenance.json").read_text())["extensions"]
     assert extension["steps"] == "10 to 25"
@@ -53,7 +54,7 @@ def test_a_run_that_was_killed_while_it_was_extended_can_be_extended_again(tmp_p
     (folder / "result.json").rename(folder / "result_10.json")
     (second,) = run_seeds(replace(config, steps=25, resume=True), count)
     assert second["counted"] == 25
-    assert json.loads((folder / "result_10.json").read_text()) == first
+    assert json.loads((folder / "result_10.json").read_text()) == {**first, "digest": ANY}
 
 
 @pytest.mark.parametrize(
@@ -208,3 +209,17 @@ def test_two_processes_do_not_work_on_one_run_and_a_killed_one_lets_go(tmp_path:
     first.kill()
     first.join()
     assert run_seeds(config, count)[0]["counted"] == 10
+
+
+def test_a_result_with_another_figure_or_name_is_refused_and_one_without_a_digest_taken(tmp_path: Path) -> None:
+    result = {"status": "completed", "link_error_m": 0.012, "scores": [1.0, 2.5], "demo": None, "wall_seconds": {"fit": 1.5}}
+    write_result(tmp_path, result)
+    path = tmp_path / "result.json"
+    assert read_result(tmp_path) == result
+    written = path.read_text()
+    for old, new in (("0.012", "0.112"), ("link_error_m", "link_erroR_m"), ("wall_seconds", "waml_seconds")):
+        path.write_text(written.replace(old, new))
+        with pytest.raises(ValueError, match=r"result\.json holds other figures than were written"):
+            read_result(tmp_path)
+    path.write_text(json.dumps(result))
+    assert read_result(tmp_path) == result
