@@ -11,6 +11,9 @@ from latex2mathml.converter import convert
 FORMULA = re.compile(r"\\\((?P<inline>.*?)\\\)|\\\[(?P<block>.*?)\\\]", re.DOTALL)
 SPAN = re.compile(r'(?P<start><(?P<tag>span|div) class="arithmatex">)(?P<text>.*?)</(?P=tag)>', re.DOTALL)
 
+NORM = re.compile("<mo[^>]*>&#x02016;</mo>")
+"""The bars of a norm; stretched, they would fall into pieces."""
+
 
 def on_page_content(text: str, **_: Any) -> str:
     """Replaces what Arithmatex has marked."""
@@ -25,4 +28,5 @@ def _marked(span: re.Match[str]) -> str:
 def _mathml(formula: re.Match[str]) -> str:
     block = formula["inline"] is None
     latex = html.unescape(formula["block"] if block else formula["inline"])
-    return convert(latex.strip(), display="block" if block else "inline")
+    drawn = convert(latex.strip(), display="block" if block else "inline")
+    return NORM.sub('<mo stretchy="false">&#x02016;</mo>', drawn)

@@ -43,8 +43,8 @@ class AnimationConfig:
         check_choice("ending of the picture", self.out.suffix, SUFFIXES)
         if self.width < 16 or not 0 < self.fps <= 50 or not 0 <= self.hold <= 60 or not 1 <= self.quality <= 100:
             raise ValueError(
-                f"width is {self.width}, fps {self.fps}, hold {self.hold} and quality {self.quality}; allowed: at least "
-                "16, above 0 to 50, 0 to 60, and 1 to 100."
+                f"width is {self.width}, fps {self.fps}, hold {self.hold} and quality {self.quality}; allowed: at "
+                "least 16, above 0 to 50, 0 to 60, and 1 to 100."
             )
 
 

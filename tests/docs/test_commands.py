@@ -101,5 +101,5 @@ def test_wrong_flags_and_programs_are_found(
     assert "--seed" in capsys.readouterr().err
     with pytest.raises(AssertionError, match=r"there is no experiments/imitate\.py"):
         module_of(["python", "experiments/imitate.py"])
-    with pytest.raises(AssertionError, match="127|not found|No such file"):
+    with pytest.raises(AssertionError, match=r"not found|No such file"):
         commands("rm -r /", tmp_path)
