@@ -11,8 +11,8 @@ from latex2mathml.converter import convert
 FORMULA = re.compile(r"\\\((?P<inline>.*?)\\\)|\\\[(?P<block>.*?)\\\]", re.DOTALL)
 SPAN = re.compile(r'(?P<start><(?P<tag>span|div) class="arithmatex">)(?P<text>.*?)</(?P=tag)>', re.DOTALL)
 
-NORM = re.compile("<mo[^>]*>&#x02016;</mo>")
-"""The bars of a norm; stretched, they would fall into pieces."""
+BAR = re.compile("<mo>(&#x02016;|&#x0007C;)</mo>")
+r"""``\lVert`` and ``\lvert``: stretched, bars fall into pieces, and as operators they have space around."""
 
 
 def on_page_content(text: str, **_: Any) -> str:
@@ -29,4 +29,4 @@ def _mathml(formula: re.Match[str]) -> str:
     block = formula["inline"] is None
     latex = html.unescape(formula["block"] if block else formula["inline"])
     drawn = convert(latex.strip(), display="block" if block else "inline")
-    return NORM.sub('<mo stretchy="false">&#x02016;</mo>', drawn)
+    return BAR.sub(r'<mo stretchy="false" lspace="0" rspace="0">\1</mo>', drawn)
