@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/python -m experiments.measurements.results_check
 
 docs: setup
-	# Material announces another project's MkDocs 2 at every build otherwise.
+	# Material prints a notice about its future at every build; this variable of its own silences it.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 results-check: setup
