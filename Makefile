@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: setup imitate test test-slow check results-check format
+.PHONY: setup imitate test test-slow check docs results-check format
 
 setup: $(READY)
 
@@ -31,6 +31,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy agents encoders envs experiments rewards
 	$(BIN)/python -m experiments.measurements.results_check
+
+docs: setup
+	# Material prints a notice about its future at every build; this variable of its own silences it.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 results-check: setup
 	$(BIN)/python -m experiments.measurements.results_check

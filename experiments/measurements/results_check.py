@@ -1,11 +1,11 @@
-"""Derives every table of figures in the README from the committed results, and fails where one differs."""
+"""Derives every table of figures in the README and the docs from the committed results, and fails where one differs."""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,8 @@ from experiments.runs import command_line
 from experiments.sweep import imitation_table, watch_table
 from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
 
-RESULTS = Path(__file__).parents[1] / "results"
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "experiments/results"
 
 
 def _imitation() -> str:
@@ -169,7 +170,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "render_speed": _render_speed,
     "update_speed": _update_speed,
 }
-"""What makes each table; in the README it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
+"""What makes each table; on a page it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
 
 
 def _number(text: str) -> Any:
@@ -179,24 +180,32 @@ def _number(text: str) -> Any:
         return text
 
 
-def differing(text: str) -> dict[str, str]:
-    """The tables of a text that are not what the results say.
+def differing(text: str, made: Mapping[str, str]) -> dict[str, str]:
+    """The tables of a page that are not what the results say.
 
     Args:
-        text: A README.
+        text: A page.
+        made: What the tables should be, by their names.
 
     Returns:
-        What each of them should be, by its name.
+        What each of those that differ should be, by its name.
+    """
+    return {match[1]: made[match[1]] for match in _marked(text) if match[2].strip() != made[match[1]].strip()}
+
+
+def check_marks(pages: Mapping[Path, str]) -> None:
+    """Checks that every table has a place; a table may stand on several pages.
+
+    Args:
+        pages: Texts by their files.
 
     Raises:
-        ValueError: If a table is marked that nothing makes, or one that is made is not marked.
+        ValueError: If a table is marked that nothing makes, or one that is made is nowhere marked.
     """
-    found = {match[1]: match[2] for match in _marked(text)}
-    unknown, missing = sorted(found.keys() - TABLES.keys()), sorted(TABLES.keys() - found.keys())
+    marked = {match[1] for text in pages.values() for match in _marked(text)}
+    unknown, missing = sorted(marked - TABLES.keys()), sorted(TABLES.keys() - marked)
     if unknown or missing:
         raise ValueError(f"Tables marked that nothing makes: {unknown}; tables made that are not marked: {missing}.")
-    made = {name: make() for name, make in TABLES.items()}
-    return {name: table for name, table in made.items() if found[name].strip() != table.strip()}
 
 
 def _marked(text: str) -> list[re.Match[str]]:
@@ -216,29 +225,39 @@ class CheckConfig:
     """What is checked.
 
     Attributes:
-        readme: The file with the tables.
+        pages: Markdown files with tables, and folders of such files.
         write: Put the right tables in instead of complaining.
     """
 
-    readme: Path = Path(__file__).parents[2] / "README.md"
+    pages: tuple[Path, ...] = (ROOT / "README.md", ROOT / "docs")
     write: bool = False
+
+
+def _files(pages: Sequence[Path]) -> list[Path]:
+    """The pages, with those in folders."""
+    return [file for page in pages for file in (sorted(page.rglob("*.md")) if page.is_dir() else [page])]
 
 
 def check(config: CheckConfig) -> None:
     """Compares, or writes.
 
     Raises:
-        ValueError: If a table differs, or there is no such file.
+        ValueError: If a table differs or has no place, or there is no such file.
     """
-    text = read_text(config.readme, "README", "name one with --readme")
-    wrong = differing(text)
+    texts = {file: read_text(file, "page", "name those that there are with --pages") for file in _files(config.pages)}
+    check_marks(texts)
+    made = {name: make() for name, make in TABLES.items()}
+    wrong = {file: tables for file, text in texts.items() if (tables := differing(text, made))}
     if config.write:
-        write_atomically(config.readme, replaced(text, wrong).encode())
+        for file, tables in wrong.items():
+            write_atomically(file, replaced(texts[file], tables).encode())
     elif wrong:
-        name, table = next(iter(wrong.items()))
+        file, tables = next(iter(wrong.items()))
+        name, table = next(iter(tables.items()))
+        places = "; ".join(f"{file}: {', '.join(tables)}" for file, tables in wrong.items())
         raise ValueError(
-            f"{config.readme}: {', '.join(wrong)} differ(s) from experiments/results; `python "
-            f"experiments/measurements/results_check.py --write` puts the right tables in. {name} should be:\n{table}"
+            f"Tables that differ from experiments/results: {places}. `python -m "
+            f"experiments.measurements.results_check --write` puts the right ones in. {name} should be:\n{table}"
         )
 
 
