@@ -14,12 +14,11 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
-
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
 from encoders.weights import digest_of
-from experiments.runs.provenance import provenance
 from experiments.kuka.recordings import check_claim, claim, read_claim
+from experiments.runs.provenance import provenance
 
 RESULT_FILE = "result.json"
 CONFIG_FILE = "config.json"

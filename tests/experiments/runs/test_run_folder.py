@@ -7,8 +7,8 @@ import multiprocessing as mp
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from unittest.mock import ANY
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from instant_runs import Counting, count, counted
@@ -212,7 +212,13 @@ def test_two_processes_do_not_work_on_one_run_and_a_killed_one_lets_go(tmp_path:
 
 
 def test_a_result_with_another_figure_or_name_is_refused_and_one_without_a_digest_taken(tmp_path: Path) -> None:
-    result = {"status": "completed", "link_error_m": 0.012, "scores": [1.0, 2.5], "demo": None, "wall_seconds": {"fit": 1.5}}
+    result = {
+        "status": "completed",
+        "link_error_m": 0.012,
+        "scores": [1.0, 2.5],
+        "demo": None,
+        "wall_seconds": {"fit": 1.5},
+    }
     write_result(tmp_path, result)
     path = tmp_path / "result.json"
     assert read_result(tmp_path) == result
