@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,6 +14,8 @@ from encoders.clips.clips import Clips
 from envs.kuka import KukaReach
 
 torch.set_num_threads(1)
+# The checkers of Gymnasium open windows too.
+os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 
 
 @pytest.fixture

@@ -87,7 +87,7 @@ def spread(
         ChildProcessError: If a process dies; and as ``work``.
     """
     others = set(mp.active_children())
-    pool = ProcessPoolExecutor(workers, mp.get_context("spawn"), start, max_tasks_per_child=each)
+    pool = ProcessPoolExecutor(workers, mp.get_context("spawn"), _begin, (start,), max_tasks_per_child=each)
     try:
         with deaf_to_interrupts():
             futures = [pool.submit(work, item) for item in items]
@@ -100,6 +100,13 @@ def spread(
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _begin(start: Callable[[], object] | None) -> None:
+    """In a process of ``spread``, before it works."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if start is not None:
+        start()
 
 
 @contextmanager

@@ -14,6 +14,9 @@ from envs.kuka import KukaReach
 from envs.kuka_looks import MOST_DISTRACTORS, fixed_camera, moving_camera, random_look
 from envs.kuka_scene import SHAPES, Camera, Look
 
+UNSEEN = [2.0, 2.0, 2.0]
+"""A target that no camera sees."""
+
 MakeKuka = Callable[..., KukaReach]
 DRAWS = (random_look, fixed_camera, moving_camera)
 
@@ -81,7 +84,7 @@ def test_every_drawn_look_renders_and_looks_different(make_kuka: MakeKuka) -> No
 def test_drawn_cameras_see_the_arm_and_the_target(make_kuka: MakeKuka) -> None:
     plain, invisible = Look(), replace(Look(), target_visible=False)
     with_target, without = (make_kuka(look=look, camera=None) for look in (plain, invisible))
-    without.reset(options={"goal": [5.0, 5.0, 5.0]})
+    without.reset(options={"goal": UNSEEN})
     around = np.round(np.array([plain.wall, *plain.floor]) * 255)
     for seed in range(10):
         for draw in (fixed_camera, moving_camera):

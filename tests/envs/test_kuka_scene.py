@@ -15,6 +15,9 @@ from skimage.metrics import structural_similarity
 from envs.kuka import HOME, KukaReach
 from envs.kuka_scene import CAMERAS, FAR, LOOKS, NEAR, SHAPES, Camera, Distractor, Look, backdrop
 
+UNSEEN = [2.0, 2.0, 2.0]
+"""A target that no camera sees."""
+
 MakeKuka = Callable[..., KukaReach]
 GOAL = [0.1, -0.45, 0.75]
 
@@ -106,7 +109,7 @@ def test_the_wrist_camera_moves_with_the_arm(make_kuka: MakeKuka) -> None:
 def test_the_target_is_seen_in_plain_and_not_in_bare_or_at_night(make_kuka: MakeKuka) -> None:
     for look, seen in (("plain", True), ("bare", False), ("night", False)):
         env = make_kuka(look=look)
-        frames = [env.reset(options={"goal": goal})[0]["pixels"] for goal in (GOAL, [5.0, 5.0, 5.0])]
+        frames = [env.reset(options={"goal": goal})[0]["pixels"] for goal in (GOAL, UNSEEN)]
         assert (differing(*frames) > 0.001) is seen
         assert seen or np.array_equal(*frames)
 
@@ -114,7 +117,7 @@ def test_the_target_is_seen_in_plain_and_not_in_bare_or_at_night(make_kuka: Make
 @pytest.mark.parametrize("camera", ["front", "side", "top", "orbit"])
 def test_the_target_is_drawn_where_the_camera_projects_it(make_kuka: MakeKuka, camera: str) -> None:
     env, size = make_kuka(camera=camera, image_size=128), 128
-    without = env.reset(options={"goal": [5.0, 5.0, 5.0]})[0]["pixels"].astype(int)
+    without = env.reset(options={"goal": UNSEEN})[0]["pixels"].astype(int)
     with_target = env.reset(options={"goal": GOAL})[0]["pixels"]
     rows, columns = np.nonzero(abs(with_target - without).max(axis=2) > 8)
     upwards = [1.0, 0.0, 0.0] if camera == "top" else [0.0, 0.0, 1.0]
@@ -167,7 +170,7 @@ def test_the_three_shapes_of_the_target_are_three_pictures(make_kuka: MakeKuka) 
     pictures = {}
     for shape in SHAPES:
         env = make_kuka(look=replace(Look(), target_shape=shape), image_size=128)
-        without = env.reset(options={"goal": [5.0, 5.0, 5.0]})[0]["pixels"]
+        without = env.reset(options={"goal": UNSEEN})[0]["pixels"]
         pictures[shape] = env.reset(options={"goal": GOAL})[0]["pixels"]
         # Half a side, or the radius, of 5 cm: a box covers most, as in the square around a circle.
         drawn = abs(pictures[shape].astype(int) - without).max(axis=2) > 8

@@ -61,11 +61,7 @@ ALL = {**ON_KUKA, **ON_CARTPOLE}
 
 
 @pytest.fixture(params=ALL, ids=lambda wrapper: wrapper.__name__)
-def wrapped(
-    request: pytest.FixtureRequest, encoder: Encoder, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[gym.Env[Any, Any]]:
-    # The checkers open a window too.
-    monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
+def wrapped(request: pytest.FixtureRequest, encoder: Encoder) -> Iterator[gym.Env[Any, Any]]:
     gym.register(CARTPOLE, "envs.cartpole:Cartpole", kwargs={"image_size": 16, "action_repeat": 125})
     kuka = {"image_size": 16, "horizon": HORIZON}
     base = gym.make("KukaReach-v0", **kuka) if request.param in ON_KUKA else gym.make(CARTPOLE)

@@ -248,7 +248,7 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
     )
     world = AtariWorld(replace(TINY, episodes=1))
     monkeypatch.setattr("experiments.suites.WORLDS", {"atari": world})
-    monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.jobs.local(1))
+    monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.launchers.local(1))
     failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0
     table = (tmp_path / "runs" / "tiny" / "table.md").read_text()

@@ -51,8 +51,8 @@ def small() -> Iterator[None]:
     """Frames of 16 pixels, episodes of 8 steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(pixel_sac.PRESETS, "cpu", Preset(16, 2, 8, 16, 4))
-        for module in ("watch", "swing", "swing_film", "keypoint_figures"):
-            patch.setattr(f"experiments.{module}.FILM_SIZE", 32)
+        for module in ("imitation", "swingup", "demonstration", "figures"):
+            patch.setattr(f"experiments.cartpole.{module}.FILM_SIZE", 32)
         yield
 
 

@@ -35,7 +35,7 @@ except (FileNotFoundError, ValueError, ProcessLookupError):
 try:
     number = json.loads(state.read_text())["number"] if state.exists() else 0
     while number < 20:
-        time.sleep(0.05)
+        time.sleep(0.1)
         number += FACTOR
         (out / "new.json").write_text(json.dumps({"number": number}))
         (out / "new.json").replace(state)
@@ -83,7 +83,7 @@ def test_a_command_that_forgets_what_it_counted_does_not_survive(
     counting: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kill_check.reference(small(tmp_path), "imitation")
-    forgetful = COUNTING.replace("FACTOR", "3").replace("0.05", "0.15")
+    forgetful = COUNTING.replace("FACTOR", "3").replace("0.1", "0.15")
     monkeypatch.setitem(kill_check.COMMANDS, "imitation", command(forgetful))
     assert not check_kills(small(tmp_path))
     result = json.loads((tmp_path / "result.json").read_text())

@@ -25,7 +25,7 @@ def test_a_world_leaves_nothing_behind(world: str, tmp_path: Path) -> None:
 
 def test_the_check_sees_what_is_kept(tmp_path: Path) -> None:
     kept: list[object] = []
-    seen = growth(lambda: kept.append((bytearray(b"x" * 2**22), (tmp_path / "file").open("w"))), times=20, warm_up=2)
+    seen = growth(lambda: kept.append((bytearray(b"x" * 2**23), (tmp_path / "file").open("w"))), times=20, warm_up=2)
     assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] > 60
     assert seen["middle"]["files"] - seen["before"]["files"] == 10
     assert seen["after"]["files"] - seen["before"]["files"] == 20

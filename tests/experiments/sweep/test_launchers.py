@@ -14,6 +14,7 @@ from pathlib import Path
 import picklable_jobs
 import pytest
 
+from experiments.robustness.process_tree import Tree
 from experiments.sweep import launchers
 from experiments.sweep.launchers import Job, JobError, Launcher
 
@@ -143,6 +144,32 @@ def test_a_worker_that_is_killed_is_an_error_and_not_waited_for() -> None:
         launchers.spread(picklable_jobs.die_at, [0], 1) as done,
     ):
         list(done)
+
+
+SPREADING = """
+import sys, time
+sys.path[:0] = {paths}
+from experiments.sweep.launchers import spread
+if __name__ == "__main__":
+    with spread(time.sleep, [0, 100, 100], 2) as done:
+        next(done)
+        print("working", flush=True)
+        list(done)
+"""
+
+
+def test_processes_of_spread_work_end_when_who_started_them_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SPREADING.format(paths=[str(Path(__file__).parents[3])]))
+    tree = Tree([sys.executable, str(script)], tmp_path / "log")
+    try:
+        while "working" not in tree.said:
+            assert tree.seconds < 60
+        assert len(tree.members()) >= 3
+        tree.parent.kill()
+        assert tree.left(20) == []
+    finally:
+        tree.end()
 
 
 SCRIPT = """
