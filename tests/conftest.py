@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -14,6 +15,8 @@ from encoders.clips.clips import Clips
 from envs.kuka import KukaReach
 
 torch.set_num_threads(1)
+# What a shell starts in the background ignores Ctrl-C, and so would every program that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # The checkers of Gymnasium open windows too.
 os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
 

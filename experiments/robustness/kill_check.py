@@ -205,6 +205,8 @@ def check_kills(config: KillConfig) -> bool:
     Raises:
         ValueError: If the folder cannot be made, or an undisturbed run does not end well.
     """
+    # What a shell starts in the background ignores Ctrl-C, and so would the commands that are tried.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     make_folder(config.folder, "--folder")
     started = time.monotonic()
     for work in config.works:
