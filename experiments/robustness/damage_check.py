@@ -27,7 +27,8 @@ from experiments.robustness.damage_originals import Original
 from experiments.robustness.damage_pool import Task, read_all
 from experiments.robustness.damage_verdicts import Verdict, quietly
 from experiments.robustness.damages import DAMAGES, INVERTED_MOOV, moov
-from experiments.runs.folder import command_line, make_folder
+from experiments.runs import command_line
+from experiments.runs.folder import make_folder
 from experiments.runs.provenance import provenance
 
 ORIGINALS: tuple[Original, ...] = (
