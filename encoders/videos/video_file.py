@@ -60,6 +60,9 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
                 "max_pixels": str(MOST_PIXELS),
             }
             stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
+            if stream.codec_context.name == "h264":
+                # FFmpeg does not look for the parts that a frame lacks where several threads may share the frame.
+                stream.codec_context.thread_count = 1
             yield container, stream
     except FileError:
         raise
