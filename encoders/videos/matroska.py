@@ -12,11 +12,15 @@ from encoders.videos.wholeness import Span, Wholeness
 
 EBML, SEGMENT, CLUSTER, INFO, TRACKS, CRC = 0x1A45DFA3, 0x18538067, 0x1F43B675, 0x1549A966, 0x1654AE6B, 0xBF
 TRACK, TRACK_NUMBER, SIMPLE_BLOCK, GROUP, BLOCK = 0xAE, 0xD7, 0xA3, 0xA0, 0xA1
+SEEKS, CUES, TAGS = 0x114D9B74, 0x1C53BB6B, 0x1254C367
 LEVELS = {
-    *(CLUSTER, INFO, TRACKS, 0x114D9B74, 0x1C53BB6B, 0x1254C367, 0x1941A469, 0x1043A770, 0xEC, CRC),
+    *(CLUSTER, INFO, TRACKS, SEEKS, CUES, TAGS, 0x1941A469, 0x1043A770, 0xEC, CRC),
     *(0xE7, 0x5854, 0xA7, 0xAB, SIMPLE_BLOCK, GROUP, 0xAF),
 }
 """Elements of Matroska within a segment, and within a cluster (RFC 9559, Section 5)."""
+
+MASTERS = {INFO, TRACKS, SEEKS, CUES, TAGS, GROUP, TRACK, 0xE0, 0xE1, 0x4DBB, 0xBB, 0xB7, 0x7373, 0x63C0, 0x67C8}
+"""Elements that are made of others, and of nothing else."""
 
 BLOCK_HEAD = 3
 """Bytes of a block between the number of its track and its content: a time and flags."""
@@ -41,7 +45,7 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
     cut, stop = whole > len(content), min(whole, len(content))
     damaged: list[Span] = []
     described = False
-    tracks: set[int] = set()
+    tracks: list[int] = []
     blocks: Counter[int] = Counter()
     at, inside = segment.start, stop
     while at < stop:
@@ -56,14 +60,14 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
             at = inside = damaged[-1][1]
         elif part.stop is not None and part.stop > len(content) and part.name != CLUSTER:
             # Cut in the middle of an element.
-            return Wholeness(True, tuple(damaged), described, blocks)
+            return Wholeness(True, tuple(damaged), described, tuple(blocks[track] for track in tracks))
         else:
             end = len(content) if part.stop is None else part.stop
-            if part.stop is not None and end <= stop and not _sum_is_right(content, part.start, end):
+            if part.stop is not None and end <= stop and not _is_sound(content, part, end):
                 damaged.append((at, end))
                 described = described or part.name in (INFO, TRACKS)
             if part.name == TRACKS:
-                tracks |= set(_track_numbers(content, part.start, end))
+                tracks += _track_numbers(content, part.start, end)
             elif part.name in (SIMPLE_BLOCK, GROUP):
                 number = _block_track(content, part, end)
                 if number in tracks:
@@ -73,7 +77,7 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
             cut = cut or end > len(content)
             inside = min(end, stop) if part.name == CLUSTER and part.stop is not None else inside
             at = part.start if part.name == CLUSTER else end
-    return Wholeness(cut, tuple(damaged), described, blocks)
+    return Wholeness(cut, tuple(damaged), described, tuple(blocks[track] for track in tracks))
 
 
 def _element(content: mmap.mmap, at: int) -> _Element | None:
@@ -125,6 +129,19 @@ def _block_track(content: mmap.mmap, part: _Element, stop: int) -> int | None:
     if head + BLOCK_HEAD >= stop:
         return None
     return int.from_bytes(content[start:head], "big") & ((1 << 7 * (head - start)) - 1)
+
+
+def _is_sound(content: mmap.mmap, part: _Element, stop: int) -> bool:
+    """Whether an element agrees with its checksum, and is filled by the elements that it is made of."""
+    if not _sum_is_right(content, part.start, stop):
+        return False
+    if part.name not in MASTERS:
+        return True
+    filled = part.start
+    for child, filled in _within(content, part.start, stop):
+        if not _is_sound(content, child, filled):
+            return False
+    return filled == stop
 
 
 def _sum_is_right(content: mmap.mmap, start: int, stop: int) -> bool:

@@ -87,6 +87,12 @@ class Source:
     packets: int
     wholeness: Wholeness
 
+    def starts_late(self, first: Packet) -> bool:
+        """Whether the time before the first frame was never part of the video: MP4 announces what is shown alone."""
+        return not self.kind.startswith("mov") and not any(
+            first.at is None or start < first.at for start, _ in self.wholeness.damaged
+        )
+
     def lacking(self, found: int) -> int:
         """How many packets FFmpeg did not give of those that are there, as after an error at which it stops."""
         return max(0, self.packets - found)
@@ -119,7 +125,7 @@ class Source:
             # AVI does not note when a frame is shown, which matters where they are not stored in that order.
             kind != "avi" or not stream.codec_context.has_b_frames,
             announced,
-            wholeness.packets.get(stream.id, 0),
+            wholeness.packets[stream.index] if stream.index < len(wholeness.packets) else 0,
             wholeness,
         )
 
@@ -133,7 +139,7 @@ def _announced(container: Any, stream: Any, wholeness: Wholeness) -> float | Non
     found = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
     if found:
         return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
-    if container.duration and (wholeness.cut or len(container.streams) == 1):
+    if container.duration and (wholeness.cut or wholeness.damaged or len(container.streams) == 1):
         return float(container.duration / av.time_base)
     return None
 

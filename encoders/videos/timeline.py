@@ -108,7 +108,8 @@ def arrange(
     if stamped and evidence and regular:
         missing += float((gaps - step)[gaps > 1.5 * step].sum())
         durations = np.minimum(durations, 1.5 * step)
-    start = max(0.0, stamps[0] * float(source.unit)) if stamped else 0.0
+    late = stamped and source.starts_late(log[places[0]])
+    start = max(0.0, stamps[0] * float(source.unit)) if late else 0.0
     if source.announced is not None and source.may_lack_its_end(len(log)):
         short = source.announced - start - missing - float(durations.sum())
         missing += short if short > (ROUNDED if regular else ROUNDED_VARYING) * step else 0.0

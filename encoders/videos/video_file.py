@@ -58,6 +58,8 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
             stream.codec_context.options = {
                 "err_detect": "crccheck+bitstream+buffer+explode",
                 "max_pixels": str(MOST_PIXELS),
+                # Without it, the decoder of AV1 takes some headers that are against its standard.
+                "strict": "strict" if stream.codec_context.name == "libdav1d" else "normal",
             }
             stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
             if stream.codec_context.name == "h264":

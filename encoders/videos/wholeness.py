@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 Span = tuple[int, int]
 """A stretch of bytes: the first one, and the one after the last."""
@@ -17,10 +16,10 @@ class Wholeness:
         cut: Whether its end is missing; None where the container does not tell.
         damaged: Stretches of bytes that are not what was written, as far as the container tells.
         header: Whether what describes the streams is among them.
-        packets: Packets that are there, by the number of their stream; empty where they were not counted.
+        packets: Packets that are there of every stream; empty where they were not counted.
     """
 
     cut: bool | None = None
     damaged: tuple[Span, ...] = ()
     header: bool = False
-    packets: Mapping[int, int] = field(default_factory=dict)
+    packets: tuple[int, ...] = ()
