@@ -54,6 +54,24 @@ def overwritten(log: Sequence[Packet], damaged: Sequence[tuple[int, int]]) -> se
     return found
 
 
+def misplaced(shown: Sequence[int | None]) -> set[int]:
+    """Time stamps that do not rise: a decoder gives frames in the order that they are shown in, so these are wrong.
+
+    Args:
+        shown: Time stamps of frames, in the order that they come out of the decoder in.
+    """
+    found: set[int] = set()
+    latest: int | None = None
+    for stamp in shown:
+        if stamp is None:
+            continue
+        if latest is not None and stamp <= latest:
+            found.add(stamp)
+        else:
+            latest = stamp
+    return found
+
+
 @dataclass
 class Loss:
     """How much of a video is lost or damaged; grows as frames are decoded.

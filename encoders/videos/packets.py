@@ -12,8 +12,9 @@ from typing import Any
 import av
 
 from encoders.files import FileError
-from encoders.videos.containers import Wholeness, check_container
+from encoders.videos.containers import check_container
 from encoders.videos.video_file import REMEDY
+from encoders.videos.wholeness import Wholeness
 
 UNANNOUNCED = (
     "gif",
@@ -72,6 +73,7 @@ class Source:
         aspect: Width of a pixel over its height.
         ordered: Whether time stamps can be trusted to say when a frame is shown.
         announced: Seconds from its zero to its end that the container announces; None where it does not.
+        packets: Packets of the pictures that the file holds; 0 where its bytes do not tell.
         wholeness: What the bytes of the file say.
     """
 
@@ -82,12 +84,23 @@ class Source:
     aspect: Fraction
     ordered: bool
     announced: float | None
+    packets: int
     wholeness: Wholeness
 
-    @property
-    def may_lack_its_end(self) -> bool:
-        """Whether its end may be missing; not of Matroska where every element is there."""
-        return not self.kind.startswith("matroska") or bool(self.wholeness.cut or self.wholeness.damaged)
+    def starts_late(self, first: Packet) -> bool:
+        """Whether the time before the first frame was never part of the video: MP4 announces what is shown alone."""
+        return not self.kind.startswith("mov") and not any(
+            first.at is None or start < first.at for start, _ in self.wholeness.damaged
+        )
+
+    def lacking(self, found: int) -> int:
+        """How many packets FFmpeg did not give of those that are there, as after an error at which it stops."""
+        return max(0, self.packets - found)
+
+    def may_lack_its_end(self, found: int) -> bool:
+        """Whether its end may be missing, with so many packets; not of Matroska where all of it is there."""
+        whole = not (self.wholeness.cut or self.wholeness.damaged or self.lacking(found))
+        return not (self.kind.startswith("matroska") and whole)
 
     @classmethod
     def of(cls, path: Path, container: Any, stream: Any) -> Source:
@@ -112,6 +125,7 @@ class Source:
             # AVI does not note when a frame is shown, which matters where they are not stored in that order.
             kind != "avi" or not stream.codec_context.has_b_frames,
             announced,
+            wholeness.packets[stream.index] if stream.index < len(wholeness.packets) else 0,
             wholeness,
         )
 
@@ -125,7 +139,7 @@ def _announced(container: Any, stream: Any, wholeness: Wholeness) -> float | Non
     found = _DURATION.fullmatch(stream.metadata.get("DURATION", ""))
     if found:
         return int(found[1]) * 3600 + int(found[2]) * 60 + float(found[3])
-    if container.duration and (wholeness.cut or len(container.streams) == 1):
+    if container.duration and (wholeness.cut or wholeness.damaged or len(container.streams) == 1):
         return float(container.duration / av.time_base)
     return None
 

@@ -8,11 +8,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from encoders.videos.damage import Loss, overwritten, spoiled
+from encoders.videos.damage import Loss, misplaced, overwritten, spoiled
 from encoders.videos.packets import Packet, Source
 
 REGULAR = 0.9
 """Where so many of the gaps between frames are alike, a longer one is a loss, and not a rate that varies."""
+
+ROUNDED = 0.5
+"""Frames by which a video of constant rate may be shorter than announced, for times are rounded."""
+
+ROUNDED_VARYING = 1.5
+"""The same, of one whose rate varies: its last frame may be shown for longer than most."""
 
 CONSTANT = ("ogg", "mpeg", "mpegvideo")
 """Containers whose pictures follow at one rate by their standard, so that a gap is a loss."""
@@ -60,7 +66,12 @@ def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool
 
 
 def arrange(
-    source: Source, log: Sequence[Packet], stamped: bool, corrupt: set[int], shown: set[int | None] | None, count: int
+    source: Source,
+    log: Sequence[Packet],
+    stamped: bool,
+    corrupt: set[int],
+    shown: Sequence[int | None] | None,
+    count: int,
 ) -> Timeline:
     """The timeline of a video whose packets are known.
 
@@ -69,7 +80,7 @@ def arrange(
         log: All its packets.
         stamped: Whether their time stamps tell the frames.
         corrupt: Frames that the decoder calls corrupt; see ``spoiled``.
-        shown: Time stamps of the frames that were decoded; None if they were not.
+        shown: Time stamps of the frames that were decoded, in the decoder's order; None if they were not.
         count: Frames that were decoded, where there are no stamps.
 
     Raises:
@@ -91,18 +102,23 @@ def arrange(
     step = float(np.median(gaps)) if len(gaps) else float(1 / source.rate)
     durations = np.append(gaps, last or step)
     missing = 0.0 if stamped else max(0, sum(packet.is_shown for packet in log) - len(stamps)) / float(source.rate)
-    evidence = bool(bad) or bool(source.wholeness.damaged) or source.kind in CONSTANT
-    if stamped and evidence and len(gaps) and np.mean(gaps <= 1.5 * step) >= REGULAR:
+    lacking = source.lacking(len(log))
+    evidence = bool(bad) or bool(source.wholeness.damaged) or lacking > 0 or source.kind in CONSTANT
+    regular = bool(len(gaps)) and float(np.mean(gaps <= 1.5 * step)) >= REGULAR
+    if stamped and evidence and regular:
         missing += float((gaps - step)[gaps > 1.5 * step].sum())
         durations = np.minimum(durations, 1.5 * step)
-    start = max(0.0, stamps[0] * float(source.unit)) if stamped else 0.0
-    if source.announced is not None and source.may_lack_its_end:
+    late = stamped and source.starts_late(log[places[0]])
+    start = max(0.0, stamps[0] * float(source.unit)) if late else 0.0
+    if source.announced is not None and source.may_lack_its_end(len(log)):
         short = source.announced - start - missing - float(durations.sum())
-        missing += short if short > 1.5 * step else 0.0
+        missing += short if short > (ROUNDED if regular else ROUNDED_VARYING) * step else 0.0
+    missing = max(missing, lacking * step)
     loss = Loss(source.path, durations, missing, round(missing / step) if step else 0, source.announced is None)
     loss.frames.update(frame for frame, place in enumerate(places) if place in bad)
     if stamped and shown is not None:
-        loss.frames.update(frame for frame, stamp in enumerate(stamps) if stamp not in shown)
+        decoded, wrong = set(shown), misplaced(shown)
+        loss.frames.update(frame for frame, stamp in enumerate(stamps) if stamp not in decoded or stamp in wrong)
     loss.judge()
     keys = tuple(frame for frame, place in enumerate(places) if stamped and log[place].is_key)
     return Timeline(stamps, stamped, times, durations, keys, loss)

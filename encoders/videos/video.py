@@ -130,7 +130,7 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
     stamped = is_stamped(source, log, shown[0])
     if stamped:
         corrupt = {stamp for number in corrupt if (stamp := shown[number]) is not None}
-    timeline = arrange(source, log, stamped, corrupt, set(shown), len(shown))
+    timeline = arrange(source, log, stamped, corrupt, shown, len(shown))
     if len(timeline) < minimum:
         raise FileError(f"The video {path} has {len(timeline)} frame(s); at least {minimum} are needed.")
     if stamped and timeline.stamps != tuple(shown):

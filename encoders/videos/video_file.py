@@ -58,8 +58,13 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
             stream.codec_context.options = {
                 "err_detect": "crccheck+bitstream+buffer+explode",
                 "max_pixels": str(MOST_PIXELS),
+                # Without it, the decoder of AV1 takes some headers that are against its standard.
+                "strict": "strict" if stream.codec_context.name == "libdav1d" else "normal",
             }
             stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
+            if stream.codec_context.name == "h264":
+                # FFmpeg does not look for the parts that a frame lacks where several threads may share the frame.
+                stream.codec_context.thread_count = 1
             yield container, stream
     except FileError:
         raise

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.files import FileError
-from encoders.videos.damage import spoiled
+from encoders.videos.damage import misplaced, spoiled
 from encoders.videos.packets import Packet, Source, demuxed
 from encoders.videos.pictures import picture, resize
 from encoders.videos.timeline import Timeline, arrange, is_stamped
@@ -82,6 +82,7 @@ class VideoIndex:
         places = {stamp: place for place, stamp in enumerate(self.timeline.stamps[start : start + len(frames)])}
         last = self.timeline.stamps[start + len(frames) - 1]
         log: list[Packet] = []
+        shown: list[int | None] = []
         corrupt: set[int] = set()
         filled: set[int] = set()
         before = None
@@ -92,6 +93,7 @@ class VideoIndex:
                 stamp = frame.pts if self.stamped else number
                 if seek and number == 0 and (stamp is None or stamp > self.timeline.stamps[start]):
                     return None
+                shown.append(stamp)
                 if stamp is None:
                     continue
                 if frame.is_corrupt:
@@ -114,6 +116,7 @@ class VideoIndex:
                 else:
                     frames[place] = fitted(picture(before, self.source.aspect), frames.shape[1:3])
         bad = {log[place].stamp if self.stamped else place for place in spoiled(log, corrupt, self.stamped)}
+        bad |= misplaced(shown)
         return {place for stamp, place in places.items() if stamp in bad} | (set(places.values()) - filled)
 
 
