@@ -26,11 +26,12 @@ from experiments.runs import command_line
 from experiments.runs.folder import completed, make_folder
 from experiments.runs.provenance import provenance
 from experiments.runs.tables import Line, print_table
-from experiments.suites import World, get
+from experiments.suites import get
 from experiments.sweep import launchers, page
 from experiments.sweep.grid import Cell, Grid, read_preset
 from experiments.sweep.launchers import LAUNCHERS, Job, Launcher
 from experiments.sweep.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
+from experiments.sweep.suite import Suite
 
 FORMAT = 1
 """Version of what a folder of runs looks like."""
@@ -133,17 +134,17 @@ def benchmark(config: BenchmarkConfig) -> int:
         ValueError: If a name, a folder or the cluster cannot be used; before any long work.
     """
     grid = config.grid
-    world = get(grid.env)
-    methods = grid.methods(world.method)
-    cells = grid.cells(methods, world.steps)
+    suite = get(grid.env)
+    methods = grid.methods(suite.method)
+    cells = grid.cells(methods, suite.steps)
     if config.launcher == "ray":
         # A cluster's workers have working folders of their own.
         config = replace(config, out=config.out.resolve())
     check_folder(config.out)
     for cell in cells:
-        world.check(cell, config.out)
-    left = [cell for cell in cells if not completed(world.folder(cell, config.out))]
-    print_table(console, *estimate(config, world, cells, left))
+        suite.check(cell, config.out)
+    left = [cell for cell in cells if not completed(suite.folder(cell, config.out))]
+    print_table(console, *estimate(config, suite, cells, left))
     if config.dry_run:
         return 0
     if config.launcher == "ray":
@@ -153,18 +154,18 @@ def benchmark(config: BenchmarkConfig) -> int:
     with _alone(config.out):
         started = time.time()
         prepare_folder(config)
-        failures = run(config, world, cells, left)
+        failures = run(config, suite, cells, left)
         spent = time.time() - started
-        rows, points = collect(cells, world, config.out, failures)
-        write_csv(config.results / "scores.csv", rows, columns(world))
+        rows, points = collect(cells, suite, config.out, failures)
+        write_csv(config.results / "scores.csv", rows, columns(suite.scoring))
         write_csv(config.results / "curves.csv", points, CURVE_COLUMNS)
         write_atomically(config.results / "table.md", markdown(summary(rows)).encode())
         drawn = charts(rows, points)
         if drawn:
             figures.plot_charts(drawn, config.results / "curves.png")
-        page.write(config.results, world, cells, config.out, rows, points)
+        page.write(config.results, suite, cells, config.out, rows, points)
     if config.publish is not None:
-        write_csv(config.publish / f"{config.results.name}.csv", rows, columns(world))
+        write_csv(config.publish / f"{config.results.name}.csv", rows, columns(suite.scoring))
         write_csv(config.publish / f"{config.results.name}_curves.csv", points, CURVE_COLUMNS)
     console.print(markdown(summary(rows)), soft_wrap=True, highlight=False, markup=False)
     for name, reason in failures.items():
@@ -214,9 +215,9 @@ def _alone(out: Path) -> AbstractContextManager[object]:
         raise ValueError(f"{out} cannot be written: {error.strerror}; choose another --out.") from error
 
 
-def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> tuple[str, list[Line]]:
+def estimate(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cell]) -> tuple[str, list[Line]]:
     """How long all is likely to take, and the methods with what is left of each."""
-    seconds = sum(world.seconds(cell) for cell in left) + world.preparation_seconds(left)
+    seconds = sum(suite.seconds(cell) for cell in left) + suite.preparation_seconds(left)
     hours = seconds / 3600
     price = f", {hours * config.core_hour_price:.2f} at {config.core_hour_price:g} a core-hour"
     title = (
@@ -226,7 +227,7 @@ def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: lis
     lines: list[Line] = []
     for method in dict.fromkeys(cell.method for cell in cells):
         mine, open_ones = ([c for c in group if c.method == method] for group in (cells, left))
-        minutes = (sum(world.seconds(c) for c in open_ones) + world.preparation_seconds(open_ones)) / 60
+        minutes = (sum(suite.seconds(c) for c in open_ones) + suite.preparation_seconds(open_ones)) / 60
         lines.append(
             {
                 "method": method.label,
@@ -242,7 +243,7 @@ def estimate(config: BenchmarkConfig, world: World, cells: list[Cell], left: lis
     return title, lines
 
 
-def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cell]) -> dict[str, str]:
+def run(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cell]) -> dict[str, str]:
     """Prepares what the open cells share and trains them; a failed one stops no other.
 
     Returns:
@@ -251,17 +252,17 @@ def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cel
     Raises:
         ValueError: If the random policy could not be measured, without which there is no table.
     """
-    lacking = {cell.task: cell for cell in cells if not world.reference_file(cell.task, config.out).exists()}
+    lacking = {cell.task: cell for cell in cells if not suite.reference_file(cell.task, config.out).exists()}
     prepared = list(dict.fromkeys([*left, *lacking.values()]))
     if not prepared:
         return {}
     with _launcher(config) as launcher, _progress() as progress:
         failures: dict[str, str] = {}
-        for number, phase in enumerate(world.preparations(prepared, config.out), start=1):
+        for number, phase in enumerate(suite.preparations(prepared, config.out), start=1):
             failures |= _finish(launcher, phase, progress, f"preparation {number}", lambda: None)
         for task in lacking:
-            world.reference(task, config.out)
-        watched = {cell: world.folder(cell, config.out) for cell in left}
+            suite.reference(task, config.out)
+        watched = {cell: suite.folder(cell, config.out) for cell in left}
         bars: dict[Cell, TaskID] = {}
 
         def show() -> None:
@@ -276,7 +277,7 @@ def run(config: BenchmarkConfig, world: World, cells: list[Cell], left: list[Cel
                     if over:
                         del watched[cell]
 
-        training = [world.job(cell, config.out) for cell in left]
+        training = [suite.job(cell, config.out) for cell in left]
         return failures | _finish(launcher, training, progress, "runs", show)
 
 

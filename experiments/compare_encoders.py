@@ -33,11 +33,11 @@ from experiments.comparison.variants import (
     variant_of,
 )
 from experiments.comparison.view_pairs import ViewPairsConfig, record_pairs
-from experiments.kuka.recordings import check_claim, claim
 from experiments.report.figures import save_figure
 from experiments.runs import command_line
 from experiments.runs.allocator import keep_freed_memory
 from experiments.runs.arrays import Layout, read_layout
+from experiments.runs.claims import check_claim, claim
 from experiments.runs.provenance import provenance
 from experiments.sweep.intervals import bootstrap_interval
 from experiments.sweep.launchers import spread

@@ -18,7 +18,7 @@ from encoders.models.attention import Attention
 from encoders.training.fit import fit
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari.config import PlayConfig
-from experiments.kuka.demonstrations import check_scale
+from experiments.runs.pretraining import check_scale
 
 GAMES_AT_ONCE = 16
 GAME_FRAMES = 250

@@ -22,8 +22,8 @@ from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari.config import PlayConfig
 from experiments.atari.figures import film_mask, reconstruction_sheet
 from experiments.atari.pretraining import frozen_mask, given_mask, new_attention, random_play
-from experiments.kuka.config import NO_ENCODER
 from experiments.report import figures
+from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.tables import print_results
 

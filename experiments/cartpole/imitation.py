@@ -34,11 +34,11 @@ from experiments.cartpole.imitation_config import EMBEDDING, STATE, WatchConfig
 from experiments.cartpole.pretraining import first_encoder, given_encoder, new_encoder, recorded
 from experiments.cartpole.starts import recorded_starts
 from experiments.cartpole.swingup import EVALUATION_SEED
-from experiments.kuka.demonstrations import ORACLE_SCALE, check_scale
 from experiments.report import figures
 from experiments.runs.folder import Stopwatch, completed, console, run_seeds, run_stages
+from experiments.runs.pretraining import check_scale
 from experiments.runs.tables import print_results
-from rewards.goal import Goal, Scales
+from rewards.goal import ORACLE_SCALE, Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward

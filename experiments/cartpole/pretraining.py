@@ -14,7 +14,7 @@ from encoders.base import Encoder
 from encoders.training.fit import fit
 from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.recordings import Recording, load_or_record
-from experiments.kuka.demonstrations import check_scale
+from experiments.runs.pretraining import check_scale
 
 
 class Encoders(NamedTuple):

@@ -24,8 +24,8 @@ from encoders.files import write_atomically
 from encoders.videos.video import write_video
 from envs.kuka import CONTROL_SECONDS, JOINTS, MIN_HEIGHT, KukaReach
 from envs.kuka_looks import fixed_camera, moving_camera, random_look
-from experiments.kuka.recordings import FPS, claim
 from experiments.runs.arrays import Layout, read_layout
+from experiments.runs.claims import claim
 from experiments.sweep.launchers import spread
 
 SCRIPT = np.array(
@@ -156,7 +156,7 @@ def record_pair(name: str, config: ViewPairsConfig, folder: Path) -> None:
     finally:
         env.close()
     for view, frames in enumerate(shots):
-        write_video(folder / f"{name}_view{view}.mp4", np.stack(frames), FPS)
+        write_video(folder / f"{name}_view{view}.mp4", np.stack(frames), 1 / CONTROL_SECONDS)
     content = io.BytesIO()
     np.savez(content, joint_positions=path, link_positions=np.stack(links), target=target)
     write_atomically(folder / f"{name}_truth.npz", content.getvalue())

@@ -27,22 +27,17 @@ from encoders.errors import check_figures
 from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
 from encoders.training.fit import calibrate, fit
+from envs.embedding import embed_views
 from experiments.kuka import page
 from experiments.kuka.audit import judge_likeness, judge_reward, judge_triplets
-from experiments.kuka.config import NO_ENCODER, ImitateConfig, new_encoder
-from experiments.kuka.demonstrations import (
-    Demonstration,
-    check_scale,
-    embed_views,
-    make_goal,
-    measure_scales,
-    read_demonstration,
-    read_views,
-)
+from experiments.kuka.config import ImitateConfig, new_encoder
+from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
 from experiments.kuka.imitation import evaluate, film, make_learner
 from experiments.kuka.recordings import FPS, check_beside, make_env, record_all, record_demonstration
 from experiments.report import figures
+from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.pretraining import check_scale
 from experiments.runs.tables import print_results
 from rewards.goal import Goal, Scales
 from rewards.targets import positions

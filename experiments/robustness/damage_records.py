@@ -27,7 +27,7 @@ from experiments.robustness.damage_originals import Original, checksummed
 from experiments.robustness.damage_videos import picture
 from experiments.runs.folder import Stopwatch, run_seeds, run_stages
 from experiments.sweep.grid import Grid, read_preset
-from experiments.sweep.run_world import write_reference
+from experiments.sweep.suite import write_reference
 
 RECORDED = RecordConfig(
     demos=2, play=2, heldout=2, validation=1, demo_frames=12, play_frames=12, image_size=16, cameras=("front",)

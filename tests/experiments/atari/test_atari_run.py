@@ -25,7 +25,7 @@ from experiments.atari import figures, run
 from experiments.atari.config import MaskConfig, PlayConfig
 from experiments.atari.pretraining import random_play
 from experiments.atari.run import play_all
-from experiments.atari.suite import GAMES, AtariWorld
+from experiments.atari.suite import GAMES, AtariSuite
 from experiments.sweep.grid import Cell, preset_names, read_preset
 
 TINY = PlayConfig(
@@ -220,7 +220,7 @@ def test_random_play_is_cut_where_games_end() -> None:
 
 
 def test_the_papers_settings_are_presets_that_name_runs() -> None:
-    world = AtariWorld(TINY)
+    world = AtariSuite(TINY)
     names = [name for name in preset_names() if name.startswith("atari_")]
     assert len(names) >= 4
     for name in names:
@@ -232,7 +232,7 @@ def test_the_papers_settings_are_presets_that_name_runs() -> None:
 
 
 def test_a_game_that_is_no_task_is_refused() -> None:
-    world = AtariWorld(TINY)
+    world = AtariSuite(TINY)
     cell = Cell("atari", world.method("none", "a2c", "game", ()), 17, 0, 80)
     with pytest.raises(ValueError, match="Task 17 is no game; there are 5: assault"):
         world.config(cell, Path("runs"))
@@ -245,9 +245,9 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
         "tasks = [3]\nseeds = [0]\nsteps = 80\n"
         '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
     )
-    world = AtariWorld(replace(TINY, episodes=1))
-    monkeypatch.setattr("experiments.suites.WORLDS", {"atari": world})
-    monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.jobs.local(1))
+    world = AtariSuite(replace(TINY, episodes=1))
+    monkeypatch.setattr("experiments.atari.suite.SUITE", world)
+    monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.launchers.local(1))
     failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0
     table = (tmp_path / "runs" / "tiny" / "table.md").read_text()
