@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.files import read_object, read_text, write_atomically
-from experiments import compare_encoders
+from experiments.comparison.tables import markdown as comparison_table
 from experiments.measurements import compatibility
 from experiments.runs import command_line
 from experiments.sweep import imitation_table, watch_table
@@ -31,7 +31,7 @@ def _encoders(name: str) -> str:
         {key: int(value) if key in whole else _number(value) for key, value in record.items()}
         for record in read_rows(RESULTS / f"{name}.csv")
     ]
-    return compare_encoders.markdown(records).strip()
+    return comparison_table(records).strip()
 
 
 def _scores(*names: str) -> str:
