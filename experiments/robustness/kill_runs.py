@@ -14,7 +14,6 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
-from experiments import benchmark
 from experiments.atari.config import MaskConfig, PlayConfig
 from experiments.atari.suite import AtariSuite
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
@@ -24,6 +23,8 @@ from experiments.kuka.recordings import RecordConfig
 from experiments.kuka.suite import KukaSuite
 from experiments.runs import command_line
 from experiments.suites import SUITES, Entry
+from experiments.sweep.benchmark import benchmark
+from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.suite import Suite
 
 RECORD = RecordConfig(
@@ -127,12 +128,12 @@ def main() -> int:
     for env in PRESETS:
         preset = write_preset(out.with_name(f"{out.name}_presets"), env)
 
-        def work(config: benchmark.BenchmarkConfig) -> None:
-            if benchmark.benchmark(config):
+        def work(config: BenchmarkConfig) -> None:
+            if benchmark(config):
                 raise ValueError(f"Some runs in {config.out} failed; the same command goes on with them.")
 
         sys.argv[1:] = ["--preset", str(preset), "--out", str(out / env), "--workers", "2"]
-        status = command_line.run(benchmark.BenchmarkConfig, work, __doc__)
+        status = command_line.run(BenchmarkConfig, work, __doc__)
         if status:
             return status
     return 0

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from small_recordings import tiny
 
-from experiments.benchmark import BenchmarkConfig, benchmark
 from experiments.kuka.suite import KukaSuite
 from experiments.suites import SUITES, Entry
+from experiments.sweep.benchmark import benchmark
+from experiments.sweep.config import BenchmarkConfig
 
 STEPS = 90
 

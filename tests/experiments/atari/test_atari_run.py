@@ -20,12 +20,13 @@ from encoders.models.attention import Attention
 from encoders.training.fit import FitConfig
 from encoders.videos.video import read_video
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments import benchmark
 from experiments.atari import figures, run
 from experiments.atari.config import MaskConfig, PlayConfig
 from experiments.atari.pretraining import random_play
 from experiments.atari.run import play_all
 from experiments.atari.suite import GAMES, AtariSuite
+from experiments.sweep import benchmark
+from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell, preset_names, read_preset
 
 TINY = PlayConfig(
@@ -248,7 +249,7 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
     world = AtariSuite(replace(TINY, episodes=1))
     monkeypatch.setattr("experiments.atari.suite.SUITE", world)
     monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.launchers.local(1))
-    failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
+    failed = benchmark.benchmark(BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0
     table = (tmp_path / "runs" / "tiny" / "table.md").read_text()
     assert "| attention@untrained | a2c | 1 x 1 | 0 |" in table

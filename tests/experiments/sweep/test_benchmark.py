@@ -20,7 +20,8 @@ from filelock import FileLock
 from small_benchmark import ONE_SEED, STEPS, TINY_SUITE, tiny_benchmark
 from small_recordings import recorded_out
 
-from experiments.benchmark import BenchmarkConfig, benchmark
+from experiments.sweep.benchmark import benchmark
+from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell
 from experiments.sweep.scores import read_rows
 
