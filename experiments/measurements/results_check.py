@@ -15,14 +15,14 @@ from encoders.files import read_object, read_text, write_atomically
 from experiments.comparison.tables import markdown as comparison_table
 from experiments.measurements import compatibility
 from experiments.runs import command_line
-from experiments.sweep import imitation_table, watch_table
+from experiments.sweep.run_rows import TABLES as RUN_TABLES
 from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
 
 RESULTS = Path(__file__).parents[1] / "results"
 
 
 def _imitation() -> str:
-    return imitation_table.table(read_rows(RESULTS / "imitate_kuka.csv"))
+    return RUN_TABLES["imitate_kuka"].markdown(read_rows(RESULTS / "imitate_kuka.csv"))
 
 
 def _encoders(name: str) -> str:
@@ -142,7 +142,7 @@ def _update_speed() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
-    "imitate_cartpole": lambda: watch_table.table(read_rows(RESULTS / "imitate_cartpole.csv")),
+    "imitate_cartpole": lambda: RUN_TABLES["imitate_cartpole"].markdown(read_rows(RESULTS / "imitate_cartpole.csv")),
     "compare_encoders": partial(_encoders, "compare_encoders"),
     "compare_extra": partial(_encoders, "compare_extra"),
     "compare_large": partial(_encoders, "compare_large"),
