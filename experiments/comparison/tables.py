@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from encoders.files import write_atomically, write_csv
 from experiments.report.figures import save_figure
-from experiments.sweep.intervals import bootstrap_interval
+from experiments.sweep.aggregates import bootstrap_interval
 
 FIGURES = (
     ("alignment_error", "alignment error"),

@@ -16,9 +16,15 @@ from encoders.files import reading
 from experiments.report.blocks import TableBlock
 from experiments.report.charts import ChartBlock, Series
 from experiments.runs.folder import RESULT_FILE, read_result
-from experiments.sweep.aggregates import band, difference, normalised, probability_of_improvement, stratified_iqm
+from experiments.sweep.aggregates import (
+    Interval,
+    band,
+    difference,
+    normalised,
+    probability_of_improvement,
+    stratified_iqm,
+)
 from experiments.sweep.grid import Cell, Measure, Scoring
-from experiments.sweep.intervals import Interval
 from experiments.sweep.suite import Suite
 
 COLUMNS = ("env", "method", "settings", "algo", "reward", "task", "seed", "steps", "status", "reason")
