@@ -21,8 +21,9 @@ from encoders.models.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari.config import PlayConfig
 from experiments.atari.figures import film_mask, reconstruction_sheet
+from experiments.atari.page import game_page
 from experiments.atari.pretraining import frozen_mask, given_mask, new_attention, random_play
-from experiments.report import figures
+from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.tables import print_results
@@ -72,7 +73,13 @@ def check_inputs(config: PlayConfig) -> None:
 
 def play_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+    title = f"{config.variant}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_page.write(folder, title, game_page(result)),
+    )
 
 
 def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:

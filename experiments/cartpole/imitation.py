@@ -31,10 +31,11 @@ from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.demonstration import Demonstration, filmed
 from experiments.cartpole.figures import FILM_SIZE
 from experiments.cartpole.imitation_config import EMBEDDING, STATE, WatchConfig
+from experiments.cartpole.page import imitation_page
 from experiments.cartpole.pretraining import first_encoder, given_encoder, new_encoder, recorded
 from experiments.cartpole.starts import recorded_starts
 from experiments.cartpole.swingup import EVALUATION_SEED
-from experiments.report import figures
+from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, completed, console, run_seeds, run_stages
 from experiments.runs.pretraining import check_scale
 from experiments.runs.tables import print_results
@@ -110,7 +111,13 @@ def check_teacher(teaching: SwingConfig, folder: Path) -> None:
 
 def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+    title = f"{config.variant}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_page.write(folder, title, imitation_page(result)),
+    )
 
 
 def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:

@@ -27,8 +27,9 @@ from envs.landmarks import LandmarkObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
+from experiments.cartpole.page import swingup_page
 from experiments.cartpole.pretraining import Encoders, check_encoders, first_encoders, recorded
-from experiments.report import figures
+from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.tables import print_results
 
@@ -77,7 +78,13 @@ def check_inputs(config: SwingConfig) -> None:
 
 def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+    title = f"{config.name}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_page.write(folder, title, swingup_page(result)),
+    )
 
 
 def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:

@@ -28,13 +28,13 @@ from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
 from encoders.training.fit import calibrate, fit
 from envs.embedding import embed_views
-from experiments.kuka import page
 from experiments.kuka.audit import judge_likeness, judge_reward, judge_triplets
 from experiments.kuka.config import ImitateConfig, new_encoder
 from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
 from experiments.kuka.imitation import evaluate, film, make_learner
+from experiments.kuka.page import imitation_page
 from experiments.kuka.recordings import FPS, check_beside, make_env, record_all, record_demonstration
-from experiments.report import figures
+from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.pretraining import check_scale
@@ -114,7 +114,7 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
         config,
         seed,
         lambda folder, watch: _stages(config, seed, folder, watch),
-        lambda folder, result: page.write(folder, title, result),
+        lambda folder, result: run_page.write(folder, title, imitation_page(result)),
     )
 
 

@@ -72,6 +72,9 @@ def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[PlayConfig
     }
     assert read_video(folder / "mask.mp4").shape[1:] == (336, 3 * 336, 3)
     assert isinstance(encoders.load(folder / "encoder"), Attention)
+    page = (folder / "report.html").read_text()
+    assert f"scores {result['game_score']:,.0f} in a game of breakout" in page
+    assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 1, 2)
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")][-1] == 480
 
 

@@ -53,8 +53,8 @@ def small() -> Iterator[None]:
     """Frames of 16 pixels, episodes of 8 steps."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(pixel_sac.PRESETS, "cpu", Preset(16, 2, 8, 16, 4))
-        for module in ("watch", "swing", "swing_film", "keypoint_figures"):
-            patch.setattr(f"experiments.{module}.FILM_SIZE", 32)
+        for module in ("imitation", "swingup", "demonstration", "figures"):
+            patch.setattr(f"experiments.cartpole.{module}.FILM_SIZE", 32)
         yield
 
 
@@ -78,6 +78,9 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfi
     assert demonstration.joints.shape == (9, 3)
     assert result["demonstration_return"] == demonstration.true_return
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24]
+    page = (folder / "report.html").read_text()
+    assert f"the video&#39;s returned {result['demonstration_return']:.0f}" in page
+    assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 2, 2)
 
 
 def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[str, Any]]) -> None:

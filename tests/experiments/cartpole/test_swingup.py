@@ -80,6 +80,9 @@ def test_a_run_leaves_everything_that_a_run_leaves(joint: tuple[SwingConfig, dic
     assert {"config.json", "provenance.json", "curves.png", "keypoints.png"} <= {path.name for path in folder.iterdir()}
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24, 32, 40, 48]
     assert len(read_video(folder / "swingup.mp4")) == 8
+    page = (folder / "report.html").read_text()
+    assert f"returns {result['true_return']:.0f} on average" in page
+    assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 1, 1)
     assert encoders.load(folder / "encoder").name == "imm"
 
 
