@@ -234,8 +234,7 @@ def train(
         # Episodes have no common length; the steps before one tell it from all others.
         venv.env_method("start_with", steps)
 
-    start_with(agent.num_timesteps)
-    swingup.learn_to_end(
+    swingup.learn(
         run,
         agent,
         seed,

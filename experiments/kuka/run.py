@@ -11,16 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 
 import encoders
 from agents import factory
-from agents.auxiliary import AuxiliaryLossCallback
 from agents.checkpoint import restore_checkpoint
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
+from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder, channels_first
 from encoders.clips.clips import load_clips
 from encoders.errors import check_figures
@@ -37,6 +33,7 @@ from experiments.kuka.recordings import FPS, check_beside, make_env, record_all,
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
 from experiments.runs.pretraining import check_scale
 from experiments.runs.tables import print_results
 from rewards.goal import Goal, Scales
@@ -277,38 +274,22 @@ def train(
     )
     agent = factory.make(config.algo, venv, config.horizon, seed, encoder if joint else None)
     restore_checkpoint(agent, folder / "checkpoint")
-    if agent.num_timesteps < config.steps:
-        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-        columns = (
-            TextColumn("  training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[returns]}"),
-            TimeRemainingColumn(),
+    with progress_bar(
+        config.steps,
+        agent.num_timesteps,
+        lambda row: f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
+    ) as report:
+        learn_to_end(
+            agent,
+            folder,
+            seed,
+            steps=config.steps,
+            row_steps=config.envs * config.horizon,
+            checkpoint_steps=config.steps // 10,
+            report=report,
+            own_loss=OwnLoss(config.auxiliary) if joint else None,
+            truth=goal.joints is not None,
         )
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task("train", total=config.steps, completed=agent.num_timesteps, returns="")
-
-            def report(row: dict[str, float]) -> None:
-                progress.update(
-                    bar,
-                    completed=row["env_steps"],
-                    returns=f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
-                )
-
-            callback = CurveAndCheckpoint(
-                folder,
-                episode_steps=config.envs * config.horizon,
-                every=config.steps // 10,
-                truth=goal.joints is not None,
-                report=report,
-            )
-            # Whole episodes: the end is a seam too.
-            end = -(-config.steps // callback.episode_steps) * callback.episode_steps
-            callbacks: list[BaseCallback] = [callback]
-            if joint:
-                callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint"))
-            agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
     factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent

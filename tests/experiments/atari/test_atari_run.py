@@ -20,11 +20,12 @@ from encoders.models.attention import Attention
 from encoders.training.fit import FitConfig
 from encoders.videos.video import read_video
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments.atari import figures, run
+from experiments.atari import figures
 from experiments.atari.config import MaskConfig, PlayConfig
 from experiments.atari.pretraining import random_play
 from experiments.atari.run import play_all
 from experiments.atari.suite import GAMES, AtariSuite
+from experiments.runs import learning
 from experiments.sweep import benchmark
 from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell, preset_names, read_preset
@@ -91,17 +92,17 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
     joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, out=tmp_path)
-    original = run.AuxiliaryLossCallback
+    original = learning.AuxiliaryLossCallback
 
     class Cut(original):  # type: ignore[misc, valid-type]
         def _on_rollout_end(self) -> None:
             if self.model.num_timesteps == 400:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "AuxiliaryLossCallback", Cut)
+    monkeypatch.setattr(learning, "AuxiliaryLossCallback", Cut)
     with pytest.raises(KeyboardInterrupt):
         play_all(config)
-    monkeypatch.setattr(run, "AuxiliaryLossCallback", original)
+    monkeypatch.setattr(learning, "AuxiliaryLossCallback", original)
     assert json.loads((config.run_folder(0) / "checkpoint" / "state.json").read_text())["env_steps"] == 240
     (result,) = play_all(replace(config, resume=True))
     whole, uncut = joint
