@@ -16,10 +16,8 @@ from rich.markup import escape
 
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
+from experiments.runs.claims import check_claim, claim, read_claim
 from experiments.runs.provenance import provenance
-from experiments.runs.claims import check_claim
-from experiments.runs.claims import claim
-from experiments.runs.claims import read_claim
 
 RESULT_FILE = "result.json"
 CONFIG_FILE = "config.json"

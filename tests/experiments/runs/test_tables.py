@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 from instant_runs import Counting
+from rich.console import Console
 
 from experiments.kuka.run import result_line
 from experiments.runs.tables import print_results, print_table
