@@ -32,7 +32,7 @@ from experiments.cartpole.demonstration import Demonstration, filmed
 from experiments.cartpole.figures import FILM_SIZE
 from experiments.cartpole.imitation_config import EMBEDDING, STATE, WatchConfig
 from experiments.cartpole.page import imitation_page
-from experiments.cartpole.pretraining import first_encoder, given_encoder, new_encoder, recorded
+from experiments.cartpole.pretraining import encoder_in, first_encoder, new_encoder, recorded
 from experiments.cartpole.starts import recorded_starts
 from experiments.cartpole.swingup import EVALUATION_SEED
 from experiments.report import figures, run_page
@@ -83,9 +83,9 @@ def check_inputs(config: WatchConfig) -> None:
         check_teacher(config.teaching, config.teacher)
     swingup.check_inputs(config.swing)
     swingup.check_inputs(config.learning)
-    given = config.swing.encoder_folder
-    if given is not None and config.source.trained:
-        check_scale(given_encoder(config.swing, given), given)
+    folder = config.swing.encoder_folder
+    if folder is not None and config.source.trained:
+        check_scale(encoder_in(config.swing, folder), folder)
 
 
 def check_teacher(teaching: SwingConfig, folder: Path) -> None:

@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-import encoders
 from agents import factory
 from agents.checkpoint import restore_checkpoint
 from agents.training import CURVE_FILE, read_curve
@@ -34,7 +33,7 @@ from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
-from experiments.runs.pretraining import check_scale
+from experiments.runs.pretraining import check_scale, given_encoder, shared_encoder
 from experiments.runs.tables import print_results
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
@@ -77,7 +76,7 @@ def check_inputs(config: ImitateConfig) -> None:
     if config.encoder == NO_ENCODER:
         return
     folder = config.encoder_folder
-    encoder = new_encoder(config) if folder is None else given_encoder(config, folder)
+    encoder = new_encoder(config) if folder is None else encoder_in(config, folder)
     if config.encoder_mode == "joint":
         check_joint(config, encoder)
     if folder is None and (views := encoder.sampling.views) > len(config.record.cameras):
@@ -203,21 +202,14 @@ def recorded_demonstration(config: ImitateConfig) -> list[Path]:
     return [folder / f"{stem}_{camera}.mp4" for camera in config.record.cameras]
 
 
-def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
+def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
         ValueError: If it is damaged, of another name, made for other frames, was never fitted, or has a distance scale
             that is none.
     """
-    encoder = encoders.load(folder)
-    if encoder.name != config.encoder:
-        raise ValueError(
-            f"{folder} holds the encoder {encoder.name!r}, not {config.encoder!r}; add --encoder {encoder.name}."
-        )
-    encoder.check_frames((3, config.record.image_size, config.record.image_size))
-    check_scale(encoder, folder)
-    return encoder
+    return given_encoder(folder, config.encoder, (3, config.record.image_size, config.record.image_size))
 
 
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
@@ -229,9 +221,9 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(config.threads)
     if config.encoder_folder is not None:
-        return given_encoder(config, config.encoder_folder)
+        return encoder_in(config, config.encoder_folder)
     folder = config.shared_encoder(seed)
-    encoder = encoders.load(folder) if (folder / "config.json").exists() else _fit(config, seed, folder)
+    encoder = shared_encoder(folder, lambda: _fit(config, seed, folder))
     check_scale(encoder, folder)
     return encoder
 

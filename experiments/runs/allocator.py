@@ -16,8 +16,8 @@ def keep_freed_memory() -> bool:
     """Has this process keep freed memory for its next tensors, instead of handing it back to the system.
 
     glibc maps every large block anew, and each of its pages costs a fault when it is first written to. A training step
-    asks for the same blocks again and again; ``experiments/measurements/update_speed.py`` measures what it gains without the faults,
-    which is the more the larger the blocks are.
+    asks for the same blocks again and again; ``experiments.measurements.update_speed`` measures what it gains without
+    the faults, which is the more the larger the blocks are.
 
     Returns:
         Whether the C library did: glibc does, others have their own ways.

@@ -22,7 +22,7 @@ from agents.training import read_curve
 from encoders.videos.video import read_video, write_video
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.recordings import record_demonstration
-from experiments.kuka.run import given_encoder, run_all
+from experiments.kuka.run import encoder_in, run_all
 from experiments.runs.folder import claim_run_folder, run_stages
 from experiments.sweep.run_rows import TABLES
 
@@ -368,12 +368,12 @@ def test_a_video_without_truth_is_imitated_by_its_looks(completed: Run, recorded
 
 
 def test_a_fitted_encoder_is_taken_from_its_folder(completed: Run) -> None:
-    encoder = given_encoder(completed.config, completed.folder / "encoder")
+    encoder = encoder_in(completed.config, completed.folder / "encoder")
     assert float(encoder.distance_scale) > 0
     torch.manual_seed(0)
     encoders.make("tcn", image_size=32).save(completed.config.out / "never_fitted")
     with pytest.raises(ValueError, match="never fitted"):
-        given_encoder(completed.config, completed.config.out / "never_fitted")
+        encoder_in(completed.config, completed.config.out / "never_fitted")
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf")])
