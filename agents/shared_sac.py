@@ -13,7 +13,6 @@ from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN
 from torch import Tensor, nn
 
 from agents.extractor import PIXELS, EncoderExtractor
-from agents.hint import hint_loss
 from encoders.clips.augmentation import random_shift
 
 
@@ -81,6 +80,29 @@ def constant_value(rewards: Tensor, dones: Tensor, gamma: float) -> float:
 def critic_loss(values: Tensor, target: Tensor) -> Tensor:
     """Half the mean squared error of every critic, summed: (B, critics), (B, 1) -> ()."""
     return 0.5 * (values - target).square().mean(dim=0).sum()
+
+
+def hint_loss(told: Tensor, hint: Tensor) -> Tensor:
+    """The mean squared error of what is told of a hint.
+
+    Romero et al., FitNets: Hints for Thin Deep Nets, 2015, equation 3, but for a mean in place of half the sum: what a
+    regressor makes of the learner's features, against a teacher's.
+
+    Args:
+        told: (B, D) float.
+        hint: (B, D) float, without a gradient.
+
+    Returns:
+        () float.
+
+    Raises:
+        ValueError: If the shapes differ.
+    """
+    if told.shape != hint.shape or told.ndim != 2:
+        raise ValueError(
+            f"hint_loss takes two tensors of one shape (B, D); got {tuple(told.shape)}, {tuple(hint.shape)}."
+        )
+    return (told - hint.detach()).square().mean()
 
 
 class SharedEncoderSAC(SAC):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import itertools
 import json
 import sys
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -17,10 +18,9 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from encoders.errors import check_choice
 from encoders.files import write_atomically
-from encoders.networks.layers import fold_batch_norms
 from encoders.weights import digest_of
 
 CONFIG_FILE = "config.json"
@@ -310,44 +310,22 @@ def centred(frames: Tensor) -> Tensor:
     return ordered.to(torch.float32).div_(255.0).sub_(0.5)
 
 
-def parse_settings(texts: Sequence[str], config: type[EncoderConfig]) -> dict[str, Any]:
-    """Settings of a command line: ``("objective=n_pairs", "margin=2")`` -> values of the config's types.
+def fold_batch_norms(module: nn.Module) -> None:
+    """Folds every batch norm into the convolution before it, in place: the same output, at half the time.
+
+    Args:
+        module: In evaluation mode; convolutions and batch norms that follow one another in a
+            ``Sequential`` are folded.
 
     Raises:
-        ValueError: If a text is no ``NAME=VALUE``, the name is unknown, or the value has another type.
+        ValueError: If the module is in training mode, in which batch norms depend on the batch.
     """
-    types: dict[str, type[Any]] = {field.name: type(field.default) for field in dataclasses.fields(config)}
-    values: dict[str, Any] = {}
-    for text in texts:
-        name, found, value = text.partition("=")
-        if not found:
-            raise ValueError(f"The encoder setting {text!r} is no NAME=VALUE, such as {next(iter(types))}=...")
-        check_choice("encoder setting", name, types)
-        wanted = types[name]
-        try:
-            values[name] = {"true": True, "false": False}[value.lower()] if wanted is bool else wanted(value)
-        except (ValueError, KeyError) as error:
-            allowed = "true or false" if wanted is bool else f"a value of type {wanted.__name__}"
-            raise ValueError(f"The encoder setting {name} is {value!r}; it must be {allowed}.") from error
-    return values
-
-
-def build_config(config: type[EncoderConfig], values: dict[str, Any], where: str) -> EncoderConfig:
-    """Makes a config from values, refusing unknown names; every attribute of a config has a default.
-
-    Raises:
-        ValueError: If a name is no attribute of the config, or a value has another type or is refused by it.
-    """
-    fields = {field.name: field.default for field in dataclasses.fields(config)}
-    unknown = sorted(set(values) - set(fields))
-    if unknown:
-        raise ValueError(f"{where}: unknown settings {unknown}. Known: {', '.join(fields)}.")
-    for name, value in values.items():
-        wanted = type(fields[name])
-        # A whole number will do for a float, but True will not do for a number.
-        if type(value) is not wanted and not (wanted is float and type(value) is int):
-            raise ValueError(f"{where}: {name} is {value!r}; it must be a value of type {wanted.__name__}.")
-    try:
-        return config(**values)
-    except ValueError as error:
-        raise ValueError(f"{where}: {error}") from error
+    if module.training:
+        raise ValueError("Batch norms can be folded in evaluation mode only; call eval() first.")
+    for child in module.children():
+        fold_batch_norms(child)
+    if isinstance(module, nn.Sequential):
+        for index, (first, second) in enumerate(itertools.pairwise(list(module))):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[index] = fuse_conv_bn_eval(first, second)
+                module[index + 1] = nn.Identity()

@@ -1,4 +1,4 @@
-"""Representation losses as pure functions of embeddings."""
+"""Representation losses as pure functions of embeddings, and the pairs of frames that some of them compare."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor
+
+from encoders.base import FrameBatch
 
 
 class TripletTerms(NamedTuple):
@@ -178,3 +180,21 @@ def thresholded_reconstruction_loss(output: Tensor, target: Tensor, threshold: f
         )
     errors = (output - target).square()
     return (errors * (errors >= threshold)).mean()
+
+
+def source_frames(batch: FrameBatch) -> Tensor:
+    """For every frame of a batch the index of the next one of its video and view; the last one's is the first.
+
+    Returns:
+        (N,) int64.
+
+    Raises:
+        ValueError: If a frame has no other one of its video and view beside it.
+    """
+    source = torch.empty_like(batch.video)
+    for video, view in torch.unique(torch.stack([batch.video, batch.view]), dim=1).T:
+        members = torch.nonzero((batch.video == video) & (batch.view == view)).flatten()
+        if len(members) < 2:
+            raise ValueError(f"Video {int(video)} has a single frame in the batch; a pair takes two.")
+        source[members] = members.roll(-1)
+    return source

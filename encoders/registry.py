@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from encoders.base import CONFIG_FILE, DIGEST, WEIGHTS_FILE, Encoder, EncoderConfig, build_config, parse_settings
+from encoders.base import CONFIG_FILE, DIGEST, WEIGHTS_FILE, Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.files import FileError, read_object
+from encoders.settings import build_config, parse_settings
 from encoders.weights import check_size, check_weights, declared_weights, digest_of, read_weights
 
 AGAIN = "fit the encoder again, or copy its folder again"

@@ -42,6 +42,21 @@ def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.floa
     return (embeddings.reshape(batch, -1) / np.sqrt(views)).numpy()
 
 
+def embed_views(encoder: Encoder | None, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Embeds the frames of several cameras, a bounded number at a time; without an encoder the pixels themselves.
+
+    Args:
+        encoder: A fitted encoder, or None.
+        frames: (T, V, S, S, 3) uint8.
+
+    Returns:
+        (T, D) float32.
+    """
+    if encoder is None:
+        return frames.reshape(len(frames), -1).astype(np.float32)
+    return np.concatenate([embed_pixels(encoder, frames[i : i + 128]) for i in range(0, len(frames), 128)])
+
+
 def embedding_space(
     space: gym.Space[Any],
     encoder: Encoder,

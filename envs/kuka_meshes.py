@@ -11,12 +11,15 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 import pybullet_data
-import trimesh
 
 from encoders.files import FileError, read_bytes, read_object
+
+if TYPE_CHECKING:
+    import trimesh
 
 MODELS = {"iiwa": "model.urdf", "iiwa_gripper": "kuka_with_gripper2.sdf"}
 """Robot name -> model file inside the ``kuka_iiwa`` folder of ``pybullet_data``."""
@@ -91,6 +94,9 @@ def decimated_model(robot: str, faces: int = FACES, cache: Path | None = None) -
 
 def _build(source: Path, folder: Path, faces: int) -> None:
     """Copies a model with its meshes into a folder, decimates the visual ones, adds a manifest."""
+    # A second to import, for what is done once a machine.
+    import trimesh
+
     shutil.copy(source, folder / source.name)
     shutil.copytree(source.parent / "meshes", folder / "meshes", ignore=shutil.ignore_patterns("*.mtl"))
     visuals = {path: _load(path) for path in sorted((folder / "meshes").glob("link_*.obj"))}
@@ -106,6 +112,8 @@ def _build(source: Path, folder: Path, faces: int) -> None:
 
 def _load(path: Path) -> trimesh.Trimesh:
     """A mesh with one vertex a position: seams between texture patches would stop the decimation."""
+    import trimesh
+
     mesh = trimesh.load_mesh(path)
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     return mesh

@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
 from envs.bullet import pybullet
@@ -188,6 +187,9 @@ class Scene:
             self._add(thing.shape, thing.size, thing.colour, thing.position)
 
     def _add(self, shape: str, size: float, colour: Colour, position: Colour) -> int:
+        # A second to import, and many a scene has nothing to add.
+        import trimesh
+
         if shape == "ball":
             mesh = trimesh.creation.icosphere(subdivisions=1, radius=size)
         elif shape == "box":

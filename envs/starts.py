@@ -9,7 +9,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 from stable_baselines3.common.vec_env import VecEnv
 
 from encoders.errors import check_steps_done
@@ -32,6 +31,9 @@ def nearest(path: NDArray[np.floating], own: NDArray[np.floating], count: int, f
     """
     if path.ndim != 2 or own.ndim != 2 or path.shape[1] != own.shape[1]:
         raise ValueError(f"path and own are {path.shape} and {own.shape}; they must be (T, D) and (N, D).")
+    # A quarter of a second to import, for what is done once a run.
+    from scipy.spatial.distance import cdist
+
     distances = cdist(path, own)
     order = np.argsort(distances, axis=1, kind="stable")[:, :count]
     return [row[distances[time, row] <= farthest] for time, row in enumerate(order)]

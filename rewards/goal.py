@@ -7,6 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+ORACLE_SCALE = 1.0
+"""Joint distance that counts as 1 in the oracle's reward, radians over all joints; it learns worse at 0.3 and 3."""
+
 
 @dataclass(frozen=True)
 class Goal:

@@ -17,14 +17,28 @@ ALLOWED = {
 }
 
 
-def imported_packages(source: str) -> set[str]:
+ROOMS: dict[str, set[str]] = {
+    "runs": set(),
+    "report": {"runs"},
+    "sweep": {"runs", "report", "suites"},
+    "suites": {"sweep"},
+    **{room: {"runs", "report", "sweep"} for room in ("kuka", "cartpole", "atari", "comparison")},
+}
+"""What a part of ``experiments`` may import of the others; doors and measurements, which nobody imports, may all."""
+
+
+def imported_modules(source: str) -> set[str]:
     modules: set[str] = set()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             modules.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            modules.add(node.module)
-    return {module.split(".")[0] for module in modules} & set(ALLOWED)
+            modules.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return modules
+
+
+def imported_packages(source: str) -> set[str]:
+    return {module.split(".")[0] for module in imported_modules(source)} & set(ALLOWED)
 
 
 @pytest.mark.parametrize("package", ALLOWED)
@@ -42,3 +56,26 @@ def test_a_package_imports_only_what_it_may(package: str) -> None:
 def test_the_reader_of_imports_sees_every_form() -> None:
     source = "import envs.kuka as k, os\ndef f():\n    from rewards.huber import x\nfrom . import agents\nimport re"
     assert imported_packages(source) == {"envs", "rewards"}
+
+
+def test_the_reader_of_imports_tells_modules_of_a_package_apart() -> None:
+    source = "from experiments import suites\nfrom experiments.kuka.run import train\nimport experiments.runs.folder"
+    assert imported_modules(source) == {
+        "experiments.suites",
+        "experiments.kuka.run.train",
+        "experiments.runs.folder",
+    }
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_part_of_the_experiments_imports_only_what_it_may(room: str) -> None:
+    folder = ROOT / "experiments" / room
+    files = sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
+    assert files, f"experiments/{room} has no modules"
+    wrong = {}
+    for path in files:
+        modules = (module.split(".") for module in imported_modules(path.read_text()))
+        others = {parts[1] for parts in modules if parts[0] == "experiments"} - ROOMS[room] - {room}
+        if others:
+            wrong[str(path.relative_to(ROOT))] = sorted(others)
+    assert not wrong

@@ -11,8 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
 from encoders.base import Encoder, EncoderConfig, FrameBatch, LossAndMetrics, Sampling
-from encoders.losses import thresholded_reconstruction_loss
-from encoders.pairs import source_frames
+from encoders.losses import source_frames, thresholded_reconstruction_loss
 from encoders.registry import register
 
 KERNELS = (8, 4, 3)

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 
 from encoders.base import Encoder, FrameBatch, LossAndMetrics, Sampling, centred
 from encoders.errors import check_choice
+from encoders.losses import source_frames
 from encoders.networks.backbones import Backbone, BackboneConfig
 from encoders.networks.convolutions import ConvolutionsConfig, FrameDecoder, frame_convolutions
-from encoders.pairs import source_frames
 from encoders.registry import register
 
 FEATURES = ("coordinates", "heat_maps")

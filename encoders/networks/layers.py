@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
 def spatial_softmax(maps: Tensor) -> Tensor:
@@ -42,27 +39,6 @@ class SpatialSoftmax(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """Applies it; x and y of a channel stand side by side."""
         return spatial_softmax(maps).flatten(1)
-
-
-def fold_batch_norms(module: nn.Module) -> None:
-    """Folds every batch norm into the convolution before it, in place: the same output, at half the time.
-
-    Args:
-        module: In evaluation mode; convolutions and batch norms that follow one another in a
-            ``Sequential`` are folded.
-
-    Raises:
-        ValueError: If the module is in training mode, in which batch norms depend on the batch.
-    """
-    if module.training:
-        raise ValueError("Batch norms can be folded in evaluation mode only; call eval() first.")
-    for child in module.children():
-        fold_batch_norms(child)
-    if isinstance(module, nn.Sequential):
-        for index, (first, second) in enumerate(itertools.pairwise(list(module))):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[index] = fuse_conv_bn_eval(first, second)
-                module[index + 1] = nn.Identity()
 
 
 def conv_block(inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:

@@ -14,7 +14,7 @@ from encoders.models.attention import SMALLEST, AttentionConfig
 from encoders.precision import PRECISIONS, native_bfloat16
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig, rom_of
-from experiments.kuka.config import ENCODER_MODES, NO_ENCODER, check_unsettled, key_of
+from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, check_unsettled, key_of
 
 MASKS: dict[str, tuple[str, ...]] = {
     "own": (),

@@ -13,8 +13,8 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 
 from encoders.base import Sampling
 from encoders.clips.clips import Clips, sample_batch
+from encoders.losses import source_frames
 from encoders.models.attention import CENTRE, STRIDE, Attention, keypoints
-from encoders.pairs import source_frames
 from encoders.videos.video import write_video
 from envs.atari import FRAME_SKIP, AtariConfig, AtariVecEnv
 from experiments.report.figures import save_figure

@@ -18,7 +18,7 @@ from encoders.models.attention import Attention
 from encoders.training.fit import fit
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari.config import PlayConfig
-from experiments.kuka.demonstrations import check_scale
+from experiments.runs.pretraining import check_given, shared_encoder
 
 GAMES_AT_ONCE = 16
 GAME_FRAMES = 250
@@ -65,8 +65,10 @@ def frozen_mask(config: PlayConfig, seed: int) -> Attention:
     if config.encoder_folder is not None:
         return given_mask(config, config.encoder_folder)
     folder = config.mask_folder(seed)
-    if (folder / "config.json").exists():
-        return _attention(encoders.load(folder), folder)
+    return _attention(shared_encoder(folder, lambda: _fitted_mask(config, seed, folder)), folder)
+
+
+def _fitted_mask(config: PlayConfig, seed: int, folder: Path) -> Attention:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -99,10 +101,9 @@ def given_mask(config: PlayConfig, folder: Path) -> Attention:
         ValueError: If it is another encoder, was made for other frames, or has a distance scale that is none.
     """
     attention = _attention(encoders.load(folder), folder)
-    attention.check_frames((config.atari.stack, config.atari.image_size, config.atari.image_size))
-    if not torch.isnan(attention.distance_scale):
-        # An untrained mask has none, and needs none.
-        check_scale(attention, folder)
+    size = config.atari.image_size
+    # An untrained mask has no distance scale, and needs none.
+    check_given(attention, folder, (config.atari.stack, size, size), fitted=False)
     return attention
 
 

@@ -9,22 +9,21 @@ from typing import Any
 import numpy as np
 import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 
 from agents import factory, players
-from agents.auxiliary import AuxiliaryLossCallback
 from agents.checkpoint import restore_checkpoint
 from agents.extractor import trained_encoder
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
+from agents.training import CURVE_FILE, read_curve
 from encoders.models.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari.config import PlayConfig
 from experiments.atari.figures import film_mask, reconstruction_sheet
+from experiments.atari.page import game_page
 from experiments.atari.pretraining import frozen_mask, given_mask, new_attention, random_play
-from experiments.kuka.config import NO_ENCODER
-from experiments.report import figures
+from experiments.report import figures, run_page
+from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.learning import OwnLoss, learn_to_end, printed
 from experiments.runs.tables import print_results
 
 EVALUATION_ENVS = 8
@@ -72,7 +71,13 @@ def check_inputs(config: PlayConfig) -> None:
 
 def play_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+    title = f"{config.variant}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_page.write(folder, title, game_page(result)),
+    )
 
 
 def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
@@ -126,23 +131,17 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
     venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari)
     agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
     restore_checkpoint(agent, folder / "checkpoint")
-    if agent.num_timesteps < config.steps:
-        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-        _seed_games(venv, seed, agent.num_timesteps)
-        curve = CurveAndCheckpoint(
-            folder,
-            episode_steps=config.row_steps,
-            every=config.checkpoint_steps,
-            report=lambda row: console.print(
-                f"  {row['env_steps']:,.0f} steps: {row['true_return']:.0f}", highlight=False
-            ),
-            restart=lambda steps: _seed_games(venv, seed, steps),
-        )
-        callbacks: list[BaseCallback] = [curve]
-        if attention is not None and not frozen:
-            callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint", config.bfloat16))
-        end = -(-config.steps // config.row_steps) * config.row_steps
-        agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
+    learn_to_end(
+        agent,
+        folder,
+        seed,
+        steps=config.steps,
+        row_steps=config.row_steps,
+        checkpoint_steps=config.checkpoint_steps,
+        report=printed(lambda row: f"{row['env_steps']:,.0f} steps: {row['true_return']:.0f}"),
+        own_loss=None if attention is None or frozen else OwnLoss(config.auxiliary, config.bfloat16),
+        restart=lambda steps: _seed_games(venv, seed, steps),
+    )
     card = {"algo": config.algo, "game": config.rom, "frozen": frozen, "bfloat16": config.bfloat16}
     factory.save_policy(agent, card, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")

@@ -14,10 +14,11 @@ from encoders.errors import check_choice
 from experiments.atari import run
 from experiments.atari.config import PlayConfig
 from experiments.atari.pretraining import frozen_mask
-from experiments.kuka.config import NO_ENCODER
-from experiments.sweep.grid import MARK, Cell, Measure, Method, Yardstick
+from experiments.atari.scoring import SCORING
+from experiments.runs.choices import NO_ENCODER
+from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.run_world import RunWorld, write_reference
+from experiments.sweep.suite import RunSuite, write_reference
 
 GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
 """Tasks by their number: the games of the paper whose names its text gives."""
@@ -34,19 +35,14 @@ OF_THE_RUN = ("encoder_mode", "mask")
 """Settings of a method that are the run's; all others are the attention module's own."""
 
 
-class AtariWorld(RunWorld[PlayConfig]):
+class AtariSuite(RunSuite[PlayConfig]):
     """``play_atari.py``, one process a run.
 
     Args:
         base: Settings of a run that no cell names.
     """
 
-    measures: tuple[Measure, ...] = (
-        Measure("game_score", "score of a game", 1.0, 0),
-        Measure("env_steps_per_second", "steps a second", 1.0, 0),
-    )
-    yardstick = Yardstick("plain", "the plain agent's runs")
-    learned = False
+    scoring = SCORING
 
     @property
     def steps(self) -> int:
@@ -158,3 +154,7 @@ def _reference(task: int, config: PlayConfig, path: Path) -> None:
     if not path.exists():
         score = float(np.mean(run.evaluate(None, GAMES[task], config.atari, config.episodes, seed=0)))
         write_reference(path, score, score)
+
+
+SUITE = AtariSuite(PlayConfig())
+"""The suite with every setting at its default."""

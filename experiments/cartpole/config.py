@@ -20,7 +20,7 @@ from encoders.errors import check_choice, check_folder_name, check_seeds
 from encoders.precision import PRECISIONS, native_bfloat16
 from encoders.training.fit import FitConfig
 from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, SUPERSAMPLING, TASKS
-from experiments.kuka.config import check_unsettled, key_of
+from experiments.runs.choices import check_unsettled, key_of
 
 AUTO = "auto"
 

@@ -31,14 +31,15 @@ from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.demonstration import Demonstration, filmed
 from experiments.cartpole.figures import FILM_SIZE
 from experiments.cartpole.imitation_config import EMBEDDING, STATE, WatchConfig
-from experiments.cartpole.pretraining import first_encoder, given_encoder, new_encoder, recorded
+from experiments.cartpole.page import imitation_page
+from experiments.cartpole.pretraining import encoder_in, first_encoder, new_encoder, recorded
 from experiments.cartpole.starts import recorded_starts
 from experiments.cartpole.swingup import EVALUATION_SEED
-from experiments.kuka.demonstrations import ORACLE_SCALE, check_scale
-from experiments.report import figures
+from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, completed, console, run_seeds, run_stages
+from experiments.runs.pretraining import check_scale
 from experiments.runs.tables import print_results
-from rewards.goal import Goal, Scales
+from rewards.goal import ORACLE_SCALE, Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward
@@ -82,9 +83,9 @@ def check_inputs(config: WatchConfig) -> None:
         check_teacher(config.teaching, config.teacher)
     swingup.check_inputs(config.swing)
     swingup.check_inputs(config.learning)
-    given = config.swing.encoder_folder
-    if given is not None and config.source.trained:
-        check_scale(given_encoder(config.swing, given), given)
+    folder = config.swing.encoder_folder
+    if folder is not None and config.source.trained:
+        check_scale(encoder_in(config.swing, folder), folder)
 
 
 def check_teacher(teaching: SwingConfig, folder: Path) -> None:
@@ -110,7 +111,13 @@ def check_teacher(teaching: SwingConfig, folder: Path) -> None:
 
 def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+    title = f"{config.variant}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_page.write(folder, title, imitation_page(result)),
+    )
 
 
 def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
@@ -227,8 +234,7 @@ def train(
         # Episodes have no common length; the steps before one tell it from all others.
         venv.env_method("start_with", steps)
 
-    start_with(agent.num_timesteps)
-    swingup.learn_to_end(
+    swingup.learn(
         run,
         agent,
         seed,

@@ -10,7 +10,7 @@ import encoders
 from agents import pixel_sac
 from encoders.errors import check_choice, check_seeds
 from experiments.cartpole.config import SwingConfig
-from experiments.kuka.config import key_of
+from experiments.runs.choices import key_of
 from rewards import sources
 from rewards.huber import HuberConfig
 

@@ -14,7 +14,7 @@ from encoders.base import Encoder
 from encoders.training.fit import fit
 from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.recordings import Recording, load_or_record
-from experiments.kuka.demonstrations import check_scale
+from experiments.runs.pretraining import given_encoder, shared_encoder
 
 
 class Encoders(NamedTuple):
@@ -47,8 +47,8 @@ def check_encoders(config: SwingConfig) -> None:
 
 
 def _checked(config: SwingConfig) -> Encoder:
-    given = config.encoder_folder
-    encoder = new_encoder(config) if given is None else given_encoder(config, given)
+    folder = config.encoder_folder
+    encoder = new_encoder(config) if folder is None else encoder_in(config, folder)
     views = encoder.sampling.views
     if views > 1 and (config.pretrained or config.trained_along):
         raise ValueError(
@@ -63,23 +63,14 @@ def new_encoder(config: SwingConfig) -> Encoder:
     return encoders.make(config.encoder_name, **asdict(config.encoder_config))
 
 
-def given_encoder(config: SwingConfig, folder: Path) -> Encoder:
+def encoder_in(config: SwingConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
         ValueError: If it is damaged, of another name, made for other frames, or has a distance scale that is none.
     """
-    encoder = encoders.load(folder)
-    if encoder.name != config.encoder_name:
-        raise ValueError(
-            f"{folder} holds the encoder {encoder.name!r}, not {config.encoder_name!r}; add --encoder {encoder.name}."
-        )
     size = config.sizes.image_size
-    encoder.check_frames((config.encoder_config.channels, size, size))
-    if not torch.isnan(encoder.distance_scale):
-        # One that was trained with an agent alone has none, and needs none here.
-        check_scale(encoder, folder)
-    return encoder
+    return given_encoder(folder, config.encoder_name, (config.encoder_config.channels, size, size), fitted=False)
 
 
 def first_encoders(config: SwingConfig, seed: int) -> Encoders:
@@ -95,16 +86,18 @@ def first_encoders(config: SwingConfig, seed: int) -> Encoders:
 def first_encoder(config: SwingConfig, seed: int) -> Encoder:
     """A run's own encoder to start with: new, given, or trained on recorded random actions."""
     if config.encoder_folder is not None:
-        return given_encoder(config, config.encoder_folder)
+        return encoder_in(config, config.encoder_folder)
     torch.manual_seed(seed)
     encoder = new_encoder(config)
     if not config.pretrained:
         return encoder
     folder = config.shared_encoder(seed)
-    if (folder / "config.json").exists():
-        return encoders.load(folder)
-    training, validation = recorded(config, seed).clips
-    return fit(encoder, training, validation, config.pretraining.fit, seed, folder)
+
+    def prepare() -> Encoder:
+        training, validation = recorded(config, seed).clips
+        return fit(encoder, training, validation, config.pretraining.fit, seed, folder)
+
+    return shared_encoder(folder, prepare)
 
 
 def recorded(config: SwingConfig, seed: int) -> Recording:

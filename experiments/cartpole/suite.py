@@ -16,15 +16,14 @@ from envs.cartpole import TASKS
 from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.pretraining import first_encoder, recorded
-from experiments.sweep.grid import MARK, Cell, Measure, Method, Yardstick
+from experiments.cartpole.scoring import SCORING
+from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.run_world import RunWorld, write_reference
+from experiments.sweep.suite import RunSuite, write_reference
 
 ALGO = "sac"
 
 REWARD = "task"
-
-STATE = "sac_state"
 
 OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
     "encoder": str,
@@ -52,19 +51,14 @@ OTHER_SECONDS = 40.0
 RANDOM_EPISODES = 20
 
 
-class CartpoleWorld(RunWorld[SwingConfig]):
+class CartpoleSuite(RunSuite[SwingConfig]):
     """``swingup_cartpole.py``, one process a run; what the learner sees with is a variant by its name.
 
     Args:
         base: Settings of a run that no cell names.
     """
 
-    measures: tuple[Measure, ...] = (
-        Measure("true_return", "return", 1.0, 0),
-        Measure("updates_per_second", "updates a second", 1.0, 1),
-    )
-    yardstick = Yardstick(STATE, "the runs on the true state")
-    learned = False
+    scoring = SCORING
 
     @property
     def steps(self) -> int:
@@ -214,3 +208,7 @@ def _reference(config: SwingConfig, path: Path) -> None:
     if not path.exists():
         score = float(np.mean(swingup.random_returns(config, RANDOM_EPISODES)))
         write_reference(path, score, score)
+
+
+SUITE = CartpoleSuite(SwingConfig())
+"""The suite with every setting at its default."""

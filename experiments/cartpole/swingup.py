@@ -9,17 +9,14 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import torch
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory, pixel_sac
-from agents.auxiliary import AuxiliaryLossCallback
 from agents.checkpoint import restore_checkpoint
 from agents.extractor import own_encoder
 from agents.shared_sac import SharedEncoderSAC
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
+from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder
 from encoders.models.imm import IMM
 from envs.cartpole import CONTROL_SECONDS, Cartpole
@@ -27,9 +24,11 @@ from envs.landmarks import LandmarkObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
+from experiments.cartpole.page import swingup_page
 from experiments.cartpole.pretraining import Encoders, check_encoders, first_encoders, recorded
-from experiments.report import figures
+from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.learning import OwnLoss, Row, learn_to_end, printed
 from experiments.runs.tables import print_results
 
 EVALUATION_SEED = 1_000_000
@@ -77,7 +76,13 @@ def check_inputs(config: SwingConfig) -> None:
 
 def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    return run_stages(config, seed, lambda folder, watch: _stages(config, seed, folder, watch), lambda *_: None)
+    title = f"{config.name}, seed {seed}"
+    return run_stages(
+        config,
+        seed,
+        lambda folder, watch: _stages(config, seed, folder, watch),
+        lambda folder, result: run_page.write(folder, title, swingup_page(result)),
+    )
 
 
 def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
@@ -165,7 +170,7 @@ def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> S
     agent = new_agent(config, venv, encoders.trained, seed)
     restore_checkpoint(agent, folder / "checkpoint")
     venv.env_method("start_with", agent.num_timesteps // config.horizon)
-    learn_to_end(
+    learn(
         config,
         agent,
         seed,
@@ -195,12 +200,12 @@ def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: 
     )
 
 
-def learn_to_end(
+def learn(
     config: SwingConfig,
     agent: SharedEncoderSAC,
     seed: int,
     folder: Path,
-    shown: Callable[[dict[str, float]], str],
+    told: Callable[[Row], str],
     restart: Callable[[int], None] | None = None,
     true_key: str = "",
 ) -> None:
@@ -211,27 +216,22 @@ def learn_to_end(
         agent: With as many steps behind it as it has.
         seed: The run's.
         folder: The run's.
-        shown: What is printed of a row of the curve.
-        restart: As of ``CurveAndCheckpoint``, where episodes have no common length.
-        true_key: As of ``CurveAndCheckpoint``.
+        told: What is printed of a row of the curve.
+        restart: As of ``learn_to_end``, where episodes have no common length.
+        true_key: As of ``learn_to_end``.
     """
-    end = -(-config.steps // config.row_steps) * config.row_steps
-    if agent.num_timesteps >= end:
-        return
-    agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-    curve = CurveAndCheckpoint(
+    learn_to_end(
+        agent,
         folder,
-        episode_steps=config.row_steps,
-        every=CHECKPOINT_ROWS * config.row_steps,
-        report=lambda row: console.print(f"  {shown(row)}", highlight=False),
+        seed,
+        steps=config.steps,
+        row_steps=config.row_steps,
+        checkpoint_steps=CHECKPOINT_ROWS * config.row_steps,
+        report=printed(told),
+        own_loss=OwnLoss(config.own_loss, config.bfloat16) if config.trained_along else None,
         restart=restart,
         true_key=true_key,
-    )
-    callbacks: list[BaseCallback] = [curve]
-    if config.trained_along:
-        callbacks.append(AuxiliaryLossCallback(config.own_loss, seed, folder / "checkpoint", config.bfloat16))
-    agent.learn(
-        end - agent.num_timesteps, callback=callbacks, log_interval=config.row_episodes, reset_num_timesteps=False
+        log_interval=config.row_episodes,
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from experiments.comparison.view_pairs import ViewPairsConfig, record_pairs
+from experiments.comparison.config import ViewPairsConfig
+from experiments.comparison.view_pairs import record_pairs
 from experiments.runs import command_line
 
 

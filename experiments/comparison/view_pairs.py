@@ -10,7 +10,7 @@ import csv
 import io
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
@@ -24,8 +24,9 @@ from encoders.files import write_atomically
 from encoders.videos.video import write_video
 from envs.kuka import CONTROL_SECONDS, JOINTS, MIN_HEIGHT, KukaReach
 from envs.kuka_looks import fixed_camera, moving_camera, random_look
-from experiments.kuka.recordings import FPS, claim
+from experiments.comparison.config import ViewPairsConfig
 from experiments.runs.arrays import Layout, read_layout
+from experiments.runs.claims import claim
 from experiments.sweep.launchers import spread
 
 SCRIPT = np.array(
@@ -48,34 +49,6 @@ POSE_SPREAD = 0.12
 
 TIME_SPREAD = 0.05
 """Largest shift of a visit, as a share of the length."""
-
-
-@dataclass(frozen=True)
-class ViewPairsConfig:
-    """What is recorded.
-
-    Attributes:
-        videos: Number of demonstrations; the pouring set has 235.
-        frames: Frames of each.
-        image_size: Width and height, pixels; even.
-        seed: Seed of all motions, looks and cameras.
-    """
-
-    videos: int = 235
-    frames: int = 50
-    image_size: int = 64
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.videos < 2 or self.frames < 8:
-            raise ValueError(f"videos must be at least 2 and frames at least 8; got {self.videos} and {self.frames}.")
-        if self.image_size % 2 or not 16 <= self.image_size <= 1024:
-            raise ValueError(f"image_size is {self.image_size}; mp4 needs an even number, from 16 to 1024 pixels.")
-
-    @property
-    def names(self) -> list[str]:
-        """Names of the recordings."""
-        return [f"reach_{index:04d}" for index in range(self.videos)]
 
 
 def reaching_path(
@@ -156,7 +129,7 @@ def record_pair(name: str, config: ViewPairsConfig, folder: Path) -> None:
     finally:
         env.close()
     for view, frames in enumerate(shots):
-        write_video(folder / f"{name}_view{view}.mp4", np.stack(frames), FPS)
+        write_video(folder / f"{name}_view{view}.mp4", np.stack(frames), 1 / CONTROL_SECONDS)
     content = io.BytesIO()
     np.savez(content, joint_positions=path, link_positions=np.stack(links), target=target)
     write_atomically(folder / f"{name}_truth.npz", content.getvalue())

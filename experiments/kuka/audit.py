@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from encoders.base import Encoder
 from encoders.clips.clips import Clips, load_clips
 from encoders.metrics import sample_triplets, triplet_accuracy
+from envs.embedding import embed_views
 from experiments.kuka.config import NEGATIVE_RANGE, POSITIVE_RANGE, ImitateConfig
-from experiments.kuka.demonstrations import embed_views
 from experiments.kuka.recordings import Truth, read_truth
 from rewards.audit import Likeness, RewardAudit, audit_reward, measure_likeness
 from rewards.goal import Scales

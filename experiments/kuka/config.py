@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,14 +15,9 @@ from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
 from envs.kuka_scene import CAMERAS
 from experiments.kuka.recordings import RecordConfig
+from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, check_unsettled, key_of
 from rewards import sources
 from rewards.huber import HuberConfig
-
-NO_ENCODER = "none"
-"""Instead of an encoder's name: a learner that observes its own state and the phase alone."""
-
-ENCODER_MODES = ("frozen", "joint")
-"""Whether an encoder stays as it is while the agent trains, or is trained with it."""
 
 POSITIVE_RANGE = 3
 NEGATIVE_RANGE = 10
@@ -213,11 +205,6 @@ class ImitateConfig:
         return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"
 
 
-def key_of(content: dict[str, Any]) -> str:
-    """A short name of a configuration, for folders that runs share."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
-
-
 def encoder_config(config: ImitateConfig) -> EncoderConfig:
     """The checked settings of the encoder.
 
@@ -228,17 +215,6 @@ def encoder_config(config: ImitateConfig) -> EncoderConfig:
     shape = {"image_size": config.record.image_size, "channels": 3}
     check_unsettled(shape, settings)
     return encoders.configure(config.encoder, **shape, **settings)
-
-
-def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> None:
-    """Refuses settings of an encoder that the frames it is to see settle.
-
-    Raises:
-        ValueError: If one of them is given.
-    """
-    twice = sorted(set(shape) & set(settings))
-    if twice:
-        raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of the encoder's settings.")
 
 
 def new_encoder(config: ImitateConfig) -> Encoder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,10 @@ from encoders.base import Encoder
 from encoders.clips.clips import Clips
 from encoders.videos.synchrony import LengthError, match_views
 from encoders.videos.video import read_timed_video
-from envs.embedding import embed_pixels
+from envs.embedding import embed_views
 from experiments.kuka.recordings import RecordConfig, Truth, make_env, read_start, read_truth
-from rewards.goal import Goal, Scales
+from rewards.goal import ORACLE_SCALE, Goal, Scales
 from rewards.targets import resample, resample_embeddings
-
-ORACLE_SCALE = 1.0
-"""Joint distance that counts as 1 in the oracle's reward, radians over all joints; it learns worse at 0.3 and 3."""
 
 
 @dataclass(frozen=True)
@@ -38,21 +34,6 @@ class Demonstration:
     start: NDArray[np.float64]
     truth: Truth | None
     times: NDArray[np.float64] | None = None
-
-
-def embed_views(encoder: Encoder | None, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embeds the frames of several cameras, a bounded number at a time; without an encoder the pixels themselves.
-
-    Args:
-        encoder: A fitted encoder, or None.
-        frames: (T, V, S, S, 3) uint8.
-
-    Returns:
-        (T, D) float32.
-    """
-    if encoder is None:
-        return frames.reshape(len(frames), -1).astype(np.float32)
-    return np.concatenate([embed_pixels(encoder, frames[i : i + 128]) for i in range(0, len(frames), 128)])
 
 
 def read_demonstration(
@@ -170,23 +151,3 @@ def measure_scales(encoder: Encoder | None, clips: Clips) -> Scales:
         pixels=float(np.median(np.concatenate(pixels))),
         joints=ORACLE_SCALE,
     )
-
-
-def check_scale(encoder: Encoder, folder: Path) -> None:
-    """Refuses an encoder whose distances have no unit, so that no reward can be made of them.
-
-    Args:
-        encoder: From a folder.
-        folder: Where it is, for the message.
-
-    Raises:
-        ValueError: If its distance scale is not finite and above 0.
-    """
-    scale = float(encoder.distance_scale)
-    if math.isnan(scale):
-        raise ValueError(f"The encoder in {folder} was never fitted: it has no distance scale. Fit it first.")
-    if not 0 < scale < math.inf:
-        raise ValueError(
-            f"The encoder in {folder} has the distance scale {scale}; it must be finite and above 0. At 0 the frames "
-            "of the validation videos all look the same to it: fit it again, longer or on other videos."
-        )

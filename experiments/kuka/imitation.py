@@ -15,13 +15,12 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from encoders.base import Encoder
-from envs.embedding import EmbeddingObservation, VecDropObservation, VecEmbeddingObservation
+from envs.embedding import EmbeddingObservation, VecDropObservation, VecEmbeddingObservation, embed_views
 from envs.kuka import JOINTS, KukaReach
 from envs.phase import PhaseObservation, VecPhaseObservation
 from envs.workers import WorkerVecEnv
-from experiments.kuka.demonstrations import ORACLE_SCALE, embed_views
 from experiments.kuka.recordings import RecordConfig, make_env
-from rewards.goal import Goal, Scales
+from rewards.goal import ORACLE_SCALE, Goal, Scales
 from rewards.huber import HuberConfig
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward, VecTrackingReward

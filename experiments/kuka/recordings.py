@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from envs.kuka_meshes import MODELS
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES
 from experiments.kuka.motions import minimum_jerk, smooth_noise
 from experiments.runs.arrays import Layout, read_layout
+from experiments.runs.claims import claim
 from experiments.sweep.launchers import spread
 
 FPS = 1 / CONTROL_SECONDS
@@ -325,43 +325,3 @@ def check_beside(video: Path, config: RecordConfig) -> Truth | None:
             f"{truth.joint_positions[0].tolist()}; {REMEDY}."
         )
     return truth
-
-
-def claim(folder: Path, file: str, content: object) -> None:
-    """Marks a folder as belonging to a configuration.
-
-    Raises:
-        ValueError: If it cannot be written, or belongs to another configuration.
-    """
-    check_claim(folder, file, content)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
-    if not (folder / file).exists():
-        write_atomically(folder / file, json.dumps(content, indent=2, default=str).encode())
-
-
-def check_claim(folder: Path, file: str, content: object) -> None:
-    """Refuses a folder that ``claim`` marked for another configuration; writes nothing.
-
-    Raises:
-        ValueError: If it belongs to another configuration.
-    """
-    path = folder / file
-    if not path.exists():
-        return
-    old, new = read_claim(path), json.loads(json.dumps(content, default=str))
-    if old != new:
-        changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-        raise ValueError(f"{folder} holds another run: {', '.join(changed)} differ(s). Choose another --out.")
-
-
-def read_claim(path: Path) -> dict[str, Any]:
-    """What a folder was marked with.
-
-    Raises:
-        ValueError: If it is damaged.
-    """
-    remedy = f"if {path.parent} is yours and of this very configuration, delete the file; else choose another --out"
-    return read_object(path, "configuration", remedy)

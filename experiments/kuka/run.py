@@ -11,38 +11,29 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.callbacks import BaseCallback
-from stable_baselines3.common.logger import configure
 
-import encoders
 from agents import factory
-from agents.auxiliary import AuxiliaryLossCallback
 from agents.checkpoint import restore_checkpoint
-from agents.training import CURVE_FILE, CurveAndCheckpoint, read_curve
+from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder, channels_first
 from encoders.clips.clips import load_clips
 from encoders.errors import check_figures
 from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
 from encoders.training.fit import calibrate, fit
-from experiments.kuka import page
+from envs.embedding import embed_views
 from experiments.kuka.audit import judge_likeness, judge_reward, judge_triplets
-from experiments.kuka.config import NO_ENCODER, ImitateConfig, new_encoder
-from experiments.kuka.demonstrations import (
-    Demonstration,
-    check_scale,
-    embed_views,
-    make_goal,
-    measure_scales,
-    read_demonstration,
-    read_views,
-)
+from experiments.kuka.config import ImitateConfig, new_encoder
+from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
 from experiments.kuka.imitation import evaluate, film, make_learner
+from experiments.kuka.page import imitation_page
 from experiments.kuka.recordings import FPS, check_beside, make_env, record_all, record_demonstration
-from experiments.report import figures
+from experiments.report import figures, run_page
+from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
+from experiments.runs.pretraining import check_scale, given_encoder, shared_encoder
 from experiments.runs.tables import print_results
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
@@ -85,7 +76,7 @@ def check_inputs(config: ImitateConfig) -> None:
     if config.encoder == NO_ENCODER:
         return
     folder = config.encoder_folder
-    encoder = new_encoder(config) if folder is None else given_encoder(config, folder)
+    encoder = new_encoder(config) if folder is None else encoder_in(config, folder)
     if config.encoder_mode == "joint":
         check_joint(config, encoder)
     if folder is None and (views := encoder.sampling.views) > len(config.record.cameras):
@@ -119,7 +110,7 @@ def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
         config,
         seed,
         lambda folder, watch: _stages(config, seed, folder, watch),
-        lambda folder, result: page.write(folder, title, result),
+        lambda folder, result: run_page.write(folder, title, imitation_page(result)),
     )
 
 
@@ -211,21 +202,14 @@ def recorded_demonstration(config: ImitateConfig) -> list[Path]:
     return [folder / f"{stem}_{camera}.mp4" for camera in config.record.cameras]
 
 
-def given_encoder(config: ImitateConfig, folder: Path) -> Encoder:
+def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
         ValueError: If it is damaged, of another name, made for other frames, was never fitted, or has a distance scale
             that is none.
     """
-    encoder = encoders.load(folder)
-    if encoder.name != config.encoder:
-        raise ValueError(
-            f"{folder} holds the encoder {encoder.name!r}, not {config.encoder!r}; add --encoder {encoder.name}."
-        )
-    encoder.check_frames((3, config.record.image_size, config.record.image_size))
-    check_scale(encoder, folder)
-    return encoder
+    return given_encoder(folder, config.encoder, (3, config.record.image_size, config.record.image_size))
 
 
 def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
@@ -237,9 +221,9 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(config.threads)
     if config.encoder_folder is not None:
-        return given_encoder(config, config.encoder_folder)
+        return encoder_in(config, config.encoder_folder)
     folder = config.shared_encoder(seed)
-    encoder = encoders.load(folder) if (folder / "config.json").exists() else _fit(config, seed, folder)
+    encoder = shared_encoder(folder, lambda: _fit(config, seed, folder))
     check_scale(encoder, folder)
     return encoder
 
@@ -282,38 +266,22 @@ def train(
     )
     agent = factory.make(config.algo, venv, config.horizon, seed, encoder if joint else None)
     restore_checkpoint(agent, folder / "checkpoint")
-    if agent.num_timesteps < config.steps:
-        agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
-        columns = (
-            TextColumn("  training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[returns]}"),
-            TimeRemainingColumn(),
+    with progress_bar(
+        config.steps,
+        agent.num_timesteps,
+        lambda row: f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
+    ) as report:
+        learn_to_end(
+            agent,
+            folder,
+            seed,
+            steps=config.steps,
+            row_steps=config.envs * config.horizon,
+            checkpoint_steps=config.steps // 10,
+            report=report,
+            own_loss=OwnLoss(config.auxiliary) if joint else None,
+            truth=goal.joints is not None,
         )
-        with Progress(*columns, console=console, transient=True) as progress:
-            bar = progress.add_task("train", total=config.steps, completed=agent.num_timesteps, returns="")
-
-            def report(row: dict[str, float]) -> None:
-                progress.update(
-                    bar,
-                    completed=row["env_steps"],
-                    returns=f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
-                )
-
-            callback = CurveAndCheckpoint(
-                folder,
-                episode_steps=config.envs * config.horizon,
-                every=config.steps // 10,
-                truth=goal.joints is not None,
-                report=report,
-            )
-            # Whole episodes: the end is a seam too.
-            end = -(-config.steps // callback.episode_steps) * callback.episode_steps
-            callbacks: list[BaseCallback] = [callback]
-            if joint:
-                callbacks.append(AuxiliaryLossCallback(config.auxiliary, seed, folder / "checkpoint"))
-            agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False)
     factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent

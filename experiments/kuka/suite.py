@@ -14,13 +14,15 @@ from agents import factory
 from encoders.errors import check_choice
 from encoders.networks.backbones import BackboneConfig
 from experiments.kuka import run
-from experiments.kuka.config import NO_ENCODER, ImitateConfig, encoder_config
+from experiments.kuka.config import ImitateConfig, encoder_config
 from experiments.kuka.demonstrations import make_goal, read_demonstration
 from experiments.kuka.imitation import random_policy
 from experiments.kuka.recordings import record_all
-from experiments.sweep.grid import MARK, Cell, Measure, Method, Yardstick
+from experiments.kuka.scoring import SCORING
+from experiments.runs.choices import NO_ENCODER
+from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.run_world import RunWorld, write_reference
+from experiments.sweep.suite import RunSuite, write_reference
 from rewards import sources
 
 UNTRAINED = "random"
@@ -42,20 +44,14 @@ OTHER_SECONDS = 20.0
 """Start, audit, evaluation and figures of a run."""
 
 
-class KukaWorld(RunWorld[ImitateConfig]):
+class KukaSuite(RunSuite[ImitateConfig]):
     """``imitate_kuka.py``, one process a run.
 
     Args:
         base: Settings of a run that no cell names.
     """
 
-    measures: tuple[Measure, ...] = (
-        Measure("link_error_m", "link error, cm", 100.0, 2),
-        Measure("joint_error_rad", "joint error, rad", 1.0, 3),
-        Measure("reward_rank_correlation", "audit", 1.0, 2),
-    )
-    yardstick = Yardstick("oracle", "the true reward's runs")
-    learned = True
+    scoring = SCORING
 
     @property
     def steps(self) -> int:
@@ -182,3 +178,7 @@ def _reference(config: ImitateConfig, path: Path) -> None:
 
 def _fit(config: ImitateConfig) -> None:
     run.fitted_encoder(config, config.seeds[0])
+
+
+SUITE = KukaSuite(ImitateConfig())
+"""The suite with every setting at its default."""

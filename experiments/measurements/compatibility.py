@@ -23,10 +23,6 @@ from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
 from encoders.errors import check_choice
 from encoders.files import write_csv
-from envs.atari import AtariConfig, AtariVecEnv
-from envs.cartpole import Cartpole
-from envs.kuka import KukaReach
-from envs.pixels import PixelObservation
 from experiments.runs import command_line
 from experiments.runs.folder import make_folder
 
@@ -95,10 +91,18 @@ def combinations(names: tuple[str, ...], worlds: tuple[str, ...] = WORLDS) -> It
 
 def make_world(name: str) -> VecEnv:
     """A world that observes frames."""
+    # The simulator of this world alone; the table of what was found needs none.
     if name == "atari":
+        from envs.atari import AtariConfig, AtariVecEnv
+
         return AtariVecEnv("assault", COPIES, AtariConfig(image_size=IMAGE_SIZE))
     if name == "kuka":
+        from envs.kuka import KukaReach
+
         return DummyVecEnv([lambda: KukaReach(camera=("front", "side"), image_size=IMAGE_SIZE)] * COPIES)
+    from envs.cartpole import Cartpole
+    from envs.pixels import PixelObservation
+
     return DummyVecEnv([lambda: PixelObservation(Cartpole(image_size=IMAGE_SIZE))] * COPIES)
 
 

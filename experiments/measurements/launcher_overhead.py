@@ -12,7 +12,7 @@ from rich.console import Console
 
 from encoders.files import write_json
 from experiments.kuka.config import ImitateConfig
-from experiments.kuka.suite import KukaWorld
+from experiments.kuka.suite import KukaSuite
 from experiments.runs import command_line
 from experiments.sweep import launchers
 from experiments.sweep.grid import Cell, Grid
@@ -44,7 +44,7 @@ def measure(config: LaunchingConfig) -> None:
     spent: dict[str, list[float]] = {"one": [], "two": [], "four": [], "four on Ray": []}
     with TemporaryDirectory() as folder:
         # Recordings and encoders are shared by all rounds; cells are not.
-        world = KukaWorld(replace(ImitateConfig(), steps=config.steps))
+        world = KukaSuite(replace(ImitateConfig(), steps=config.steps))
         grid = Grid(encoders=("random",), rewards=("tcn_huber",), seeds=tuple(range(4)))
         cells = grid.cells(grid.methods(world.method), world.steps)
         out = Path(folder) / "shared"
@@ -71,7 +71,7 @@ def measure(config: LaunchingConfig) -> None:
         write_json(config.out, figures)
 
 
-def _seconds(launcher: Launcher, world: KukaWorld, cells: list[Cell], out: Path) -> float:
+def _seconds(launcher: Launcher, world: KukaSuite, cells: list[Cell], out: Path) -> float:
     """Time of some cells from the first to the last, none of them begun before."""
     for cell in cells:
         for path in sorted(world.folder(cell, out).rglob("*"), reverse=True):

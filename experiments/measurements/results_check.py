@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from encoders.files import read_object, read_text, write_atomically
-from experiments import compare_encoders
+from experiments.comparison.tables import markdown as comparison_table
 from experiments.measurements import compatibility
 from experiments.runs import command_line
-from experiments.sweep import imitation_table, watch_table
+from experiments.sweep.run_rows import TABLES as RUN_TABLES
 from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,7 @@ RESULTS = ROOT / "experiments/results"
 
 
 def _imitation() -> str:
-    return imitation_table.table(read_rows(RESULTS / "imitate_kuka.csv"))
+    return RUN_TABLES["imitate_kuka"].markdown(read_rows(RESULTS / "imitate_kuka.csv"))
 
 
 def _encoders(name: str) -> str:
@@ -32,7 +32,7 @@ def _encoders(name: str) -> str:
         {key: int(value) if key in whole else _number(value) for key, value in record.items()}
         for record in read_rows(RESULTS / f"{name}.csv")
     ]
-    return compare_encoders.markdown(records).strip()
+    return comparison_table(records).strip()
 
 
 def _scores(*names: str) -> str:
@@ -143,7 +143,7 @@ def _update_speed() -> str:
 
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
-    "imitate_cartpole": lambda: watch_table.table(read_rows(RESULTS / "imitate_cartpole.csv")),
+    "imitate_cartpole": lambda: RUN_TABLES["imitate_cartpole"].markdown(read_rows(RESULTS / "imitate_cartpole.csv")),
     "compare_encoders": partial(_encoders, "compare_encoders"),
     "compare_extra": partial(_encoders, "compare_extra"),
     "compare_large": partial(_encoders, "compare_large"),

@@ -17,7 +17,7 @@ import torch
 import encoders
 from encoders.clips.clips import Clips, read_labels
 from encoders.training.fit import FitConfig, fit
-from experiments import benchmark, suites
+from experiments import suites
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.pretraining import recorded
 from experiments.kuka.config import ImitateConfig
@@ -26,8 +26,9 @@ from experiments.kuka.recordings import RecordConfig, record_all
 from experiments.robustness.damage_originals import Original, checksummed
 from experiments.robustness.damage_videos import picture
 from experiments.runs.folder import Stopwatch, run_seeds, run_stages
+from experiments.sweep import benchmark
 from experiments.sweep.grid import Grid, read_preset
-from experiments.sweep.run_world import write_reference
+from experiments.sweep.suite import write_reference
 
 RECORDED = RecordConfig(
     demos=2, play=2, heldout=2, validation=1, demo_frames=12, play_frames=12, image_size=16, cameras=("front",)

@@ -14,16 +14,18 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
-from experiments import benchmark
 from experiments.atari.config import MaskConfig, PlayConfig
-from experiments.atari.suite import AtariWorld
+from experiments.atari.suite import AtariSuite
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
-from experiments.cartpole.suite import CartpoleWorld
+from experiments.cartpole.suite import CartpoleSuite
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.recordings import RecordConfig
-from experiments.kuka.suite import KukaWorld
+from experiments.kuka.suite import KukaSuite
 from experiments.runs import command_line
-from experiments.suites import WORLDS, World
+from experiments.suites import SUITES, Entry
+from experiments.sweep.benchmark import benchmark
+from experiments.sweep.config import BenchmarkConfig
+from experiments.sweep.suite import Suite
 
 RECORD = RecordConfig(
     demos=4,
@@ -61,10 +63,10 @@ ATARI = PlayConfig(
     training=MaskConfig(1_000, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
 
-TINY: dict[str, World] = {
-    "kuka_reach": KukaWorld(KUKA),
-    "cartpole": CartpoleWorld(CARTPOLE),
-    "atari": AtariWorld(ATARI),
+TINY: dict[str, Suite] = {
+    "kuka_reach": KukaSuite(KUKA),
+    "cartpole": CartpoleSuite(CARTPOLE),
+    "atari": AtariSuite(ATARI),
 }
 """Every world with settings for seconds."""
 
@@ -122,16 +124,16 @@ def write_preset(folder: Path, env: str) -> Path:
 def main() -> int:
     """Benchmarks every world in a folder below the one that is given; stops at the first that does not end well."""
     out = Path(sys.argv.pop(1))
-    WORLDS.update(TINY)
+    SUITES.update({name: Entry.of(suite) for name, suite in TINY.items()})
     for env in PRESETS:
         preset = write_preset(out.with_name(f"{out.name}_presets"), env)
 
-        def work(config: benchmark.BenchmarkConfig) -> None:
-            if benchmark.benchmark(config):
+        def work(config: BenchmarkConfig) -> None:
+            if benchmark(config):
                 raise ValueError(f"Some runs in {config.out} failed; the same command goes on with them.")
 
         sys.argv[1:] = ["--preset", str(preset), "--out", str(out / env), "--workers", "2"]
-        status = command_line.run(benchmark.BenchmarkConfig, work, __doc__)
+        status = command_line.run(BenchmarkConfig, work, __doc__)
         if status:
             return status
     return 0

@@ -17,7 +17,7 @@ from rich.markup import escape
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
 from encoders.weights import digest_of
-from experiments.kuka.recordings import check_claim, claim, read_claim
+from experiments.runs.claims import check_claim, claim, read_claim
 from experiments.runs.provenance import provenance
 
 RESULT_FILE = "result.json"

@@ -76,6 +76,20 @@ class Yardstick(NamedTuple):
     says: str
 
 
+class Scoring(NamedTuple):
+    """What the runs of a suite are judged by.
+
+    Attributes:
+        measures: Raw figures beside the normalised score.
+        yardstick: What a normalised score of 1 is.
+        learned: Whether agents are given another return than the true one.
+    """
+
+    measures: tuple[Measure, ...]
+    yardstick: Yardstick
+    learned: bool
+
+
 @dataclass(frozen=True)
 class Cell:
     """One training: a method on a task with a seed.

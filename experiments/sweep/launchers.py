@@ -25,8 +25,6 @@ from experiments.runs.allocator import keep_freed_memory
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-LAUNCHERS = ("local", "ray")
-
 RETRIES = 3
 """How often Ray starts a job again whose worker has died."""
 

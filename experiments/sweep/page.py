@@ -7,19 +7,19 @@ from pathlib import Path
 from encoders.files import read_object
 from experiments.report.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.report.page import write_report
-from experiments.suites import World
 from experiments.sweep.grid import Cell
 from experiments.sweep.scores import Row, charts, differences, every_run, failed_runs, improvements, summary
+from experiments.sweep.suite import Suite
 
 FILE = "report.html"
 
 
-def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[Row], points: list[Row]) -> None:
+def write(folder: Path, suite: Suite, cells: list[Cell], out: Path, rows: list[Row], points: list[Row]) -> None:
     """Writes ``report.html`` into the folder of the results.
 
     Args:
         folder: It holds ``provenance.json``.
-        world: The environment.
+        suite: The suite.
         cells: The grid, in the order of the rows.
         out: Folder of all runs.
         rows: One a cell.
@@ -32,13 +32,13 @@ def write(folder: Path, world: World, cells: list[Cell], out: Path, rows: list[R
     ]
     if failures:
         blocks.append(FailureBlock("Failed runs", f"{len(failures)} of n = {len(rows)} runs.", failures))
-    blocks += [TextBlock("How it looks"), *pictures(world, cells, out, rows), TextBlock("Runs"), every_run(rows)]
+    blocks += [TextBlock("How it looks"), *pictures(suite, cells, out, rows), TextBlock("Runs"), every_run(rows)]
     done = len(rows) - failed_runs(rows)
     title = f"Benchmark {folder.name}"
     write_report(Report(title, f"{done} of {len(rows)} runs completed.", provenance, blocks), folder / FILE)
 
 
-def pictures(world: World, cells: list[Cell], out: Path, rows: list[Row]) -> list[Block]:
+def pictures(suite: Suite, cells: list[Cell], out: Path, rows: list[Row]) -> list[Block]:
     """Videos and figures of the best and the median run of every method."""
     blocks: list[Block] = []
     for method in dict.fromkeys(cell.method for cell in cells):
@@ -54,7 +54,7 @@ def pictures(world: World, cells: list[Cell], out: Path, rows: list[Row]) -> lis
             about = (
                 f"The {rank} of {len(runs)} runs of {method.label}, {method.algo}: task {cell.task}, seed {cell.seed}."
             )
-            for path in world.pictures(world.folder(cell, out)):
+            for path in suite.pictures(suite.folder(cell, out)):
                 title = f"{method.label}, {method.algo}: {rank}"
                 if path.suffix == ".mp4":
                     blocks.append(VideoBlock(title, about, path))

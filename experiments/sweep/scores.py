@@ -16,10 +16,16 @@ from encoders.files import reading
 from experiments.report.blocks import TableBlock
 from experiments.report.charts import ChartBlock, Series
 from experiments.runs.folder import RESULT_FILE, read_result
-from experiments.suites import World, get
-from experiments.sweep.aggregates import band, difference, normalised, probability_of_improvement, stratified_iqm
-from experiments.sweep.grid import Cell, Measure
-from experiments.sweep.intervals import Interval
+from experiments.sweep.aggregates import (
+    Interval,
+    band,
+    difference,
+    normalised,
+    probability_of_improvement,
+    stratified_iqm,
+)
+from experiments.sweep.grid import Cell, Measure, Scoring
+from experiments.sweep.suite import Suite
 
 COLUMNS = ("env", "method", "settings", "algo", "reward", "task", "seed", "steps", "status", "reason")
 SCORES = ("score", "random_score", "random_return", "train_seconds", "seconds")
@@ -32,17 +38,17 @@ Row = dict[str, str]
 """A line of a CSV file, as text, so that what is computed now and from the file later is the same."""
 
 
-def columns(world: World) -> tuple[str, ...]:
+def columns(scoring: Scoring) -> tuple[str, ...]:
     """The columns of the scores' file."""
-    return (*COLUMNS, *SCORES, *(measure.key for measure in world.measures))
+    return (*COLUMNS, *SCORES, *(measure.key for measure in scoring.measures))
 
 
-def collect(cells: Sequence[Cell], world: World, out: Path, failures: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
+def collect(cells: Sequence[Cell], suite: Suite, out: Path, failures: Mapping[str, str]) -> tuple[list[Row], list[Row]]:
     """Reads what the cells left on disk.
 
     Args:
         cells: The grid.
-        world: Its environment.
+        suite: Its suite.
         out: Folder of all runs.
         failures: Why a cell's process died, by the cell's name; what ended in an orderly way has noted it itself.
 
@@ -54,12 +60,12 @@ def collect(cells: Sequence[Cell], world: World, out: Path, failures: Mapping[st
     """
     rows, points = [], []
     for cell in cells:
-        folder = world.folder(cell, out)
+        folder = suite.folder(cell, out)
         missing = {"status": "missing", "reason": failures.get(cell.name, "it has not ended")}
         result: dict[str, Any] = read_result(folder) or missing
-        reference = world.reference(cell.task, out)
+        reference = suite.reference(cell.task, out)
         method = cell.method
-        row = dict.fromkeys(columns(world), "") | {
+        row = dict.fromkeys(columns(suite.scoring), "") | {
             "env": cell.env,
             "method": method.label,
             "settings": " ".join(method.settings),
@@ -77,11 +83,11 @@ def collect(cells: Sequence[Cell], world: World, out: Path, failures: Mapping[st
             with reading(folder / RESULT_FILE, "result", GO_ON_AGAIN):
                 spent = result["wall_seconds"]
                 row |= {
-                    "score": f"{world.score(result):.6g}",
+                    "score": f"{suite.score(result):.6g}",
                     "train_seconds": f"{spent['train']:.1f}",
                     "seconds": f"{sum(spent.values()):.1f}",
                 }
-                row |= {m.key: f"{result[m.key]:.6g}" for m in world.measures if result[m.key] is not None}
+                row |= {m.key: f"{result[m.key]:.6g}" for m in suite.scoring.measures if result[m.key] is not None}
             points += [
                 {
                     "method": method.label,
@@ -107,6 +113,14 @@ def read_rows(path: Path) -> list[Row]:
     if not path.exists():
         raise ValueError(f"{path} is missing; run the benchmark that writes it.")
     return files.read_rows(path, "table", "run the benchmark that writes it")[1]
+
+
+def _scoring(rows: list[Row]) -> Scoring:
+    """What the rows of one suite are judged by."""
+    # The table of all suites needs what a suite is from this package.
+    from experiments import suites
+
+    return suites.scoring(rows[0]["env"])
 
 
 @dataclass(frozen=True)
@@ -156,7 +170,7 @@ def grouped(rows: list[Row]) -> list[Runs]:
 
 def yardstick_scores(rows: list[Row], key: str) -> dict[str, float] | None:
     """The yardstick's mean score on every task, of the agent that does best with it; None if a task has none."""
-    method = get(rows[0]["env"]).yardstick.method
+    method = _scoring(rows).yardstick.method
     best: dict[str, float] = {}
     for task in dict.fromkeys(row["task"] for row in rows):
         for algo in dict.fromkeys(row["algo"] for row in rows):
@@ -180,7 +194,7 @@ def _normalised(row: Row, one: float) -> float:
 
 def summary(rows: list[Row]) -> TableBlock:
     """The table of a benchmark: interquartile means over tasks and seeds with 95% stratified bootstrap intervals."""
-    measures = get(rows[0]["env"]).measures
+    measures = _scoring(rows).measures
     lines = []
     for runs in grouped(rows):
         tasks, seeds = (len({row[key] for row in runs.rows}) for key in ("task", "seed"))
@@ -195,7 +209,7 @@ def summary(rows: list[Row]) -> TableBlock:
 
 def every_run(rows: list[Row]) -> TableBlock:
     """The raw figures of every run."""
-    measures = get(rows[0]["env"]).measures
+    measures = _scoring(rows).measures
     lines: list[list[object]] = []
     for row in rows:
         raw = [f"{m.factor * float(row[m.key]):.{m.digits}f}" if row[m.key] else None for m in measures]
@@ -218,8 +232,7 @@ def caption(rows: list[Row]) -> str:
     yardstick = (
         ""
         if yardstick_scores(rows, "score") is None
-        else " Normalised score: 0 is a random policy, 1 the mean of "
-        f"{get(rows[0]['env']).yardstick.says} on the same task."
+        else f" Normalised score: 0 is a random policy, 1 the mean of {_scoring(rows).yardstick.says} on the same task."
     )
     return (
         f"n = {len(rows)} runs of {' or '.join(f'{s:,}' for s in steps)} environment steps, {failed} failed (they "
@@ -266,8 +279,8 @@ def improvements(rows: list[Row]) -> TableBlock:
 
 
 def differences(rows: list[Row]) -> TableBlock:
-    """By how much the world's first figure of the method in the row is above that of the method in the column."""
-    measure = get(rows[0]["env"]).measures[0]
+    """By how much the suite's first figure of the method in the row is above that of the method in the column."""
+    measure = _scoring(rows).measures[0]
 
     def compared(ours: Runs, theirs: Runs) -> str:
         pair = _strata(ours.rows, measure), _strata(theirs.rows, measure)
@@ -304,7 +317,7 @@ def markdown(table: TableBlock) -> str:
 
 def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
     """Sample efficiency by the true return, and the learned return, over environment steps."""
-    world = get(rows[0]["env"])
+    scoring = _scoring(rows)
     series_true, series_learned = [], []
     ends = _final_returns(rows, points)
     ones = yardstick_scores(ends, "true_return")
@@ -312,7 +325,7 @@ def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
         steps, true, learned = _curves(runs, points)
         if not len(steps):
             continue
-        if world.learned:
+        if scoring.learned:
             value, low, high = band([1 - curve / curve[:, :1] for curve in learned])
             series_learned.append(Series(runs.name, steps, value, low, high))
         if ones is not None:
@@ -328,7 +341,7 @@ def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
             ChartBlock(
                 "Sample efficiency",
                 "True return of an episode while training: 0 is a random policy, 1 the last of "
-                f"{world.yardstick.says}. {about}",
+                f"{scoring.yardstick.says}. {about}",
                 "environment steps",
                 "normalised true return",
                 tuple(series_true),

@@ -16,9 +16,8 @@ from torch import nn
 import encoders
 from agents import pixel_sac
 from agents.extractor import EncoderExtractor
-from agents.hint import hint_loss
 from agents.pixel_sac import LearningConfig, Preset
-from agents.shared_sac import SharedEncoderSAC, critic_loss, td_target, values_of
+from agents.shared_sac import SharedEncoderSAC, critic_loss, hint_loss, td_target, values_of
 from envs.cartpole import Cartpole
 from envs.pixels import PixelObservation
 

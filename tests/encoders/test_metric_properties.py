@@ -27,8 +27,15 @@ from encoders.metrics import (
     sample_triplets,
     triplet_accuracy,
 )
-from experiments.sweep.aggregates import difference, normalised, probability_of_improvement, stratified_iqm
-from experiments.sweep.intervals import MOST, bootstrap_interval, iqm
+from experiments.sweep.aggregates import (
+    MOST,
+    bootstrap_interval,
+    difference,
+    iqm,
+    normalised,
+    probability_of_improvement,
+    stratified_iqm,
+)
 from rewards.audit import audit_reward
 from rewards.huber import HuberConfig, huber_reward
 from rewards.lost import lost_distance

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 import encoders
 from encoders import registry
-from encoders.base import CONFIG_FILE, MOST, build_config, parse_settings
+from encoders.base import CONFIG_FILE, MOST
+from encoders.settings import build_config, parse_settings
 from experiments.sweep.grid import Grid, read_preset
 
 few = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from small_recordings import tiny
 
-from experiments.benchmark import BenchmarkConfig, benchmark
-from experiments.kuka.suite import KukaWorld
-from experiments.suites import WORLDS
+from experiments.kuka.suite import KukaSuite
+from experiments.suites import SUITES, Entry
+from experiments.sweep.benchmark import benchmark
+from experiments.sweep.config import BenchmarkConfig
 
 STEPS = 90
 
 
-TINY_WORLD = KukaWorld(tiny(Path(), steps=STEPS))
+TINY_SUITE = KukaSuite(tiny(Path(), steps=STEPS))
 """The Kuka on few recordings, with short episodes."""
 
 
@@ -23,7 +24,7 @@ ONE_SEED = {"encoders": ("tcn",), "seeds": (0,)}
 
 def tiny_benchmark(out: Path, **settings: object) -> BenchmarkConfig:
     """Two methods and the oracle on one demonstration with two seeds."""
-    WORLDS["tiny"] = TINY_WORLD
+    SUITES["tiny"] = Entry.of(TINY_SUITE)
     config = {"env": "tiny", "encoders": ("tcn", "none"), "seeds": (0, 1), "out": out, "workers": 2}
     return BenchmarkConfig(**{**config, **settings})  # type: ignore[arg-type]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from experiments.comparison.view_pairs import ViewPairsConfig, record_pairs
+from experiments.comparison.config import ViewPairsConfig
+from experiments.comparison.view_pairs import record_pairs
 
 PAIRS = ViewPairsConfig(videos=6, frames=16, image_size=32)
 

@@ -11,8 +11,8 @@ import torch
 import encoders
 from encoders.base import FrameBatch
 from encoders.clips.clips import Clips
+from encoders.losses import source_frames
 from encoders.models.attention import Attention, keypoints, mix_features
-from encoders.pairs import source_frames
 from encoders.training.fit import FitConfig, fit
 
 

@@ -11,8 +11,8 @@ import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from efficientnet_lite_pytorch import EfficientNet
 from torch import nn
 
+from encoders.base import fold_batch_norms
 from encoders.networks.efficientnet import FEATURES, SMALLEST, EfficientNetLite0Stem, packaged_weights
-from encoders.networks.layers import fold_batch_norms
 from encoders.networks.pretrained import load_stem_weights
 
 

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from torch import Tensor, nn
 
+from encoders.base import fold_batch_norms
 from encoders.networks.inception import FEATURES, SMALLEST, InceptionV3Stem
-from encoders.networks.layers import fold_batch_norms
 from encoders.networks.pretrained import load_stem_weights
 
 # Of torchvision's inception_v3: name, channels out, channels in, kernel.

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812 - torch's own usage
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from encoders.networks.layers import fold_batch_norms
+from encoders.base import fold_batch_norms
 from encoders.networks.pretrained import load_stem_weights
 from encoders.networks.resnet import FEATURES, SMALLEST, STRIDE, ResNet50V2Stem
 

@@ -21,12 +21,14 @@ from encoders.models.attention import Attention
 from encoders.training.fit import FitConfig
 from encoders.videos.video import read_video
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments import benchmark
-from experiments.atari import figures, run
+from experiments.atari import figures
 from experiments.atari.config import MaskConfig, PlayConfig
 from experiments.atari.pretraining import random_play
 from experiments.atari.run import play_all
-from experiments.atari.suite import GAMES, AtariWorld
+from experiments.atari.suite import GAMES, AtariSuite
+from experiments.runs import learning
+from experiments.sweep import benchmark
+from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell, preset_names, read_preset
 
 TINY = PlayConfig(
@@ -72,6 +74,9 @@ def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[PlayConfig
     }
     assert read_video(folder / "mask.mp4").shape[1:] == (336, 3 * 336, 3)
     assert isinstance(encoders.load(folder / "encoder"), Attention)
+    page = (folder / "report.html").read_text()
+    assert f"scores {result['game_score']:,.0f} in a game of breakout" in page
+    assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 1, 2)
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")][-1] == 480
 
 
@@ -88,17 +93,17 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
     joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, out=tmp_path)
-    original = run.AuxiliaryLossCallback
+    original = learning.AuxiliaryLossCallback
 
     class Cut(original):  # type: ignore[misc, valid-type]
         def _on_rollout_end(self) -> None:
             if self.model.num_timesteps == 400:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "AuxiliaryLossCallback", Cut)
+    monkeypatch.setattr(learning, "AuxiliaryLossCallback", Cut)
     with pytest.raises(KeyboardInterrupt):
         play_all(config)
-    monkeypatch.setattr(run, "AuxiliaryLossCallback", original)
+    monkeypatch.setattr(learning, "AuxiliaryLossCallback", original)
     assert json.loads((config.run_folder(0) / "checkpoint" / "state.json").read_text())["env_steps"] == 240
     (result,) = play_all(replace(config, resume=True))
     whole, uncut = joint
@@ -221,7 +226,7 @@ def test_random_play_is_cut_where_games_end() -> None:
 
 
 def test_the_papers_settings_are_presets_that_name_runs() -> None:
-    world = AtariWorld(TINY)
+    world = AtariSuite(TINY)
     names = [name for name in preset_names() if name.startswith("atari_")]
     assert len(names) >= 4
     for name in names:
@@ -233,7 +238,7 @@ def test_the_papers_settings_are_presets_that_name_runs() -> None:
 
 
 def test_a_game_that_is_no_task_is_refused() -> None:
-    world = AtariWorld(TINY)
+    world = AtariSuite(TINY)
     cell = Cell("atari", world.method("none", "a2c", "game", ()), 17, 0, 80)
     with pytest.raises(ValueError, match="Task 17 is no game; there are 5: assault"):
         world.config(cell, Path("runs"))
@@ -246,10 +251,10 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
         "tasks = [3]\nseeds = [0]\nsteps = 80\n"
         '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
     )
-    world = AtariWorld(replace(TINY, episodes=1))
-    monkeypatch.setattr("experiments.suites.WORLDS", {"atari": world})
+    world = AtariSuite(replace(TINY, episodes=1))
+    monkeypatch.setattr("experiments.atari.suite.SUITE", world)
     monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.launchers.local(1))
-    failed = benchmark.benchmark(benchmark.BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
+    failed = benchmark.benchmark(BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0
     table = (tmp_path / "runs" / "tiny" / "table.md").read_text()
     assert "| attention@untrained | a2c | 1 x 1 | 0 |" in table

@@ -25,8 +25,10 @@ from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.demonstration import filmed
 from experiments.cartpole.imitation import watch_all
 from experiments.cartpole.imitation_config import WatchConfig
-from experiments.sweep import watch_table
+from experiments.sweep.run_rows import TABLES, TableConfig, print_table
 from experiments.sweep.scores import read_rows
+
+TABLE = TABLES["imitate_cartpole"]
 
 TINY = WatchConfig(
     encoder="imm",
@@ -76,6 +78,9 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfi
     assert demonstration.joints.shape == (9, 3)
     assert result["demonstration_return"] == demonstration.true_return
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24]
+    page = (folder / "report.html").read_text()
+    assert f"the video&#39;s returned {result['demonstration_return']:.0f}" in page
+    assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 2, 2)
 
 
 def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
@@ -160,17 +165,17 @@ def test_the_table_has_a_line_a_learner_and_reward(
 ) -> None:
     config, result = learned
     kept_of = {**result, "starts": config.starts}
-    row = {name: kept_of[name] for name in watch_table.COLUMNS} | {"true_return": 50.0, "demonstration_return": 200.0}
+    row = {name: kept_of[name] for name in TABLE.columns} | {"true_return": 50.0, "demonstration_return": 200.0}
     rows = [row, row | {"seed": 1, "true_return": 100.0}, row | {"reward": "oracle"}]
-    lines = watch_table.table(rows).splitlines()[2:]
+    lines = TABLE.markdown(rows).splitlines()[2:]
     assert [line.split(" | ")[1] for line in lines] == ["oracle", "tcn_huber"]
     assert " 50% | 24 | 2 | 75 [50, 100] | 0.38 [0.25, 0.50] |" in lines[1]
     out = tmp_path / "out"
     shutil.copytree(config.run_folder(0), out / config.variant / "seed_0")
-    watch_table.print_table(watch_table.TableConfig((out,), tmp_path / "published"))
+    print_table(TableConfig("imitate_cartpole", (out,), tmp_path / "published"))
     said = capsys.readouterr().out
     assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 50% | 24 | 1 | {result['true_return']:.0f} |" in said
-    assert watch_table.table(read_rows(tmp_path / "published" / "imitate_cartpole.csv")) == said.rstrip()
+    assert TABLE.markdown(read_rows(tmp_path / "published" / "imitate_cartpole.csv")) == said.rstrip()
 
 
 def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together(
@@ -178,16 +183,16 @@ def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together
 ) -> None:
     config, _ = learned
     with pytest.raises(ValueError, match=r"no completed runs in .*nothing; run imitate_cartpole\.py first"):
-        watch_table.collect([tmp_path / "nothing"])
+        TABLE.collect([tmp_path / "nothing"], "imitate_cartpole.py")
     folders = [tmp_path / name for name in ("one", "again", "other")]
     for folder in folders:
         shutil.copytree(config.run_folder(0), folder / config.variant / "seed_0")
     with pytest.raises(ValueError, match="are the same run; name it once"):
-        watch_table.collect(folders[:2])
+        TABLE.collect(folders[:2], "imitate_cartpole.py")
     path = folders[2] / config.variant / "seed_0" / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"lost": 0.5}))
     with pytest.raises(ValueError, match="differ in lost, which the table does not tell"):
-        watch_table.collect([folders[0], folders[2]])
+        TABLE.collect([folders[0], folders[2]], "imitate_cartpole.py")
 
 
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(

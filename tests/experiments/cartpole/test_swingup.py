@@ -29,7 +29,7 @@ from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.figures import draw_points
 from experiments.cartpole.pretraining import first_encoder, new_encoder
 from experiments.cartpole.recordings import back_and_forth, read_recording, record
-from experiments.cartpole.suite import CartpoleWorld
+from experiments.cartpole.suite import CartpoleSuite
 from experiments.cartpole.swingup import swing_all
 from experiments.measurements import keypoint_quality, render_speed
 from experiments.measurements.keypoint_quality import KeypointQualityConfig, linear_error
@@ -81,6 +81,9 @@ def test_a_run_leaves_everything_that_a_run_leaves(joint: tuple[SwingConfig, dic
     assert {"config.json", "provenance.json", "curves.png", "keypoints.png"} <= {path.name for path in folder.iterdir()}
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")] == [8, 16, 24, 32, 40, 48]
     assert len(read_video(folder / "swingup.mp4")) == 8
+    page = (folder / "report.html").read_text()
+    assert f"returns {result['true_return']:.0f} on average" in page
+    assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 1, 1)
     assert encoders.load(folder / "encoder").name == "imm"
 
 
@@ -420,7 +423,7 @@ def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
-    world = CartpoleWorld(SwingConfig())
+    world = CartpoleSuite(SwingConfig())
     settings = (
         "encoder_mode=frozen",
         "learning_rate=2e-4",
@@ -455,7 +458,7 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("cartpole")])
 def test_presets_of_the_cartpole_are_whole(preset: str) -> None:
     grid = read_preset(preset)
-    world = CartpoleWorld(SwingConfig())
+    world = CartpoleSuite(SwingConfig())
     for encoder in grid.encoders:
         world.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
 

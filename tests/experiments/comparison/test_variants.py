@@ -30,21 +30,20 @@ from encoders.videos.video import write_video
 from envs.embedding import EmbeddingObservation
 from envs.kuka import KukaReach
 from experiments import compare_encoders
-from experiments.compare_encoders import CompareConfig, compare, markdown, open_split
+from experiments.comparison.config import CompareConfig
+from experiments.comparison.judging import Split, judge, run_cell, split_clips
+from experiments.comparison.run import compare, open_split
+from experiments.comparison.tables import FIGURES, markdown
 from experiments.comparison.variants import (
     LARGE,
     VARIANTS,
-    Split,
     encoder_config,
-    judge,
-    run_cell,
-    split_clips,
     variant_of,
 )
 
 FIT = FitConfig(steps=4, validate_every=2, validation_batches=2, feature_copies=2, colour_jitter=0.5)
 STEM = {"backbone": "efficientnet_lite0", "freeze": True}
-METRICS = [key for key, _ in compare_encoders.FIGURES]
+METRICS = [key for key, _ in FIGURES]
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from encoders.clips.clips import open_folder, read_labels
 from encoders.videos.video import read_video
 from envs.kuka import MIN_HEIGHT, KukaReach
 from experiments.comparison import record_views
+from experiments.comparison.config import ViewPairsConfig
 from experiments.comparison.view_pairs import (
     ATTRIBUTES,
-    ViewPairsConfig,
     attributes,
     reaching_path,
     record_pair,

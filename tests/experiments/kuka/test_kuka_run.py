@@ -23,9 +23,9 @@ from agents.training import read_curve
 from encoders.videos.video import read_video, write_video
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.recordings import record_demonstration
-from experiments.kuka.run import given_encoder, run_all
+from experiments.kuka.run import encoder_in, run_all
 from experiments.runs.folder import claim_run_folder, run_stages
-from experiments.sweep import imitation_table
+from experiments.sweep.run_rows import TABLES
 
 pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
 
@@ -203,19 +203,20 @@ def test_a_result_of_figures_that_are_no_numbers_is_a_failure(tmp_path: Path) ->
 def test_the_table_tells_joint_runs_apart_and_refuses_what_it_cannot_tell(completed: Run, tmp_path: Path) -> None:
     here = tmp_path / "frozen" / completed.config.variant / "seed_0"
     shutil.copytree(completed.folder, here)
-    (row,) = imitation_table.collect([tmp_path / "frozen"])
+    table = TABLES["imitate_kuka"]
+    (row,) = table.collect([tmp_path / "frozen"], "imitate_kuka.py")
     assert (row["encoder"], row["link_error_m"]) == ("tcn", completed.result["link_error_m"])
     there = tmp_path / "joint" / completed.config.variant / "seed_0"
     shutil.copytree(here, there)
     for name, added in (("config", {"encoder_mode": "joint", "auxiliary": {}}), ("result", {"encoder_mode": "joint"})):
         path = there / f"{name}.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | added))
-    rows = imitation_table.collect([tmp_path / "frozen", tmp_path / "joint"])
+    rows = table.collect([tmp_path / "frozen", tmp_path / "joint"], "imitate_kuka.py")
     assert [row["encoder"] for row in rows] == ["tcn", "tcn (joint)"]
     path = there / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"steps": 1}))
     with pytest.raises(ValueError, match="differ in steps, which the table does not tell"):
-        imitation_table.collect([tmp_path / "frozen", tmp_path / "joint"])
+        table.collect([tmp_path / "frozen", tmp_path / "joint"], "imitate_kuka.py")
 
 
 def test_the_curve_of_a_run_is_whole_episodes(completed: Run) -> None:
@@ -368,12 +369,12 @@ def test_a_video_without_truth_is_imitated_by_its_looks(completed: Run, recorded
 
 
 def test_a_fitted_encoder_is_taken_from_its_folder(completed: Run) -> None:
-    encoder = given_encoder(completed.config, completed.folder / "encoder")
+    encoder = encoder_in(completed.config, completed.folder / "encoder")
     assert float(encoder.distance_scale) > 0
     torch.manual_seed(0)
     encoders.make("tcn", image_size=32).save(completed.config.out / "never_fitted")
     with pytest.raises(ValueError, match="never fitted"):
-        given_encoder(completed.config, completed.config.out / "never_fitted")
+        encoder_in(completed.config, completed.config.out / "never_fitted")
 
 
 @pytest.mark.parametrize("scale", [0.0, -1.0, float("inf")])

@@ -250,7 +250,7 @@ def test_failures_are_listed_with_their_reasons() -> None:
 
 def test_what_was_run_is_on_the_page() -> None:
     page = page_of(provenance={"command": ["run.py", "--out", "my runs"], "commit": None, "packages": {"torch": "2.1"}})
-    assert "<code>run.py --out &#x27;my runs&#x27;</code>" in page
+    assert "<code>run.py --out &#39;my runs&#39;</code>" in page
     assert f"<dt>commit</dt><dd>{EN_DASH}</dd>" in page
     assert "<b>torch</b> 2.1" in page
 

@@ -7,8 +7,14 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from experiments.sweep.aggregates import band, difference, normalised, probability_of_improvement, stratified_iqm
-from experiments.sweep.intervals import Interval
+from experiments.sweep.aggregates import (
+    Interval,
+    band,
+    difference,
+    normalised,
+    probability_of_improvement,
+    stratified_iqm,
+)
 
 
 def test_a_random_policy_scores_nothing_and_the_oracle_one() -> None:

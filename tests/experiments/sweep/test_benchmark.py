@@ -17,10 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 from filelock import FileLock
-from small_benchmark import ONE_SEED, STEPS, TINY_WORLD, tiny_benchmark
+from small_benchmark import ONE_SEED, STEPS, TINY_SUITE, tiny_benchmark
 from small_recordings import recorded_out
 
-from experiments.benchmark import BenchmarkConfig, benchmark
+from experiments.sweep.benchmark import benchmark
+from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell
 from experiments.sweep.scores import read_rows
 
@@ -171,10 +172,10 @@ def test_a_failed_cell_is_listed_with_its_reason_and_stops_no_other(
     shutil.copytree(finished, out)
     cells = [cell for cell in tiny_cells(out) if cell.method.label == "tcn"]
     for cell in cells:
-        (TINY_WORLD.folder(cell, out) / "result.json").unlink()
-    broken = TINY_WORLD.folder(cells[0], out)
+        (TINY_SUITE.folder(cell, out) / "result.json").unlink()
+    broken = TINY_SUITE.folder(cells[0], out)
     # The weights of its encoder are damaged while nobody looked.
-    weights = TINY_WORLD.config(cells[0], out).shared_encoder(0) / "weights.safetensors"
+    weights = TINY_SUITE.config(cells[0], out).shared_encoder(0) / "weights.safetensors"
     weights.write_bytes(b"damaged")
     assert benchmark(tiny_benchmark(out)) == 1
     said = " ".join(capsys.readouterr().out.split())
@@ -255,7 +256,7 @@ def test_where_results_go_is_tried_before_anything_runs(tmp_path: Path) -> None:
 
 def tiny_cells(out: Path) -> list[Cell]:
     grid = tiny_benchmark(out).grid
-    return grid.cells(grid.methods(TINY_WORLD.method), STEPS)
+    return grid.cells(grid.methods(TINY_SUITE.method), STEPS)
 
 
 def test_a_cell_whose_configuration_changed_is_refused_with_what_changed(finished: Path) -> None:
@@ -327,7 +328,7 @@ def test_the_csv_has_one_heading(finished: Path) -> None:
 
 
 def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Path) -> None:
-    world = TINY_WORLD
+    world = TINY_SUITE
     settings = ("embedding_dim=16",)
     cells = [
         Cell("kuka_reach", world.method(label, "ppo", "tcn_huber", (*settings, *mode)), 0, 0, STEPS)
@@ -349,11 +350,11 @@ def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Pa
     [("", "is damaged"), ("{}", "lacks score, true_return"), ('{"score": "1", "true_return": 2}', "'1' for score")],
 )
 def test_damaged_figures_of_the_random_policy_are_named(tmp_path: Path, content: str, wrong: str) -> None:
-    path = TINY_WORLD.reference_file(0, tmp_path)
+    path = TINY_SUITE.reference_file(0, tmp_path)
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"demo0\.json .*{wrong}.*; delete it, and the policy is measured again"):
-        TINY_WORLD.reference(0, tmp_path)
+        TINY_SUITE.reference(0, tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -362,7 +363,7 @@ def test_damaged_figures_of_the_random_policy_are_named(tmp_path: Path, content:
 def test_a_damaged_result_of_a_cell_is_named(finished: Path, tmp_path: Path, content: str) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
-    path = TINY_WORLD.folder(tiny_cells(out)[0], out) / "result.json"
+    path = TINY_SUITE.folder(tiny_cells(out)[0], out) / "result.json"
     path.write_text(content)
     with pytest.raises(
         ValueError, match=r"result\.json is damaged .*; delete it, |result\.json is damaged .*; delete it "

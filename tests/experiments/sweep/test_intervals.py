@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from experiments.sweep.intervals import bootstrap_interval, iqm
+from experiments.sweep.aggregates import bootstrap_interval, iqm
 
 
 def test_the_interquartile_mean_leaves_out_the_outer_quarters() -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from encoders.files import write_csv
-from experiments.suites import get
+from experiments.suites import scoring
 from experiments.sweep.scores import (
     CURVE_COLUMNS,
     Row,
@@ -27,7 +27,7 @@ from experiments.sweep.scores import (
 
 def row(method: str, seed: int, score: float | None, task: int = 0, algo: str = "ppo") -> Row:
     done = score is not None
-    return dict.fromkeys(columns(get("kuka_reach")), "") | {
+    return dict.fromkeys(columns(scoring("kuka_reach")), "") | {
         "env": "kuka_reach",
         "method": method,
         "algo": algo,
@@ -148,7 +148,7 @@ def test_curves_are_on_the_steps_that_all_runs_have() -> None:
 
 def test_rows_come_back_from_their_file(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
-    write_csv(path, ROWS, columns(get("kuka_reach")))
+    write_csv(path, ROWS, columns(scoring("kuka_reach")))
     assert read_rows(path) == ROWS
     assert markdown(summary(read_rows(path))) == markdown(summary(ROWS))
 

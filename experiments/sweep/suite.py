@@ -1,4 +1,4 @@
-"""What the worlds of a benchmark have in common: a cell is a seed of a run that has a folder of its own."""
+"""What a benchmark asks of a suite of tasks, and what suites have in common: a cell is a run with its own folder."""
 
 from __future__ import annotations
 
@@ -7,18 +7,62 @@ import math
 from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from encoders.files import FileError, read_object, write_atomically
 from experiments.runs.folder import RunConfig, check_run_folder, run_seeds
-from experiments.sweep.grid import Cell
+from experiments.sweep.grid import Cell, Method, Scoring
 from experiments.sweep.launchers import Job
 
 Config = TypeVar("Config", bound=RunConfig)
 
 
-class RunWorld(ABC, Generic[Config]):
-    """An experiment, one process a run.
+class Suite(Protocol):
+    """What a benchmark needs to know of a suite of tasks."""
+
+    scoring: Scoring
+    """What its runs are judged by."""
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of a training by default."""
+
+    def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
+        """What a combination of names means; ``ValueError`` for names that are unknown or do not go together."""
+
+    def folder(self, cell: Cell, out: Path) -> Path:
+        """Where a cell's run is."""
+
+    def check(self, cell: Cell, out: Path) -> None:
+        """Refuses, with ``ValueError``, a cell whose folder holds a run with another configuration."""
+
+    def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
+        """What cells share, in phases: the jobs of a phase need those of the phase before."""
+
+    def job(self, cell: Cell, out: Path) -> Job:
+        """The training of a cell; it leaves ``result.json`` and ``progress.csv`` in its folder."""
+
+    def reference_file(self, task: int, out: Path) -> Path:
+        """Where ``preparations`` leave a random policy's figures on a task."""
+
+    def reference(self, task: int, out: Path) -> dict[str, float]:
+        """A random policy's ``score`` and ``true_return`` on a task; ``ValueError`` if ``preparations`` left none."""
+
+    def score(self, result: dict[str, Any]) -> float:
+        """A result's score, more is better."""
+
+    def seconds(self, cell: Cell) -> float:
+        """How long a cell took on the reference machine, one core."""
+
+    def preparation_seconds(self, cells: list[Cell]) -> float:
+        """How long all preparations took there, on one core."""
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """Videos and figures of a run that tell how well it went."""
+
+
+class RunSuite(ABC, Generic[Config]):
+    """A suite whose cells are runs, one process each.
 
     Args:
         base: Settings of a run that no cell names.
@@ -81,9 +125,9 @@ class RunWorld(ABC, Generic[Config]):
         return reference
 
 
-def _run(world: type[RunWorld[Config]], config: Config) -> None:
-    world.check_inputs(config)
-    run_seeds(config, world.run_seed)
+def _run(suite: type[RunSuite[Config]], config: Config) -> None:
+    suite.check_inputs(config)
+    run_seeds(config, suite.run_seed)
 
 
 def write_reference(path: Path, score: float, true_return: float) -> None:

@@ -1,0 +1,14 @@
+"""What runs of this suite are judged by; it needs no simulator to be told."""
+
+from __future__ import annotations
+
+from experiments.sweep.grid import Measure, Scoring, Yardstick
+
+SCORING = Scoring(
+    measures=(
+        Measure("game_score", "score of a game", 1.0, 0),
+        Measure("env_steps_per_second", "steps a second", 1.0, 0),
+    ),
+    yardstick=Yardstick("plain", "the plain agent's runs"),
+    learned=False,
+)

@@ -1,0 +1,30 @@
+"""What every suite's runs choose alike: an encoder, how it is used, and the names of what they share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+NO_ENCODER = "none"
+"""Instead of an encoder's name: a learner that observes its own state and the phase alone."""
+
+ENCODER_MODES = ("frozen", "joint")
+"""Whether an encoder stays as it is while the agent trains, or is trained with it."""
+
+
+def key_of(content: dict[str, Any]) -> str:
+    """A short name of a configuration, for folders that runs share."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> None:
+    """Refuses settings of an encoder that the frames it is to see settle.
+
+    Raises:
+        ValueError: If one of them is given.
+    """
+    twice = sorted(set(shape) & set(settings))
+    if twice:
+        raise ValueError(f"The frames settle {', '.join(twice)}; leave them out of the encoder's settings.")

@@ -1,0 +1,96 @@
+"""What a benchmark compares, and where it runs."""
+
+from __future__ import annotations
+
+import math
+import os
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from encoders.errors import check_choice, check_folder_name
+from experiments.sweep.grid import Grid, read_preset
+
+LAUNCHERS = ("local", "ray")
+
+
+@dataclass(frozen=True)
+class BenchmarkConfig:
+    """What is compared, and where it runs.
+
+    Attributes:
+        preset: A committed preset, or a TOML file, that names the grid; leave the grid's flags out then.
+        env: The environment; kuka_reach by default.
+        encoders: What the learners see with; random is untrained, none the robot's own state. By default tcn.
+        algos: The agents; ppo by default.
+        rewards: What the agents are given; tcn_huber and oracle by default.
+        tasks: Numbers of the tasks; for kuka_reach the demonstrations. By default 0.
+        seeds: One training a seed; 0, 1 and 2 by default.
+        steps: Environment steps of one training; the environment's default without.
+        out: Folder of all runs; a cell that is complete there is not run again.
+        name: Folder of the results in ``out``; the preset's name by default.
+        launcher: local, or ray.
+        workers: Trainings at a time on this machine; 0 for as many as it has cores.
+        ray_address: HOST:PORT of a Ray cluster that sees the same folders; a local Ray by default.
+        gpus: GPUs that Ray is to give a training.
+        core_hour_price: What a core costs an hour, for the estimate.
+        publish: Folder that scores and curves are copied into, such as experiments/results.
+        dry_run: Print the cells and an estimate, and run nothing.
+    """
+
+    preset: str | None = None
+    env: str | None = None
+    encoders: tuple[str, ...] | None = None
+    algos: tuple[str, ...] | None = None
+    rewards: tuple[str, ...] | None = None
+    tasks: tuple[int, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    steps: int | None = None
+    out: Path = Path("runs/benchmark")
+    name: str = ""
+    launcher: str = "local"
+    workers: int = 0
+    ray_address: str | None = None
+    gpus: float = 0.0
+    core_hour_price: float = 0.0
+    publish: Path | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        check_choice("launcher", self.launcher, LAUNCHERS)
+        check_folder_name("name", self.results.name if self.name == "" else self.name)
+        if self.workers < 0 or self.gpus < 0 or not (math.isfinite(self.core_hour_price) and self.core_hour_price >= 0):
+            raise ValueError(
+                f"workers {self.workers}, gpus {self.gpus} and core_hour_price {self.core_hour_price} must be finite "
+                "and not negative."
+            )
+        if self.ray_address is not None and self.launcher != "ray":
+            raise ValueError("ray_address is for --launcher ray; add it, or leave --ray-address out.")
+        if self.preset is not None and self._named:
+            raise ValueError(
+                f"--preset {self.preset} names the whole grid; leave "
+                f"{', '.join('--' + name for name in self._named)} out, or write a preset of your own."
+            )
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        """What the flags say of the grid."""
+        values = {part.name: getattr(self, part.name, None) for part in fields(Grid)}
+        return {name: value for name, value in values.items() if value is not None}
+
+    @property
+    def grid(self) -> Grid:
+        """The grid, from the preset or the flags."""
+        if self.preset is not None:
+            return read_preset(self.preset)
+        return Grid(**self._named)
+
+    @property
+    def results(self) -> Path:
+        """Where tables, figures and the page are written."""
+        return self.out / (self.name or (Path(self.preset).stem if self.preset else "grid"))
+
+    @property
+    def cores(self) -> int:
+        """Trainings at a time on this machine."""
+        return self.workers or os.cpu_count() or 1
