@@ -14,6 +14,7 @@ from typing import Any
 from encoders.files import read_object, read_text, write_atomically
 from experiments.comparison.tables import markdown as comparison_table
 from experiments.measurements import compatibility
+from experiments.robustness import tables as robustness
 from experiments.runs import command_line
 from experiments.sweep.run_rows import TABLES as RUN_TABLES
 from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
@@ -169,6 +170,9 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "play_throughput": _play_throughput,
     "render_speed": _render_speed,
     "update_speed": _update_speed,
+    "damage_check": lambda: robustness.damages(_measured(RESULTS / "damage_check.json")),
+    "kill_check": lambda: robustness.kills(_measured(RESULTS / "kill_check.json")),
+    "leak_check": lambda: robustness.leaks(_measured(RESULTS / "leak_check.json")),
 }
 """What makes each table; on a page it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
 

@@ -28,8 +28,8 @@ from experiments.runs.provenance import provenance
 PATIENCE = 600.0
 """Seconds that a run may take at most; the check stops if one takes longer."""
 
-END_SECONDS = 60.0
-"""Seconds within which a command ends one of whose processes was killed."""
+END_SECONDS = 180.0
+"""Seconds within which a command ends one of whose processes was killed; a benchmark runs its other cells first."""
 
 ORPHAN_SECONDS = 15.0
 """Seconds within which all others end when the command itself was killed."""
