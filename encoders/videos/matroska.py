@@ -44,7 +44,7 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
     whole = len(content) if segment.stop is None else segment.stop
     cut, stop = whole > len(content), min(whole, len(content))
     damaged: list[Span] = []
-    described = False
+    first = len(content)
     tracks: list[int] = []
     blocks: Counter[int] = Counter()
     at, inside = segment.start, stop
@@ -60,24 +60,26 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
             at = inside = damaged[-1][1]
         elif part.stop is not None and part.stop > len(content) and part.name != CLUSTER:
             # Cut in the middle of an element.
-            return Wholeness(True, tuple(damaged), described, tuple(blocks[track] for track in tracks))
+            cut = True
+            break
         else:
             end = len(content) if part.stop is None else part.stop
             if part.stop is not None and end <= stop and not _is_sound(content, part, end):
                 damaged.append((at, end))
-                described = described or part.name in (INFO, TRACKS)
             if part.name == TRACKS:
                 tracks += _track_numbers(content, part.start, end)
             elif part.name in (SIMPLE_BLOCK, GROUP):
+                first = min(first, at)
                 number = _block_track(content, part, end)
                 if number in tracks:
                     blocks[number] += 1
-                elif number is not None:
+                elif number is not None and tracks:
                     damaged.append((at, end))
             cut = cut or end > len(content)
             inside = min(end, stop) if part.name == CLUSTER and part.stop is not None else inside
             at = part.start if part.name == CLUSTER else end
-    return Wholeness(cut, tuple(damaged), described, tuple(blocks[track] for track in tracks))
+    header_damaged = any(start < first for start, _ in damaged)
+    return Wholeness(cut, tuple(damaged), header_damaged, tuple(blocks[track] for track in tracks))
 
 
 def _element(content: mmap.mmap, at: int) -> _Element | None:

@@ -87,11 +87,10 @@ class Source:
     packets: int
     wholeness: Wholeness
 
-    def starts_late(self, first: Packet) -> bool:
-        """Whether the time before the first frame was never part of the video: MP4 announces what is shown alone."""
-        return not self.kind.startswith("mov") and not any(
-            first.at is None or start < first.at for start, _ in self.wholeness.damaged
-        )
+    @property
+    def starts_late(self) -> bool:
+        """Whether the time before the first frame may not be part of the video: MP4 announces what is shown alone."""
+        return not self.kind.startswith("mov")
 
     def lacking(self, found: int) -> int:
         """How many packets FFmpeg did not give of those that are there, as after an error at which it stops."""
@@ -154,6 +153,7 @@ def demuxed(container: Any, stream: Any, source: Source, log: list[Packet], deco
         log: Takes a note of every packet, without its content, which may be gigabytes.
         decode: Whether to decode them; else no frames are given.
     """
+    furthest = REORDERED / float(source.unit)
     for packet in container.demux(stream):
         frames, broken = [], packet.is_corrupt
         if decode:
@@ -162,8 +162,9 @@ def demuxed(container: Any, stream: Any, source: Source, log: list[Packet], deco
             except (av.FFmpegError, EOFError):
                 broken = True
         if packet.size:
-            late = 0 if None in (packet.pts, packet.dts) else abs(packet.pts - packet.dts) * float(source.unit)
-            broken = broken or late > REORDERED
-            shown = not packet.is_discard
-            log.append(Packet(packet.pts, packet.duration or 0, packet.is_keyframe, shown, broken, packet.pos))
+            shown, decoded = packet.pts, packet.dts
+            broken = broken or (shown is not None and decoded is not None and abs(shown - decoded) > furthest)
+            log.append(
+                Packet(shown, packet.duration or 0, packet.is_keyframe, not packet.is_discard, broken, packet.pos)
+            )
         yield from frames

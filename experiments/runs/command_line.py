@@ -7,15 +7,17 @@ import io
 import signal
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TypeVar
+from typing import TextIO, TypeVar
 
 import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from encoders.videos.video_file import VideoWarning
 from experiments.runs.allocator import keep_freed_memory
 
 Config = TypeVar("Config")
@@ -43,7 +45,7 @@ def run(
     """
     keep_freed_memory()
     again = again or (RESUME if hasattr(config, "resume") else "")
-    with _termination_interrupts():
+    with _termination_interrupts(), _plain_warnings():
         try:
             work(_parse(config, description))
         except ValueError as error:
@@ -60,6 +62,31 @@ def run(
 
 def _say(what: str, words: str) -> None:
     Console(stderr=True).print(f"{what} {escape(words)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Has the project's own warnings shown as one line, without the place in the code that they come from."""
+    usual = warnings.showwarning
+
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if issubclass(category, VideoWarning):
+            _say("[bold yellow]warning:[/]", str(message))
+        else:
+            usual(message, category, filename, lineno, file, line)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
 
 
 @contextmanager

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,10 @@ import pytest
 from small_recordings import TINY, arguments, tiny
 
 from encoders.videos.video import write_video
+from encoders.videos.video_file import VideoWarning
 from experiments import imitate_kuka
 from experiments.kuka.config import ImitateConfig
+from experiments.runs import command_line
 from experiments.runs.folder import claim_run_folder
 
 Refused = Callable[..., str]
@@ -251,3 +254,30 @@ def test_the_script_says_so_and_exits_with_2(tmp_path: Path, given: list[str], m
     assert message in line
     assert done.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+@dataclass(frozen=True)
+class WatchConfig:
+    """A config for a command line that only warns."""
+
+    video: Path
+
+
+def test_a_warning_of_a_video_is_one_plain_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def work(config: WatchConfig) -> None:
+        warnings.warn(f"Of the video {config.video}, [1] of 100 frames are lost.", VideoWarning, stacklevel=1)
+        warnings.warn("A library's own.", UserWarning, stacklevel=1)
+
+    monkeypatch.setattr(sys, "argv", ["watch.py", "--video", str(tmp_path / "a.mp4")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(warnings, "showwarning", lambda message, *_: print(f"usual: {message}", file=sys.stderr))
+        usual = warnings.showwarning
+        assert command_line.run(WatchConfig, work, None) == 0
+        assert warnings.showwarning is usual
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: Of the video {tmp_path / 'a.mp4'}, [1] of 100 frames are lost.",
+        "usual: A library's own.",
+    ]

@@ -1,0 +1,142 @@
+"""Frames that a damaged container or codec takes away or misplaces without an error of FFmpeg: told by every way in."""
+
+from __future__ import annotations
+
+import struct
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from foreign_videos import by_ffmpeg
+from numpy.typing import NDArray
+
+from encoders.files import FileError
+from encoders.videos.video import read_video
+from encoders.videos.video_file import VideoWarning
+from encoders.videos.video_index import index_video
+
+H264 = ["-c:v", "libx264", "-pix_fmt", "yuv420p"]
+VP8 = ["-c:v", "libvpx"]
+STRICT = {"err_detect": "crccheck+bitstream+buffer+explode", "strict": "strict"}
+
+
+def decode_index(path: Path) -> NDArray[np.uint8]:
+    index = index_video(path)
+    return index.decode(0, len(index))
+
+
+READERS = [read_video, decode_index]
+Reader = Callable[[Path], NDArray[np.uint8]]
+
+
+def positions(path: Path) -> list[int]:
+    """Where the packets begin."""
+    with av.open(str(path)) as container:
+        return [packet.pos for packet in container.demux(video=0) if packet.size and packet.pos is not None]
+
+
+def change(path: Path, at: int, content: bytes) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:at] + content + whole[at + len(content) :])
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_frame_whose_time_falls_behind_the_one_before_it_is_told(tmp_path: Path, reader: Reader) -> None:
+    path = by_ffmpeg(tmp_path / "a.mp4", *H264, "-bf", "2", seconds=5.0)
+    whole = read_video(path)
+    # The table of what lies between decoding and showing: the first frame that is shown as soon as it is decoded.
+    at = path.read_bytes().index(struct.pack(">2I", 1, 512)) + 4
+    change(path, at, struct.pack(">I", 512 + 600))
+    with pytest.warns(VideoWarning, match=r"a\.mp4, [12] of 100 frames .* are lost or damaged"):
+        frames = reader(path)
+    assert frames.shape == whole.shape
+    assert 0 < (frames != whole).any(axis=(1, 2, 3)).sum() < 10
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_one_frame_that_an_mp4_lacks_is_told(tmp_path: Path, reader: Reader) -> None:
+    path = by_ffmpeg(tmp_path / "a.mp4", "-c:v", "mjpeg", seconds=5.0)
+    # The size of the last frame: after the box's name, its version, a size of all, and a count.
+    change(path, path.read_bytes().index(b"stsz") + 16 + 99 * 4, b"\xff\xff\xff\xff")
+    with pytest.warns(VideoWarning, match=r"a\.mp4, 1 of 100 frames \(0\.05 s of 5\.00 s\) are lost or damaged"):
+        assert len(reader(path)) == 99
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(("name", "options"), [("a.mkv", H264), ("a.webm", VP8)])
+@pytest.mark.parametrize("field", ["track", "lacing"])
+def test_blocks_that_ffmpeg_leaves_out_are_counted(
+    tmp_path: Path, reader: Reader, name: str, options: list[str], field: str
+) -> None:
+    # Without checksums, which would tell at once.
+    path = by_ffmpeg(tmp_path / name, *options, "-write_crc32", "0", seconds=3.0)
+    content = path.read_bytes()
+    block = positions(path)[30]
+    # The track's number, two bytes of time, and flags.
+    assert content[block] == 0x81
+    change(path, *((block, b"\x85") if field == "track" else (block + 3, bytes([content[block + 3] | 6]))))
+    with pytest.raises(FileError, match=rf"{name} is truncated or damaged: \d+ of \d+ frames"):
+        reader(path)
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("into", [0, 20])
+def test_a_matroska_video_that_was_cut_by_one_frame_is_told(tmp_path: Path, reader: Reader, into: int) -> None:
+    path = by_ffmpeg(tmp_path / "a.mkv", "-c:v", "mjpeg", seconds=5.0)
+    path.write_bytes(path.read_bytes()[: positions(path)[99] + into])
+    with pytest.warns(VideoWarning, match=r"a\.mkv, 1 of 100 frames \(0\.05 s of 5\.00 s\) are lost or damaged"):
+        assert len(reader(path)) in (99, 100)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_description_that_is_not_filled_by_its_elements_is_a_damaged_header(tmp_path: Path, reader: Reader) -> None:
+    path = by_ffmpeg(tmp_path / "a.webm", *VP8)
+    # The name of the writer is said to be longer than what it is part of.
+    change(path, path.read_bytes().index(b"\x57\x41") + 2, b"\xff")
+    with pytest.raises(FileError, match=r"The header of the video .*a\.webm is damaged"):
+        reader(path)
+
+
+def complains(path: Path) -> bool:
+    """Whether FFmpeg, told to be strict and in one thread, finds damage."""
+    with av.open(str(path)) as container:
+        stream: Any = container.streams.video[0]
+        stream.codec_context.options = STRICT
+        stream.thread_count = 1
+        try:
+            return any(frame.is_corrupt for frame in container.decode(stream))
+        except (av.FFmpegError, EOFError):
+            return True
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize(
+    ("name", "options", "step"),
+    [
+        ("a.mp4", [*H264, "-bf", "0"], 20),
+        ("a.ts", H264, 140),
+        ("a.webm", ["-c:v", "libaom-av1", "-cpu-used", "8", "-pix_fmt", "yuv420p"], 40),
+    ],
+)
+def test_whatever_the_decoder_can_notice_is_noticed(
+    tmp_path: Path, reader: Reader, name: str, options: list[str], step: int
+) -> None:
+    path = by_ffmpeg(tmp_path / name, *options, size="64x48", seconds=1.0)
+    content = path.read_bytes()
+    begins = positions(path)
+    noticed = 0
+    for at in range(begins[0] + 195, begins[-1], step):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 255]) + content[at + 1 :])
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", VideoWarning)
+            try:
+                reader(path)
+            except (FileError, VideoWarning):
+                noticed += 1
+            else:
+                assert not complains(path), at
+    assert noticed > 3
