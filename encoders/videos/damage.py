@@ -45,6 +45,8 @@ def overwritten(log: Sequence[Packet], damaged: Sequence[tuple[int, int]]) -> se
         log: All packets.
         damaged: Stretches of bytes.
     """
+    if not damaged:
+        return set()
     order = sorted((packet.at, place) for place, packet in enumerate(log) if packet.at is not None)
     begins = [at for at, _ in order]
     found: set[int] = set()

@@ -44,7 +44,7 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
     whole = len(content) if segment.stop is None else segment.stop
     cut, stop = whole > len(content), min(whole, len(content))
     damaged: list[Span] = []
-    first = len(content)
+    described, begun = False, False
     tracks: list[int] = []
     blocks: Counter[int] = Counter()
     at, inside = segment.start, stop
@@ -55,6 +55,7 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
         if part is None or not fits or (part.stop is not None and part.stop > (whole if inside == stop else inside)):
             following = content.find(CLUSTER.to_bytes(4, "big"), at + 1, stop)
             damaged.append((at, stop if following < 0 else following))
+            described = described or not begun
             # A segment without a noted end is cut where its last element is not all there.
             cut = cut or (following < 0 and segment.stop is None)
             at = inside = damaged[-1][1]
@@ -66,10 +67,12 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
             end = len(content) if part.stop is None else part.stop
             if part.stop is not None and end <= stop and not _is_sound(content, part, end):
                 damaged.append((at, end))
+                # A cluster has a sum of all its blocks.
+                described = described or not (begun or part.name == CLUSTER)
             if part.name == TRACKS:
                 tracks += _track_numbers(content, part.start, end)
             elif part.name in (SIMPLE_BLOCK, GROUP):
-                first = min(first, at)
+                begun = True
                 number = _block_track(content, part, end)
                 if number in tracks:
                     blocks[number] += 1
@@ -78,8 +81,7 @@ def check_matroska(content: mmap.mmap) -> Wholeness:
             cut = cut or end > len(content)
             inside = min(end, stop) if part.name == CLUSTER and part.stop is not None else inside
             at = part.start if part.name == CLUSTER else end
-    header_damaged = any(start < first for start, _ in damaged)
-    return Wholeness(cut, tuple(damaged), header_damaged, tuple(blocks[track] for track in tracks))
+    return Wholeness(cut, tuple(damaged), described, tuple(blocks[track] for track in tracks))
 
 
 def _element(content: mmap.mmap, at: int) -> _Element | None:

@@ -74,6 +74,8 @@ class Source:
         ordered: Whether time stamps can be trusted to say when a frame is shown.
         announced: Seconds from its zero to its end that the container announces; None where it does not.
         packets: Packets of the pictures that the file holds; 0 where its bytes do not tell.
+        starts_late: Whether the time before the first frame is part of what is announced; an MP4 that is not made of
+            fragments announces what is shown alone.
         wholeness: What the bytes of the file say.
     """
 
@@ -85,12 +87,8 @@ class Source:
     ordered: bool
     announced: float | None
     packets: int
+    starts_late: bool
     wholeness: Wholeness
-
-    @property
-    def starts_late(self) -> bool:
-        """Whether the time before the first frame may not be part of the video: MP4 announces what is shown alone."""
-        return not self.kind.startswith("mov")
 
     def lacking(self, found: int) -> int:
         """How many packets FFmpeg did not give of those that are there, as after an error at which it stops."""
@@ -125,6 +123,7 @@ class Source:
             kind != "avi" or not stream.codec_context.has_b_frames,
             announced,
             wholeness.packets[stream.index] if stream.index < len(wholeness.packets) else 0,
+            not (kind.startswith("mov") and stream.frames),
             wholeness,
         )
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
+from av.sidedata.sidedata import SideDataContainer
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
@@ -23,6 +24,9 @@ MATRICES = {
 
 FULL_RANGE = 2
 """FFmpeg's number for luma from 0 to 255."""
+
+SIDE_DATA: Any = SideDataContainer
+"""PyAV's reader of what is noted beside a frame; its type hints lack the frame that it is made from."""
 
 WIDEST_PIXEL = 4
 """No camera or disc has pixels further from a square than this."""
@@ -77,7 +81,8 @@ def _upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
 
     A telephone stores its pictures as the sensor has them and notes how it was held, and whether it was a mirror.
     """
-    noted = frame.side_data.get("DISPLAYMATRIX")
+    # The frame's own ``side_data`` refers back to it, which would keep its memory until the next collection.
+    noted = SIDE_DATA(frame).get("DISPLAYMATRIX")
     if noted is None:
         return pixels
     # A stored point (x, y) is shown at (xx * x + xy * y, yx * x + yy * y), y downwards.

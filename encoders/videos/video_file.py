@@ -62,8 +62,9 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
                 "strict": "strict" if stream.codec_context.name == "libdav1d" else "normal",
             }
             stream.codec_context.flags |= av.codec.context.Flags.output_corrupt
-            if stream.codec_context.name == "h264":
-                # FFmpeg does not look for the parts that a frame lacks where several threads may share the frame.
+            if stream.codec_context.name != "libdav1d":
+                # Where several threads may share a frame, FFmpeg does not look for the parts that one of H.264 lacks,
+                # and writes beyond its memory where the size of a frame of VP9 is damaged.
                 stream.codec_context.thread_count = 1
             yield container, stream
     except FileError:

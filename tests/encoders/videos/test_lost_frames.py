@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -99,6 +101,24 @@ def test_a_description_that_is_not_filled_by_its_elements_is_a_damaged_header(tm
     change(path, path.read_bytes().index(b"\x57\x41") + 2, b"\xff")
     with pytest.raises(FileError, match=r"The header of the video .*a\.webm is damaged"):
         reader(path)
+
+
+def test_a_size_that_is_damaged_does_not_end_the_process(tmp_path: Path) -> None:
+    path = by_ffmpeg(tmp_path / "a.webm", "-c:v", "libvpx-vp9", "-g", "10", "-cpu-used", "8", size="64x48")
+    # In the second frame that has a size: 48 pixels of height become 560.
+    mark = bytes.fromhex("498342")
+    second = path.read_bytes().index(mark, path.read_bytes().index(mark) + 1)
+    assert path.read_bytes()[second + 6] == 0x02
+    change(path, second + 6, b"\x22")
+    script = (
+        "import sys\nfrom pathlib import Path\nfrom encoders.videos.video import read_video\n"
+        "for _ in range(10):\n"
+        "    try:\n        read_video(Path(sys.argv[1]))\n"
+        "    except ValueError as error:\n        print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("a.webm cannot be decoded: it is truncated, damaged") == 10
 
 
 def complains(path: Path) -> bool:

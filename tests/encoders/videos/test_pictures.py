@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
+import sys
 import warnings
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from foreign_videos import FFMPEG, by_ffmpeg, copied
 from numpy.typing import NDArray
 
 from encoders.files import FileError
+from encoders.videos.pictures import picture
 from encoders.videos.video import read_video
 from encoders.videos.video_file import VideoWarning
 from encoders.videos.video_index import index_video
@@ -95,3 +100,16 @@ def test_a_high_dynamic_range_is_told(tmp_path: Path, transfer: str, name: str) 
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         read_video(plain)
+
+
+def test_a_frame_is_freed_once_its_picture_is_taken(tmp_path: Path) -> None:
+    with av.open(str(by_ffmpeg(tmp_path / "a.mp4"))) as container:
+        frame = next(container.decode(video=0))
+    gc.collect()
+    gc.disable()
+    try:
+        picture(frame, Fraction(1))
+        # This name, and the argument of the function that counts.
+        assert sys.getrefcount(frame) == 2
+    finally:
+        gc.enable()
