@@ -108,7 +108,9 @@ def arrange(
     if stamped and evidence and regular:
         missing += float((gaps - step)[gaps > 1.5 * step].sum())
         durations = np.minimum(durations, 1.5 * step)
-    start = max(0.0, stamps[0] * float(source.unit)) if stamped and source.starts_late else 0.0
+    first = log[places[0]].at if stamped else None
+    beheaded = first is not None and any(stop <= first for _, stop in source.wholeness.damaged)
+    start = max(0.0, stamps[0] * float(source.unit)) if stamped and source.starts_late and not beheaded else 0.0
     if source.announced is not None and source.may_lack_its_end(len(log)):
         short = source.announced - start - missing - float(durations.sum())
         missing += short if short > (ROUNDED if regular else ROUNDED_VARYING) * step else 0.0

@@ -95,6 +95,15 @@ def test_a_matroska_video_that_was_cut_by_one_frame_is_told(tmp_path: Path, read
 
 
 @pytest.mark.parametrize("reader", READERS)
+def test_frames_that_are_lost_at_the_beginning_are_counted(tmp_path: Path, reader: Reader) -> None:
+    path = by_ffmpeg(tmp_path / "a.mkv", *H264, "-g", "20", "-cluster_time_limit", "1000", seconds=3.0)
+    begins = positions(path)
+    change(path, begins[0], bytes(begins[19] - begins[0]))
+    with pytest.raises(FileError, match=r"a\.mkv is truncated or damaged: 40 of 60 frames \(2\.00 s of 3\.00 s\)"):
+        reader(path)
+
+
+@pytest.mark.parametrize("reader", READERS)
 def test_a_description_that_is_not_filled_by_its_elements_is_a_damaged_header(tmp_path: Path, reader: Reader) -> None:
     path = by_ffmpeg(tmp_path / "a.webm", *VP8)
     # The name of the writer is said to be longer than what it is part of.
