@@ -17,8 +17,8 @@ def test_a_world_leaves_nothing_behind(world: str, tmp_path: Path) -> None:
     figures = leak_check.measure(LeakConfig((world,), resets=20, environments=20, warm_up=10, out=out))
     assert json.loads(out.read_text())["worlds"] == figures
     for work, seen in figures[world].items():
-        # What was drawn with is freed in pieces of up to 30 MB; 20 environments that stay would take 100 MB and more.
-        assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] < (20 if work == "resets" else 40), work
+        # What was drawn with is freed in pieces of tens of MB; 20 environments that stay would take 100 MB and more.
+        assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] < (20 if work == "resets" else 80), work
         for name in ("files", "threads", "processes"):
             assert seen["after"][name] <= seen["before"][name], (work, name)
 
