@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from experiments.runs import command_line
-from experiments.sweep.config import BenchmarkConfig
+from experiments.sweep.config import AGAIN, BenchmarkConfig
 
 
 def main() -> int:
@@ -19,7 +19,7 @@ def main() -> int:
         nonlocal failed
         failed = benchmark(config)
 
-    return command_line.run(BenchmarkConfig, work, __doc__, "The same command goes on.") or (1 if failed else 0)
+    return command_line.run(BenchmarkConfig, work, __doc__, AGAIN) or (1 if failed else 0)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from experiments.robustness.damage_originals import Original
 from experiments.robustness.damage_pool import Task, read_all
 from experiments.robustness.damage_verdicts import Verdict, quietly
 from experiments.robustness.damages import DAMAGES, INVERTED_MOOV, moov
+from experiments.robustness.tables import BAD, OUTCOMES
 from experiments.runs import command_line
 from experiments.runs.folder import make_folder
 from experiments.runs.provenance import provenance
@@ -36,10 +37,6 @@ ORIGINALS: tuple[Original, ...] = (
     *damage_records.ORIGINALS,
     *damage_agents.ORIGINALS,
 )
-
-GOOD = ("refused", "right", "told", "undetectable")
-
-BAD = ("wrong", "other exception", "crash", "hang", "memory")
 
 SHORT = {"undetectable": "undet.", "other exception": "other"}
 """Headings of a table that is to fit 80 columns."""
@@ -225,14 +222,14 @@ def counts(found: list[Damaged]) -> dict[str, Any]:
 
 def _outcomes(found: list[Damaged]) -> dict[str, int]:
     tally = Counter(damaged.verdict.outcome for damaged in found)
-    return {outcome: tally[outcome] for outcome in (*GOOD, *BAD)}
+    return {outcome: tally[outcome] for outcome in OUTCOMES}
 
 
 def table(found: list[Damaged]) -> Table:
     """A row a kind of file, a column an outcome."""
     shown = Table(title=f"{len(found)} damaged files", box=None, padding=(0, 1, 0, 0))
     shown.add_column("kind", no_wrap=True)
-    for outcome in (*GOOD, *BAD):
+    for outcome in OUTCOMES:
         shown.add_column(SHORT.get(outcome, outcome), justify="right", no_wrap=True)
     for name, members in _grouped(found):
         shown.add_row(name, *(str(tally or "") for tally in _outcomes(members).values()))

@@ -24,7 +24,7 @@ from experiments.kuka.suite import KukaSuite
 from experiments.runs import command_line
 from experiments.suites import SUITES, Entry
 from experiments.sweep.benchmark import benchmark
-from experiments.sweep.config import BenchmarkConfig
+from experiments.sweep.config import AGAIN, BenchmarkConfig
 from experiments.sweep.suite import Suite
 
 RECORD = RecordConfig(
@@ -133,7 +133,7 @@ def main() -> int:
                 raise ValueError(f"Some runs in {config.out} failed; the same command goes on with them.")
 
         sys.argv[1:] = ["--preset", str(preset), "--out", str(out / env), "--workers", "2"]
-        status = command_line.run(BenchmarkConfig, work, __doc__)
+        status = command_line.run(BenchmarkConfig, work, __doc__, AGAIN)
         if status:
             return status
     return 0

@@ -6,7 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-OUTCOMES = ("refused", "right", "told", "undetectable", "wrong", "other exception", "crash", "hang", "memory")
+GOOD = ("refused", "right", "told", "undetectable")
+
+BAD = ("wrong", "other exception", "crash", "hang", "memory")
+
+OUTCOMES = (*GOOD, *BAD)
+"""What a damaged file comes to."""
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

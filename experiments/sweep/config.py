@@ -14,6 +14,10 @@ from experiments.sweep.grid import Grid, read_preset
 LAUNCHERS = ("local", "ray")
 
 
+AGAIN = "The same command goes on."
+"""What a benchmark that was stopped says."""
+
+
 @dataclass(frozen=True)
 class BenchmarkConfig:
     """What is compared, and where it runs.

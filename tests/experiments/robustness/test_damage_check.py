@@ -13,9 +13,10 @@ from broken_readers import CONTENT, HANGING, ORIGINALS, OUTCOMES, SOUND
 
 from encoders.videos.video import write_video
 from experiments.robustness import damage_agents, damage_records, damage_videos
-from experiments.robustness.damage_check import GOOD, DamageConfig, check_damage, make_originals, plan
+from experiments.robustness.damage_check import DamageConfig, check_damage, make_originals, plan
 from experiments.robustness.damage_pool import Task, read_all
 from experiments.robustness.damages import DAMAGES, INVERTED_MOOV, damage, inverted, moov
+from experiments.robustness.tables import GOOD
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
