@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ def read_only_folder(work: str, expected: Path, out: Path) -> Trouble:
         tree.end()
         if not found:
             return Trouble(FAILED, f"there was no checkpoint; {tree.log} says why")
-        _mount("-o", "remount,ro", str(out))
+        if not _made_read_only(out):
+            return Trouble(FAILED, f"{out} cannot be made read-only: something still writes there")
         tree = _to_its_end(work, out / "run", out)
         _mount("-o", "remount,rw", str(out))
         problem = _complaint(tree, "Read-only file system")
@@ -184,6 +186,16 @@ def _disk(folder: Path, size: int) -> Iterator[bool]:
     finally:
         if mounted:
             subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def _made_read_only(disk: Path) -> bool:
+    """Whether a disk is read-only now; it cannot be while what was killed still holds files open, so it tries again."""
+    until = time.monotonic() + STOP_SECONDS
+    while not _mount("-o", "remount,ro", str(disk)):
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.1)
+    return True
 
 
 def _mount(*words: str) -> bool:
