@@ -118,13 +118,14 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         """Recordings, then encoders that runs share and the random policy on every task."""
         configs = [self.config(cell, out) for cell in cells]
         logs = out / "logs"
-        seen = {(config.recordings_folder, config.seeds[0]): config for config in configs if config.seen}
+        # Runs that train no encoder first record at most what their own pictures need.
+        needed = {(config.recordings_folder, config.seeds[0]): config for config in configs if config.fits}
         shared = {fit.shared_encoder(fit.seeds[0]): fit for config in configs for fit in config.fits}
         tasks = {cell.task: config for cell, config in zip(cells, configs, strict=True)}
         return [
             [
                 Job(f"record-{folder.name}-{seed}", partial(_record, config), logs / f"record-{seed}.log")
-                for (folder, seed), config in seen.items()
+                for (folder, seed), config in needed.items()
             ],
             [
                 *(
