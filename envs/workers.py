@@ -44,10 +44,14 @@ def _as_it_is(venv: VecEnv) -> VecEnv:
     return venv
 
 
-def _serve(remote: Connection, factories: CloudpickleWrapper, wrap: CloudpickleWrapper) -> None:
-    """A worker: calls its group's methods by name until it is told to close."""
+def _serve(remote: Connection) -> None:
+    """A worker: receives its environments, and calls their methods by name until it is told to close."""
     # Workers share the cores: one thread each, or their networks wait for one another.
     torch.set_num_threads(1)
+    try:
+        factories, wrap = remote.recv()
+    except (EOFError, ConnectionResetError):
+        return  # the parent has gone; so does the worker
     group = DummyVecEnv(factories.var)
     venv: VecEnv = wrap.var(group)
     try:
@@ -102,8 +106,7 @@ class WorkerVecEnv(Uncopied, VecEnv):
         self._processes: list[Any] = []
         for share in np.array_split(np.arange(len(factories)), workers):
             here, there = context.Pipe()
-            group = CloudpickleWrapper([factories[index] for index in share])
-            process = context.Process(target=_serve, args=(there, group, CloudpickleWrapper(wrap)), daemon=True)
+            process = context.Process(target=_serve, args=(there,), daemon=True)
             with deaf_to_interrupts():
                 process.start()
             there.close()
@@ -112,6 +115,11 @@ class WorkerVecEnv(Uncopied, VecEnv):
             self._processes.append(process)
         self._closed = False
         try:
+            for worker, share in enumerate(self._slices):
+                group = CloudpickleWrapper(list(factories[share]))
+                # Not as arguments of the process: whoever starts one whose arguments fill a pipe waits for ever if it
+                # dies before it has read them.
+                self._pass(worker, (group, CloudpickleWrapper(wrap)))
             spaces = self._call(0, "observation_space"), self._call(0, "action_space")
         except ChildProcessError:
             self.close()
@@ -124,8 +132,11 @@ class WorkerVecEnv(Uncopied, VecEnv):
         return self._answers([worker])[0]
 
     def _send(self, worker: int, method: str, *arguments: Any, **keywords: Any) -> None:
+        self._pass(worker, (method, arguments, keywords))
+
+    def _pass(self, worker: int, message: tuple[Any, ...]) -> None:
         try:
-            self._remotes[worker].send((method, arguments, keywords))
+            self._remotes[worker].send(message)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise self._death() from error
 
@@ -141,8 +152,11 @@ class WorkerVecEnv(Uncopied, VecEnv):
         return answers
 
     def _death(self) -> ChildProcessError:
-        """How a worker died: its end of the pipe closes a moment before the process is gone."""
-        connection.wait([process.sentinel for process in self._processes], 1.0)
+        """How a worker died: its ends of pipes, the sentinel's too, close a moment before the process is gone."""
+        closed = connection.wait([process.sentinel for process in self._processes], 1.0)
+        for process in self._processes:
+            if process.sentinel in closed:
+                process.join(1.0)
         codes = [process.exitcode for process in self._processes if process.exitcode is not None]
         how = death_of(codes[0]) if codes else "has gone"
         return ChildProcessError(f"A worker process with environments in it {how}; if it did so as it began, {GUARD}.")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import gymnasium as gym
 import numpy as np
+import psutil
 import pytest
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
@@ -167,3 +170,30 @@ def test_a_worker_that_died_is_an_error_here_and_closing_twice_is_fine() -> None
     venv.close()
     venv.close()
     assert not any(process.is_alive() for process in processes)
+
+
+def wrapped_with(_: np.ndarray, venv: VecEnv) -> VecEnv:
+    return venv
+
+
+def test_a_worker_that_dies_before_it_has_read_what_it_was_sent_is_an_error_here() -> None:
+    # More than a pipe holds, so that it is still being sent when the worker dies.
+    large = partial(wrapped_with, np.zeros(2**20))
+
+    def spawned() -> list[psutil.Process]:
+        found = psutil.Process().children()
+        return [child for child in found if child not in before and "spawn_main" in " ".join(child.cmdline())]
+
+    def kill_the_first() -> None:
+        while not spawned():
+            time.sleep(0.001)
+        spawned()[0].kill()
+
+    before = psutil.Process().children()
+
+    killer = threading.Thread(target=kill_the_first)
+    killer.start()
+    with pytest.raises(ChildProcessError, match="A worker process with environments in it was killed by signal 9"):
+        WorkerVecEnv(factories()[:1], workers=1, wrap=large)
+    killer.join()
+    assert not spawned()
