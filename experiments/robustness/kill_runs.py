@@ -115,6 +115,8 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {"imitation": imitation, "ben
 def write_preset(folder: Path, env: str) -> Path:
     """Writes a world's preset into a folder, unless it is there."""
     path = folder / f"{env}_tiny.toml"
+    if path.exists():
+        return path
     lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **PRESETS[env]}.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*lines, ""]))
