@@ -78,11 +78,11 @@ def test_a_config_of_ones_own_is_read_by_its_annotations(text: str, values: dict
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("shape=squar", r"shape=squar cannot be used: .*Did you mean 'square'\? Allowed: round, square\.$"),
-        ("widths=4,b", r"widths=4,b cannot be used: .*tuple\[int, \.\.\.\]; got '4,b'\.$"),
-        ("sharp=yes", r"sharp=yes cannot be used: Unknown switch 'yes'\. Allowed: true, false\.$"),
-        ("image_size=big", r"image_size=big cannot be used: It must be a value of type int; got 'big'\.$"),
-        ("shap=round", r"^Unknown setting 'shap'\. Did you mean 'shape'\? Allowed: "),
+        ("shape=squar", r"shape=squar of 'mine' cannot be used: .*Did you mean 'square'\? Allowed: round, square\.$"),
+        ("widths=4,b", r"widths=4,b of 'mine' cannot be used: .*tuple\[int, \.\.\.\]; got '4,b'\.$"),
+        ("sharp=yes", r"sharp=yes of 'mine' cannot be used: Unknown switch 'yes'\. Allowed: true, false\.$"),
+        ("image_size=big", r"image_size=big of 'mine' cannot be used: It must be a value of type int; got 'big'\.$"),
+        ("widht=4", r"^Unknown setting 'widht'\. Did you mean 'widths'\? Allowed: "),
         ("shape", r"^The setting 'shape' is no NAME=VALUE, such as image_size=\.\.\.$"),
     ],
 )
