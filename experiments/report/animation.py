@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import imageio.v3 as iio
 import numpy as np
@@ -61,7 +61,7 @@ def animate(config: AnimationConfig) -> None:
     frames = [np.asarray(picture.resize(size, Image.Resampling.LANCZOS)) for picture in pictures]
     step = round(1000 / config.fps)
     durations = [step] * (len(frames) - 1) + [step + round(1000 * config.hold)]
-    how = {"duration": durations, "loop": 0, "quality": config.quality, "method": 6}
+    how: dict[str, Any] = {"duration": durations, "loop": 0, "quality": config.quality, "method": 6}
     write_atomically(config.out, iio.imwrite("<bytes>", frames, extension=config.out.suffix, plugin="pillow", **how))
 
 
