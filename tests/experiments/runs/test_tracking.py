@@ -261,9 +261,11 @@ def test_every_suite_has_its_training_followed(config: Any, tmp_path: Path, monk
     untrained = SimpleNamespace(num_timesteps=0)
     monkeypatch.setattr(kuka, "make_learner", lambda *_: None)
     monkeypatch.setattr(kuka.factory, "make", lambda *_: untrained)
+    monkeypatch.setattr(atari, "AtariVecEnv", lambda *_: None)
+    monkeypatch.setattr(atari.players, "make", lambda *_: untrained)
     monkeypatch.setattr(imitation, "make_learner", lambda *_: None)
     monkeypatch.setattr(swingup, "new_agent", lambda *_: untrained)
-    for module in (kuka, swingup, imitation):
+    for module in (kuka, atari, swingup, imitation):
         monkeypatch.setattr(module, "restore_checkpoint", lambda *_: None)
     begin: dict[type[Any], Any] = {
         ImitateConfig: lambda run: kuka.train(run, 1, tmp_path, SimpleNamespace(joints=None), None, None, False),
