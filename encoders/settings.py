@@ -4,32 +4,66 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, get_type_hints
+
+from tyro.constructors import ConstructorRegistry, PrimitiveTypeInfo, UnsupportedTypeAnnotationError
 
 from encoders.base import EncoderConfig
 from encoders.errors import check_choice
 
 
-def parse_settings(texts: Sequence[str], config: type[EncoderConfig]) -> dict[str, Any]:
-    """Settings of a command line: ``("objective=n_pairs", "margin=2")`` -> values of the config's types.
+def parse_settings(
+    texts: Sequence[str], config: type[Any], what: str = "encoder setting", whose: str = ""
+) -> dict[str, Any]:
+    """Settings of a command line: ``("objective=n_pairs", "margin=2")`` -> values of the config's annotated types.
+
+    Args:
+        texts: ``NAME=VALUE`` each; of two with one name, the last counts.
+        config: A dataclass whose attributes the names are.
+        what: What a setting is called in messages.
+        whose: Whose settings they are, in messages.
 
     Raises:
-        ValueError: If a text is no ``NAME=VALUE``, the name is unknown, or the value has another type.
+        ValueError: If a text is no ``NAME=VALUE``, the name is unknown, or the value is none of the attribute's type.
     """
-    types: dict[str, type[Any]] = {field.name: type(field.default) for field in dataclasses.fields(config)}
+    types = get_type_hints(config, include_extras=True)
+    names = [field.name for field in dataclasses.fields(config)]
     values: dict[str, Any] = {}
     for text in texts:
         name, found, value = text.partition("=")
         if not found:
-            raise ValueError(f"The encoder setting {text!r} is no NAME=VALUE, such as {next(iter(types))}=...")
-        check_choice("encoder setting", name, types)
-        wanted = types[name]
+            raise ValueError(f"The {what} {text!r} is no NAME=VALUE, such as {names[0]}=...")
+        check_choice(what, name, names)
         try:
-            values[name] = {"true": True, "false": False}[value.lower()] if wanted is bool else wanted(value)
-        except (ValueError, KeyError) as error:
-            allowed = "true or false" if wanted is bool else f"a value of type {wanted.__name__}"
-            raise ValueError(f"The encoder setting {name} is {value!r}; it must be {allowed}.") from error
+            values[name] = read_value(value, types[name])
+        except ValueError as error:
+            of = f" of {whose}" if whose else ""
+            raise ValueError(f"The {what} {text}{of} cannot be used: {error}") from error
     return values
+
+
+def read_value(text: str, wanted: Any) -> Any:
+    """A value as tyro reads it for a flag of a type; several values of a tuple are parted by commas.
+
+    Raises:
+        ValueError: If it is none; it names the values allowed.
+    """
+    reader = ConstructorRegistry.get_primitive_spec(PrimitiveTypeInfo.make(wanted, set()))
+    if isinstance(reader, UnsupportedTypeAnnotationError):
+        raise ValueError(f"No text can be read as {wanted}; set it from Python.")
+    words = [text] if reader.nargs == 1 else text.split(",")
+    if wanted is bool:
+        # Files and other programs write truth values in small letters.
+        check_choice("switch", text.lower(), ["true", "false"])
+        words = [text.capitalize()]
+    elif reader.choices is not None:
+        for word in words:
+            check_choice("value", word, reader.choices)
+    try:
+        return reader.instance_from_str(words)
+    except ValueError as error:
+        kind = wanted.__name__ if isinstance(wanted, type) else wanted
+        raise ValueError(f"It must be a value of type {kind}; got {text!r}.") from error
 
 
 def build_config(config: type[EncoderConfig], values: dict[str, Any], where: str) -> EncoderConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
@@ -17,7 +17,8 @@ from encoders.networks.backbones import Backbone, BackboneConfig
 from encoders.networks.convolutions import ConvolutionsConfig, FrameDecoder, frame_convolutions
 from encoders.registry import register
 
-FEATURES = ("coordinates", "heat_maps")
+Features: TypeAlias = Literal["coordinates", "heat_maps"]
+FEATURES: tuple[Features, ...] = get_args(Features)
 
 RGB = 3
 """Channels of a single frame of a stack."""
@@ -44,7 +45,7 @@ class IMMConfig(ConvolutionsConfig):
     keypoints: int = 6
     sigma: float = 0.1
     single_frames: bool = True
-    features: str = "coordinates"
+    features: Features = "coordinates"
     normalised: bool = True
     policy_gradient: bool = True
     perceptual: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
@@ -17,8 +17,11 @@ from encoders.networks.backbones import BackboneConfig, BackboneEncoder
 from encoders.networks.layers import conv_block
 from encoders.registry import register
 
-LEVELS = ("12", "13", "23", "123")
-NORMALISATIONS = ("sigmoid", "softmax")
+Levels: TypeAlias = Literal["12", "13", "23", "123"]
+Normalisation: TypeAlias = Literal["sigmoid", "softmax"]
+
+LEVELS: tuple[Levels, ...] = get_args(Levels)
+NORMALISATIONS: tuple[Normalisation, ...] = get_args(Normalisation)
 
 _INCEPTION: dict[str, Any] = {
     "backbone": "inception_v3",
@@ -66,8 +69,8 @@ class SMAKConfig(BackboneConfig):
             square is the inverse temperature.
     """
 
-    levels: str = "123"
-    normalisation: str = "sigmoid"
+    levels: Levels = "123"
+    normalisation: Normalisation = "sigmoid"
     extended: bool = False
     shallow: int = 32
     width: int = 64
@@ -98,10 +101,10 @@ class SpatialAttention(nn.Module):
     Args:
         inputs: Channels of the local map.
         width: Channels of the global feature.
-        normalisation: One of ``NORMALISATIONS``.
+        normalisation: What the weights are made with.
     """
 
-    def __init__(self, inputs: int, width: int, normalisation: str) -> None:
+    def __init__(self, inputs: int, width: int, normalisation: Normalisation) -> None:
         super().__init__()
         self.project = nn.Conv2d(inputs, width, 1)
         self.compatibility = nn.Conv2d(width, 1, 1)

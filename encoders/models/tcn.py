@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - torch's own usage
@@ -16,8 +17,11 @@ from encoders.networks.backbones import BackboneConfig, BackboneEncoder
 from encoders.networks.layers import SpatialSoftmax, conv_block
 from encoders.registry import register
 
-OBJECTIVES = ("single_view", "multi_view", "n_pairs")
-POOLINGS = ("spatial_softmax", "flatten")
+Objective: TypeAlias = Literal["single_view", "multi_view", "n_pairs"]
+Pooling: TypeAlias = Literal["spatial_softmax", "flatten"]
+
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
+POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 MOST_VIDEOS = 4096
 """Videos in a batch at most."""
@@ -42,9 +46,9 @@ class TCNConfig(BackboneConfig):
         videos: Videos in a batch, 1 to ``MOST_VIDEOS``.
     """
 
-    objective: str = "single_view"
-    pooling: str = "spatial_softmax"
-    head_kernel: int = 3
+    objective: Objective = "single_view"
+    pooling: Pooling = "spatial_softmax"
+    head_kernel: Literal[3, 5] = 3
     embedding_dim: int = 32
     norm: float = 10.0
     margin: float = 4.0

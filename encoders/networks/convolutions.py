@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +29,7 @@ class ConvolutionsConfig(EncoderConfig):
 
     channels: int = 9
     width: int = 32
-    second_stride: int = 2
+    second_stride: Literal[1, 2] = 2
 
     def __post_init__(self) -> None:
         super().__post_init__()

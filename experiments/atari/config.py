@@ -14,7 +14,7 @@ from encoders.models.attention import SMALLEST, AttentionConfig
 from encoders.precision import PRECISIONS, native_bfloat16
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig, rom_of
-from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, check_unsettled, key_of
+from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, NO_TRACKER, PROJECT, Tracker, check_unsettled, key_of
 
 MASKS: dict[str, tuple[str, ...]] = {
     "own": (),
@@ -66,6 +66,8 @@ class PlayConfig:
         episodes: Games of the evaluation.
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
+        track: Who follows the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
+        track_project: What the tracker files the run under.
         row_steps: Agent steps between two rows of the learning curve.
         precision: In what the agent's networks calculate: float32, bfloat16, or auto: bfloat16 where it is faster.
         atari: How games are played.
@@ -85,6 +87,8 @@ class PlayConfig:
     episodes: int = 32
     out: Path = Path("runs/play_atari")
     resume: bool = False
+    track: Tracker = NO_TRACKER
+    track_project: str = PROJECT
     row_steps: int = 10_240
     precision: str = "auto"
     atari: AtariConfig = field(default_factory=AtariConfig)
@@ -195,7 +199,7 @@ class PlayConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume"}
+        left_out = {"seeds", "out", "resume", "track", "track_project"}
         if self.encoder == NO_ENCODER:
             left_out |= {"encoder_settings", "encoder_mode", "mask", "encoder_folder", "auxiliary", "training"}
         elif self.encoder_mode == "joint":

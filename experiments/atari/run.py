@@ -25,6 +25,7 @@ from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.learning import OwnLoss, learn_to_end, printed
 from experiments.runs.tables import print_results
+from experiments.runs.tracking import tracking_of
 
 EVALUATION_ENVS = 8
 
@@ -141,6 +142,7 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
         report=printed(lambda row: f"{row['env_steps']:,.0f} steps: {row['true_return']:.0f}"),
         own_loss=None if attention is None or frozen else OwnLoss(config.auxiliary, config.bfloat16),
         restart=lambda steps: _seed_games(venv, seed, steps),
+        tracking=tracking_of(config, seed),
     )
     card = {"algo": config.algo, "game": config.rom, "frozen": frozen, "bfloat16": config.bfloat16}
     factory.save_policy(agent, card, folder / "agent")

@@ -20,7 +20,7 @@ from encoders.errors import check_choice, check_folder_name, check_seeds
 from encoders.precision import PRECISIONS, native_bfloat16
 from encoders.training.fit import FitConfig
 from envs.cartpole import CAMERAS, CONTROL_STEPS, RENDER_QUALITIES, SUPERSAMPLING, TASKS
-from experiments.runs.choices import check_unsettled, key_of
+from experiments.runs.choices import NO_TRACKER, PROJECT, Tracker, check_unsettled, key_of
 
 AUTO = "auto"
 
@@ -76,6 +76,8 @@ class SwingConfig:
         episodes: Episodes of the evaluation.
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
+        track: Who follows the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
+        track_project: What the tracker files the run under.
         row_episodes: Episodes between two rows of the learning curve.
         action_repeat: Control steps of 0.01 seconds that an action is held for.
         stack: Frames in an observation.
@@ -110,6 +112,8 @@ class SwingConfig:
     episodes: int = 10
     out: Path = Path("runs/swingup_cartpole")
     resume: bool = False
+    track: Tracker = NO_TRACKER
+    track_project: str = PROJECT
     row_episodes: int = 5
     action_repeat: int = 8
     stack: int = 3
@@ -363,7 +367,8 @@ class SwingConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "label"} | (set() if self.beside else {"beside", "beside_settings"})
+        left_out = {"seeds", "out", "resume", "track", "track_project", "label"}
+        left_out |= set() if self.beside else {"beside", "beside_settings"}
         if not self.seen:
             left_out |= {"encoder_start", "auxiliary", "pretraining", "render_quality", "precision"}
             left_out |= set() if self.landmarks else {"camera", "stack"}

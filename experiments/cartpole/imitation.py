@@ -39,6 +39,7 @@ from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, completed, console, run_seeds, run_stages
 from experiments.runs.pretraining import check_scale
 from experiments.runs.tables import print_results
+from experiments.runs.tracking import tracking_of
 from rewards.goal import ORACLE_SCALE, Goal, Scales
 from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
@@ -242,6 +243,7 @@ def train(
         lambda row: (
             f"{row['env_steps']:,.0f} steps: learned {row['learned_return']:.0f}, true {row['true_return']:.0f}"
         ),
+        tracking=tracking_of(config, seed),
         restart=start_with,
         true_key="replaced_return",
     )

@@ -10,7 +10,7 @@ import encoders
 from agents import pixel_sac
 from encoders.errors import check_choice, check_seeds
 from experiments.cartpole.config import SwingConfig
-from experiments.runs.choices import key_of
+from experiments.runs.choices import NO_TRACKER, PROJECT, Tracker, key_of
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -44,6 +44,8 @@ class WatchConfig:
         episodes: Episodes of the evaluation.
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
+        track: Who follows the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
+        track_project: What the tracker files the run under.
         lost: Share of the largest distance between two moments of the video at which it counts as lost, which ends an
             episode of the training.
         starts: Share of the training's episodes that begin along the video, in a recorded state that looks like it
@@ -64,6 +66,8 @@ class WatchConfig:
     episodes: int = 10
     out: Path = Path("runs/imitate_cartpole")
     resume: bool = False
+    track: Tracker = NO_TRACKER
+    track_project: str = PROJECT
     lost: float = 0.25
     starts: float = 0.5
     gamma: float = 0.99
@@ -160,11 +164,14 @@ class WatchConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        content = {key: value for key, value in asdict(self).items() if key not in {"seeds", "out", "resume"}}
+        left_out = {"seeds", "out", "resume", "track", "track_project"}
+        content = {key: value for key, value in asdict(self).items() if key not in left_out}
         for name in (
             "seeds",
             "out",
             "resume",
+            "track",
+            "track_project",
             "variant",
             "encoder",
             "label",

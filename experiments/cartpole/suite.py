@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,10 @@ from typing import Any
 import numpy as np
 
 from agents import pixel_sac
+from agents.auxiliary import AuxiliaryConfig
+from agents.pixel_sac import LearningConfig
 from encoders.errors import check_choice
+from encoders.settings import parse_settings
 from envs.cartpole import TASKS
 from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingConfig
@@ -25,22 +27,22 @@ ALGO = "sac"
 
 REWARD = "task"
 
-OF_THE_RUN: Mapping[str, Callable[[str], Any]] = {
-    "encoder": str,
-    "encoder_start": str,
-    "encoder_mode": str,
-    "beside": str,
-    "beside_settings": lambda text: tuple(text.split(",")),
-    "beside_role": str,
-    "hint_weight": float,
-    "preset": str,
-    "precision": str,
-    "landmark_noise": float,
-    "landmarks_held": lambda text: _switch(text),
-    "landmark_places": int,
-}
-"""Settings of a cell that are those of the run, and what reads them; those that ``learning`` and ``auxiliary`` know
-are theirs, and all others are the encoder's own."""
+OF_THE_RUN = (
+    "encoder",
+    "encoder_start",
+    "encoder_mode",
+    "beside",
+    "beside_settings",
+    "beside_role",
+    "hint_weight",
+    "preset",
+    "precision",
+    "landmark_noise",
+    "landmarks_held",
+    "landmark_places",
+)
+"""Settings of a cell that are those of the run; those that ``learning`` and ``auxiliary`` know are theirs, and all
+others are the encoder's own."""
 
 STEP_SECONDS = {"none": 2.5e-2, "joint": 1.5e-1}
 """An agent step of a training with one update, on one core of the reference machine, of the ``cpu`` preset."""
@@ -76,14 +78,14 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         return method
 
     def _configured(self, method: Method) -> SwingConfig:
-        learning, auxiliary = _types(self._base.learning), _types(self._base.auxiliary)
+        learning, auxiliary = (tuple(part.name for part in fields(kind)) for kind in (LearningConfig, AuxiliaryConfig))
         return replace(
             self._base,
             variant=method.encoder,
             encoder_settings=method.settings_beside({*OF_THE_RUN, *learning, *auxiliary}),
-            learning=replace(self._base.learning, **_read(method, learning)),
-            auxiliary=replace(self._base.auxiliary, **_read(method, auxiliary)),
-            **_read(method, OF_THE_RUN),
+            learning=replace(self._base.learning, **_read(method, LearningConfig, learning)),
+            auxiliary=replace(self._base.auxiliary, **_read(method, AuxiliaryConfig, auxiliary)),
+            **_read(method, SwingConfig, OF_THE_RUN),
         )
 
     def config(self, cell: Cell, out: Path) -> SwingConfig:
@@ -169,32 +171,14 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         return [path for path in (folder / "swingup.mp4", folder / "keypoints.png") if path.exists()]
 
 
-def _read(method: Method, readers: Mapping[str, Callable[[str], Any]]) -> dict[str, Any]:
-    """The values of those of a method's settings that something reads.
+def _read(method: Method, config: type[Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """The values of those of a method's settings that are a config's.
 
     Raises:
         ValueError: If one cannot be read.
     """
-    values = {}
-    for name, text in method.settings_in(readers).items():
-        try:
-            values[name] = readers[name](text)
-        except ValueError as error:
-            raise ValueError(f"{name}={text} of {method.label!r} cannot be used: {error}.") from error
-    return values
-
-
-def _types(config: Any) -> Mapping[str, Callable[[str], Any]]:
-    """What turns a text into each of a config's numbers and switches."""
-    values = {field.name: getattr(config, field.name) for field in fields(config)}
-    return {
-        name: _switch if isinstance(value, bool) else type(value) for name, value in values.items() if value is not None
-    }
-
-
-def _switch(text: str) -> bool:
-    check_choice("switch", text, ["true", "false"])
-    return text == "true"
+    texts = [f"{name}={text}" for name, text in method.settings_in(names).items()]
+    return parse_settings(texts, config, "setting", repr(method.label))
 
 
 def _record(config: SwingConfig) -> None:

@@ -30,6 +30,7 @@ from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.learning import OwnLoss, Row, learn_to_end, printed
 from experiments.runs.tables import print_results
+from experiments.runs.tracking import Tracking, tracking_of
 
 EVALUATION_SEED = 1_000_000
 """Episodes of the evaluation are of another series than those of the training."""
@@ -176,6 +177,7 @@ def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> S
         seed,
         folder,
         lambda row: f"{row['env_steps'] * config.action_repeat:,.0f} frames: {row['true_return']:.0f}",
+        tracking_of(config, seed),
     )
     venv.close()
     factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
@@ -206,6 +208,7 @@ def learn(
     seed: int,
     folder: Path,
     told: Callable[[Row], str],
+    tracking: Tracking | None = None,
     restart: Callable[[int], None] | None = None,
     true_key: str = "",
 ) -> None:
@@ -217,6 +220,7 @@ def learn(
         seed: The run's.
         folder: The run's.
         told: What is printed of a row of the curve.
+        tracking: As of ``learn_to_end``.
         restart: As of ``learn_to_end``, where episodes have no common length.
         true_key: As of ``learn_to_end``.
     """
@@ -232,6 +236,7 @@ def learn(
         restart=restart,
         true_key=true_key,
         log_interval=config.row_episodes,
+        tracking=tracking,
     )
 
 

@@ -15,7 +15,7 @@ from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
 from envs.kuka_scene import CAMERAS
 from experiments.kuka.recordings import RecordConfig
-from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, check_unsettled, key_of
+from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, NO_TRACKER, PROJECT, Tracker, check_unsettled, key_of
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -46,6 +46,8 @@ class ImitateConfig:
         horizon: Steps of an episode; the video is spread over them.
         out: Folder of all runs.
         resume: Go on with a run that was cut, or show one that is complete.
+        track: Who follows the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
+        track_project: What the tracker files the run under.
         envs: Environments stepped together.
         workers: Processes that they are spread over; 1 steps them in this one.
         precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto: bfloat16
@@ -71,6 +73,8 @@ class ImitateConfig:
     horizon: int = 50
     out: Path = Path("runs/imitate_kuka")
     resume: bool = False
+    track: Tracker = NO_TRACKER
+    track_project: str = PROJECT
     envs: int = 32
     workers: int = 2
     precision: str = "auto"
@@ -181,7 +185,7 @@ class ImitateConfig:
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
         content = asdict(self) | {"auxiliary": self.auxiliary.content}
-        left_out = {"seeds", "out", "resume", "workers", "refuse_unlike"}
+        left_out = {"seeds", "out", "resume", "track", "track_project", "workers", "refuse_unlike"}
         if self.encoder_mode == "frozen":
             left_out |= {"encoder_mode", "auxiliary"}
         return {key: value for key, value in content.items() if key not in left_out} | {"seed": seed}

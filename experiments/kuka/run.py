@@ -35,6 +35,7 @@ from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
 from experiments.runs.pretraining import check_scale, given_encoder, shared_encoder
 from experiments.runs.tables import print_results
+from experiments.runs.tracking import tracking_of
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
 
@@ -281,6 +282,7 @@ def train(
             report=report,
             own_loss=OwnLoss(config.auxiliary) if joint else None,
             truth=goal.joints is not None,
+            tracking=tracking_of(config, seed),
         )
     factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
     figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import imageio.v3 as iio
+import numpy as np
 import tyro
 from PIL import Image
 
@@ -57,21 +58,11 @@ def animate(config: AnimationConfig) -> None:
     pictures = [Image.fromarray(frame) for frame in read_video(config.video)]
     width = min(config.width, pictures[0].width)
     size = (width, round(pictures[0].height * width / pictures[0].width))
-    first, *others = [picture.resize(size, Image.Resampling.LANCZOS) for picture in pictures]
+    frames = [np.asarray(picture.resize(size, Image.Resampling.LANCZOS)) for picture in pictures]
     step = round(1000 / config.fps)
-    durations = [step] * len(others) + [step + round(1000 * config.hold)]
-    written = io.BytesIO()
-    first.save(
-        written,
-        config.out.suffix[1:],
-        save_all=True,
-        append_images=others,
-        duration=durations,
-        loop=0,
-        quality=config.quality,
-        method=6,
-    )
-    write_atomically(config.out, written.getvalue())
+    durations = [step] * (len(frames) - 1) + [step + round(1000 * config.hold)]
+    how: dict[str, Any] = {"duration": durations, "loop": 0, "quality": config.quality, "method": 6}
+    write_atomically(config.out, iio.imwrite("<bytes>", frames, extension=config.out.suffix, plugin="pillow", **how))
 
 
 def main() -> int:

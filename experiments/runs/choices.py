@@ -1,17 +1,44 @@
-"""What every suite's runs choose alike: an encoder, how it is used, and the names of what they share."""
+"""What every suite's runs choose alike: an encoder, how it is used, a tracker, and the names of what they share."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Literal, TypeAlias, get_args
+
+from encoders.errors import check_choice
 
 NO_ENCODER = "none"
 """Instead of an encoder's name: a learner that observes its own state and the phase alone."""
 
 ENCODER_MODES = ("frozen", "joint")
 """Whether an encoder stays as it is while the agent trains, or is trained with it."""
+
+
+Tracker: TypeAlias = Literal["none", "wandb", "trackio"]
+"""What follows a training beside TensorBoard's log."""
+
+NO_TRACKER: Tracker = "none"
+
+PROJECT = "onlooker"
+"""What a tracker files runs under, unless it is told otherwise."""
+
+
+def check_tracker(name: str) -> None:
+    """Refuses a tracker that is not there; nothing is imported.
+
+    Raises:
+        ValueError: If it is unknown or not installed.
+    """
+    check_choice("tracker", name, get_args(Tracker))
+    if name == NO_TRACKER:
+        return
+    spec = find_spec(name)
+    # A folder of that name, such as the logs that one leaves, is no package.
+    if spec is None or spec.origin is None:
+        raise ValueError(f"track is {name!r}, and {name} is not installed: pip install {name}, or leave --track out.")
 
 
 def key_of(content: dict[str, Any]) -> str:

@@ -17,6 +17,7 @@ from rich.markup import escape
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
 from encoders.weights import digest_of
+from experiments.runs.choices import Tracker, check_tracker
 from experiments.runs.claims import check_claim, claim, read_claim
 from experiments.runs.provenance import provenance
 
@@ -49,6 +50,10 @@ class RunConfig(Protocol):
     @property
     def resume(self) -> bool:
         """Whether a run that is there is gone on with."""
+
+    @property
+    def track(self) -> Tracker:
+        """Who follows the training."""
 
     @property
     def variant(self) -> str:
@@ -289,8 +294,10 @@ def run_seeds(config: Config, run: Callable[[Config, int], dict[str, Any]]) -> l
         run: Runs one seed, and gives the content of its ``result.json``.
 
     Raises:
-        ValueError: If a folder is taken or cannot be written, before any run; and as ``run``.
+        ValueError: If a folder is taken or cannot be written, or the tracker is not installed, before any run; and as
+            ``run``.
     """
+    check_tracker(config.track)
     for seed in config.seeds:
         check_run_folder(config, seed)
     with ExitStack() as locks:

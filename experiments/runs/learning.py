@@ -15,6 +15,7 @@ from stable_baselines3.common.logger import configure
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
 from agents.training import CurveAndCheckpoint
 from experiments.runs.folder import console
+from experiments.runs.tracking import Tracking, tracked
 
 Row: TypeAlias = dict[str, float]
 """A row of the learning curve."""
@@ -46,6 +47,7 @@ def learn_to_end(
     restart: Callable[[int], None] | None = None,
     true_key: str = "",
     log_interval: int | None = None,
+    tracking: Tracking | None = None,
 ) -> None:
     """Trains an agent from where it is to the end of a run; writes curve, checkpoints and TensorBoard's log.
 
@@ -62,11 +64,16 @@ def learn_to_end(
         restart: As of ``CurveAndCheckpoint``; called before the first step too.
         true_key: As of ``CurveAndCheckpoint``.
         log_interval: As of Stable-Baselines3's ``learn``, which has a default for each algorithm.
+        tracking: Where what is logged goes beside TensorBoard's log.
+
+    Raises:
+        ValueError: If the tracker cannot begin.
     """
     end = -(-steps // row_steps) * row_steps
     if agent.num_timesteps >= end:
         return
-    agent.set_logger(configure(str(folder / "tensorboard"), ["tensorboard"]))
+    logger = configure(str(folder / "tensorboard"), ["tensorboard"])
+    agent.set_logger(logger)
     if restart is not None:
         restart(agent.num_timesteps)
     callbacks: list[BaseCallback] = [
@@ -75,7 +82,11 @@ def learn_to_end(
     if own_loss is not None:
         callbacks.append(AuxiliaryLossCallback(own_loss.config, seed, folder / "checkpoint", own_loss.bfloat16))
     logged: dict[str, Any] = {} if log_interval is None else {"log_interval": log_interval}
-    agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False, **logged)
+    with tracked(tracking, folder) as writers:
+        logger.output_formats += writers
+        agent.learn(end - agent.num_timesteps, callback=callbacks, reset_num_timesteps=False, **logged)
+        # What was recorded since the last iteration was written, such as the last row.
+        logger.dump(agent.num_timesteps)
 
 
 def printed(text: Callable[[Row], str]) -> Callable[[Row], None]:

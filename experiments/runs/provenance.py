@@ -28,12 +28,16 @@ def provenance() -> dict[str, Any]:
 
 def _commit() -> str | None:
     """The commit of the checkout, with a mark if files differ from it; None outside a checkout."""
+    # An installed copy may lie in the checkout of another project, which does not know this file.
+    head = None if _git("ls-files", "--error-unmatch", __file__) is None else _git("rev-parse", "HEAD")
+    return head and head + ("+changes" if _git("status", "--porcelain") else "")
+
+
+def _git(*words: str) -> str | None:
+    """What Git says about the folder that this file lies in; None if nothing."""
     here = Path(__file__).parent
     try:
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=False)
-        dirty = subprocess.run(["git", "status", "--porcelain"], cwd=here, capture_output=True, text=True, check=False)
+        done = subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=False)
     except FileNotFoundError:
         return None
-    if head.returncode:
-        return None
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+    return None if done.returncode else done.stdout.strip()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from doc_pages import LONG, PAGES, ROOT, blocks, commands, name_of
+from doc_pages import LONG, PAGES, ROOT, SCRIPTS, blocks, commands, name_of
 from small_recordings import arguments, tiny
 
 from experiments.benchmark import BenchmarkConfig
@@ -29,6 +29,8 @@ BASH = [(page, block) for page in PAGES for block in blocks(page, "bash")]
 
 def module_of(command: list[str]) -> tuple[str, list[str]]:
     """The module that a command runs, and its flags."""
+    if command[0] in SCRIPTS:
+        return SCRIPTS[command[0]].partition(":")[0], command[1:]
     program, *flags = command[1:]
     if program == "-m":
         return flags[0], flags[1:]
@@ -67,7 +69,7 @@ def test_every_command_has_flags_that_its_program_takes(
         for command in commands(block, tmp_path):
             if command[0] == "make":
                 assert set(command[1:]) <= set(targets), f"{name_of(page)}: {command}"
-            if command[0] != "python":
+            if command[0] not in ("python", *SCRIPTS):
                 continue
             module, flags = module_of(command)
             if module in FOREIGN:
@@ -84,7 +86,7 @@ def test_commands_that_are_not_long_run(page: str, tmp_path: Path, monkeypatch: 
         if LONG.match(block):
             continue
         for command in commands(block, tmp_path):
-            if command[0] == "python":
+            if command[0] in ("python", *SCRIPTS):
                 module, flags = module_of(command)
                 small = [] if "--help" in flags else TINY.get(module, [])
                 assert call(module, [*flags, *small], monkeypatch) == 0, command

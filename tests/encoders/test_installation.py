@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import ast
+import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 import zipfile
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from small_recordings import arguments, tiny
 
 from encoders.installation import PACKAGES
 
 ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+PROGRAMS = {
+    "onlooker-imitate": "imitate_kuka",
+    "onlooker-imitate-cartpole": "imitate_cartpole",
+    "onlooker-swingup": "swingup_cartpole",
+    "onlooker-play": "play_atari",
+    "onlooker-benchmark": "benchmark",
+    "onlooker-compare": "compare_encoders",
+}
+"""Commands, and the files of the checkout that do the same."""
+
+SIMULATORS = {"pybullet", "mujoco", "dm_control", "ale_py"}
 PIP = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
 
 
@@ -62,6 +83,79 @@ def test_a_wheel_has_every_file_of_its_packages_and_no_other(wheel: Path) -> Non
     packed = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith("onlooker-")}
     assert packed == here
     assert {"experiments/presets/kuka_encoders.toml", "experiments/results/kuka_encoders.csv"} <= packed
+
+
+def test_every_program_of_the_checkout_is_a_command_with_the_same_function(wheel: Path) -> None:
+    entries = ConfigParser(delimiters="=")
+    entries.read_string(
+        zipfile.ZipFile(wheel).read(f"{'-'.join(wheel.stem.split('-')[:2])}.dist-info/entry_points.txt").decode()
+    )
+    assert dict(entries["console_scripts"]) == {name: f"experiments.{file}:main" for name, file in PROGRAMS.items()}
+    files = {path.stem for path in (ROOT / "experiments").glob("[!_]*.py")} - {"suites"}
+    assert files == set(PROGRAMS.values())
+
+
+def test_an_installed_command_answers_a_question_without_a_simulator(site: Path) -> None:
+    done = run(site, "-X", "importtime", str(site / "bin/onlooker-benchmark"), "--help")
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert re.match(r"usage: \S*onlooker-benchmark ", done.stdout)
+    modules = set(re.findall(r"^import time:.*\|\s+(\S+)$", done.stderr, re.MULTILINE))
+    assert "experiments.benchmark" in modules
+    assert not modules & SIMULATORS
+
+
+def test_an_installed_command_imitates_in_the_folder_that_it_is_called_in(site: Path) -> None:
+    told = run(site, "-c", "import encoders, experiments; print(encoders.__file__, experiments.__file__)")
+    assert told.stdout.split() == [str(site / "encoders/__init__.py"), str(site / "experiments/__init__.py")]
+    out, words = Path("runs/imitate_kuka"), arguments(tiny(Path("unused"), workers=2))
+    assert words[0] == "--out"
+    done = run(site, str(site / "bin/onlooker-imitate"), *words[2:])
+    assert done.returncode == 0, done.stderr[-2000:]
+    folder = site.parent / "elsewhere" / out / "tcn-ppo-tcn_huber-demo0/seed_0"
+    assert json.loads((folder / "result.json").read_text())["status"] == "completed"
+    assert (folder / "report.html").exists()
+    origin = json.loads((folder / "provenance.json").read_text())
+    assert origin["command"][0] == str(site / "bin/onlooker-imitate")
+    assert origin["commit"] is None
+
+
+def test_a_run_from_a_copy_inside_another_projects_checkout_names_no_commit(site: Path) -> None:
+    git = ["git", "-C", str(site.parent), "-c", "user.name=a", "-c", "user.email=a@b"]
+    (site.parent / "theirs.txt").write_text("")
+    for command in (["init", "-q"], ["add", "theirs.txt"], ["commit", "-qm", "theirs"]):
+        subprocess.run([*git, *command], check=True)
+    program = "from experiments.runs.provenance import provenance; print(provenance()['commit'])"
+    assert run(site, "-c", program).stdout.strip() == "None"
+
+
+def test_everything_that_is_imported_is_declared() -> None:
+    def names(requirements: list[str]) -> set[str]:
+        return {canonicalize_name(Requirement(text).name) for text in requirements}
+
+    extras = {extra: names(texts) for extra, texts in PROJECT["optional-dependencies"].items()}
+    needed = names(PROJECT["dependencies"])
+    optional = needed.union(*(those for extra, those in extras.items() if extra not in ("dev", "docs")))
+    sources = packages_distributions()
+    missing = {}
+    for package in PACKAGES:
+        for path in (ROOT / package).rglob("*.py"):
+            # What measures is for those who work on the project.
+            allowed = optional | (extras["dev"] if path.parent.name == "measurements" else set())
+            for module in imported(path) - set(PACKAGES) - sys.stdlib_module_names:
+                if not {canonicalize_name(name) for name in sources.get(module, ())} & allowed:
+                    missing[module] = path.relative_to(ROOT).as_posix()
+    assert not missing
+
+
+def imported(path: Path) -> set[str]:
+    """The top names of all modules that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            found.add(node.module.partition(".")[0])
+    return found
 
 
 def test_an_installed_benchmark_knows_its_presets_in_any_folder(site: Path) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
+
+SCRIPTS: dict[str, str] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+"""Commands of an installed package, and the functions that they call."""
 
 LONG = re.compile(r"\s*# Long:")
 """The first line of a block whose commands take minutes or more; what follows says how long, or what they need."""
@@ -21,7 +25,7 @@ record() { printf '%s\x1f' "$@"; printf '\n'; }
 python() { record python "$@"; }
 make() { record make "$@"; }
 pip() { record pip "$@"; }
-"""
+""" + "".join(f'{name}() {{ record {name} "$@"; }}\n' for name in SCRIPTS)
 
 
 def name_of(page: Path) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.runs.choices import NO_TRACKER, Tracker
 from experiments.runs.folder import Stopwatch, run_stages
 
 
@@ -19,6 +20,7 @@ class Counting:
     steps: int
     seeds: tuple[int, ...] = (0,)
     resume: bool = False
+    track: Tracker = NO_TRACKER
     reason: str = ""
     sleep: float = 0.0
     variant: str = "counting"

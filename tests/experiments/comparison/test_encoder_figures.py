@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from skimage.io import imread
 
 from encoders.videos.video import read_video
 from experiments.comparison.figures import nearest_neighbour_video, perplexity, plot_attention, plot_tsne, tsne
@@ -34,7 +34,7 @@ def test_attention_has_a_row_for_each_frame_and_a_column_for_each_level(tmp_path
         maps = {f"L{level}": rng.random((count, 4 * level, 4 * level)) for level in range(1, levels + 1)}
         path = tmp_path / f"{count}-{levels}.png"
         plot_attention(frames[:count], maps, path)
-        sizes.append(imread(path).shape[:2])
+        sizes.append(iio.imread(path).shape[:2])
     assert sizes[0][1] == sizes[1][1] < sizes[2][1]
     assert sizes[0][0] < sizes[1][0] == sizes[2][0]
 
@@ -45,7 +45,7 @@ def test_attention_lies_over_the_part_of_the_frame_it_belongs_to(tmp_path: Path)
     frames[0, 32:, :32] = 0
     weights[0, 2:, :2] = 1.0
     plot_attention(frames, {"L1": weights}, tmp_path / "attention.png")
-    picture = imread(tmp_path / "attention.png")[:, :, :3].astype(int)
+    picture = iio.imread(tmp_path / "attention.png")[:, :, :3].astype(int)
     # The right half, above the scale: red where the map attends, blue elsewhere.
     panel = picture[: int(0.7 * picture.shape[0]), picture.shape[1] // 2 :]
     red, blue = (panel[:, :, one] - panel[:, :, other] > 40 for one, other in ((0, 2), (2, 0)))
@@ -71,7 +71,7 @@ def test_maps_that_do_not_fit_are_refused(tmp_path: Path) -> None:
 
 def test_a_map_without_contrast_can_be_drawn(tmp_path: Path) -> None:
     plot_attention(plain_video(8, 12, 2), {"L1": np.ones((2, 3, 3), np.float32)}, tmp_path / "attention.png")
-    assert imread(tmp_path / "attention.png").ndim == 3
+    assert iio.imread(tmp_path / "attention.png").ndim == 3
 
 
 def test_tsne_is_determined_by_its_seed(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_tsne_is_determined_by_its_seed(tmp_path: Path) -> None:
     pictures = []
     for name, seed in (("first", 3), ("again", 3), ("other", 4)):
         plot_tsne(embeddings, tmp_path / f"{name}.png", seed)
-        pictures.append(imread(tmp_path / f"{name}.png"))
+        pictures.append(iio.imread(tmp_path / f"{name}.png"))
     np.testing.assert_array_equal(pictures[0], pictures[1])
     assert (pictures[0] != pictures[2]).any()
 

@@ -12,7 +12,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
-import av
+import imageio.v3 as iio
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -259,11 +259,7 @@ def test_files_that_a_browser_would_not_show_are_refused_by_name(tmp_path: Path,
     cut, text, old = tmp_path / "cut.png", tmp_path / "text.mp4", tmp_path / "old.mp4"
     cut.write_bytes(picture.read_bytes()[:-20])
     text.write_text("no video")
-    with av.open(str(old), "w") as container:
-        stream = container.add_stream("mpeg4", rate=25)
-        stream.width = stream.height = 64
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")))
-        container.mux(stream.encode())
+    iio.imwrite(old, np.zeros((1, 64, 64, 3), np.uint8), plugin="pyav", codec="mpeg4", fps=25)
     for block, complaint in (
         (ImageBlock("Image", "", tmp_path / "none.png"), "none.png cannot be read: No such file"),
         (VideoBlock("Video", "", tmp_path / "none.mp4"), "none.mp4 cannot be read: No such file"),
