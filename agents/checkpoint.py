@@ -17,7 +17,7 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.auxiliary_state import make_own_optimizer, own_optimizer
 from agents.replay_file import read_replay, replay_bytes
-from agents.weights import check_types, digest_of
+from agents.weights import check_types, content_digest
 from encoders.files import FileError, read_bytes, read_object, reading, write_atomically
 
 STATE_FILE = "state.json"
@@ -36,7 +36,7 @@ def restart_remedy(folder: Path) -> str:
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
     """Writes figures of a training with a digest of them."""
-    digest = digest_of(json.dumps(state).encode())
+    digest = content_digest(json.dumps(state).encode())
     write_atomically(path, json.dumps({**state, "digest": digest}).encode())
 
 
@@ -54,7 +54,7 @@ def read_state(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     state = read_object(path, what, remedy, keys)
     # Checkpoints from before there were digests have none.
     digest = state.pop("digest", None)
-    if digest is not None and digest != digest_of(json.dumps(state).encode()):
+    if digest is not None and digest != content_digest(json.dumps(state).encode()):
         raise FileError(f"The {what} {path} has other figures than were written; {remedy}.")
     return state
 
@@ -90,7 +90,7 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
         "python_rng": [python_state[0], list(python_state[1]), python_state[2]],
         "action_rng": agent.action_space.np_random.bit_generator.state,
         # PyTorch does not look at the sums of its files; zip archives of arrays are compared with theirs.
-        "weights_digest": digest_of(weights),
+        "weights_digest": content_digest(weights),
     }
     write_state(folder / STATE_FILE, state)
     for old in folder.glob("step_*"):
@@ -145,7 +145,7 @@ def _read_weights(agent: BaseAlgorithm, path: Path, digest: str | None, remedy: 
     own = agent.policy.state_dict()
     most = MOST_COPIES * sum(value.nbytes for value in own.values()) + MOST_BESIDE
     content = read_bytes(path, "checkpoint", remedy, most)
-    if digest is not None and digest != digest_of(content):
+    if digest is not None and digest != content_digest(content):
         raise FileError(f"The checkpoint {path} has other weights than were written, by its digest; {remedy}.")
     with reading(path, "checkpoint", remedy):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:

@@ -1,4 +1,4 @@
-"""Training that can be cut: its curve, and checkpoints at the seams between two updates."""
+"""Training that can be interrupted: its learning curve, and checkpoints at rollout boundaries."""
 
 from __future__ import annotations
 
@@ -25,11 +25,10 @@ COLUMNS = (*COUNTS, "true_return", "learned_return", "seconds")
 
 
 class CurveAndCheckpoint(BaseCallback):
-    """Writes a row of the learning curve and a checkpoint at seams of the training.
+    """Writes rows of the learning curve and checkpoints at rollout boundaries.
 
-    A seam is a moment at which the last update is done and every environment has just been reset:
-    what is written there, and the random generators' states, are all that training needs to go on
-    as if it had not been cut.
+    Here the last update is done and every environment has just been reset: what is written then, with the states of
+    the random generators, is all that training needs to go on as if it had not been interrupted.
 
     Args:
         folder: Where ``progress.csv`` and ``checkpoint/`` are.
@@ -106,13 +105,13 @@ class CurveAndCheckpoint(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        self._seam()
+        self._rollout_boundary()
 
     def _on_training_end(self) -> None:
-        self._seam(last=True)
+        self._rollout_boundary(last=True)
         write_curve(self._folder / CURVE_FILE, self._rows)
 
-    def _seam(self, last: bool = False) -> None:
+    def _rollout_boundary(self, last: bool = False) -> None:
         steps = self.model.num_timesteps
         if steps == 0 or steps % self.episode_steps:
             return

@@ -11,7 +11,7 @@ from torch import Tensor
 from encoders.files import FileError
 
 
-def digest_of(content: bytes) -> str:
+def content_digest(content: bytes) -> str:
     """What tells a file's content from any other: its SHA-256."""
     return hashlib.sha256(content).hexdigest()
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 
 from encoders.errors import check_at_least, check_choice, is_whole
-from envs.simulation import Uncopied, check_seed
+from envs.simulation import Uncopied, check_reset_seed
 
 FRAME_SKIP = 4
 """Frames that an action is held for; the last two are merged by their maximum."""
@@ -129,7 +129,7 @@ class AtariVecEnv(Uncopied, VecEnv):
     ) -> None:
         if not is_whole(envs) or envs < 1:
             raise ValueError(f"envs is {envs!r}; it must be a whole number of at least 1 game.")
-        check_seed(seed, LARGEST_SEED - envs + 1)
+        check_reset_seed(seed, LARGEST_SEED - envs + 1)
         games = AtariVectorEnv(
             rom_of(game),
             envs,
@@ -180,7 +180,7 @@ class AtariVecEnv(Uncopied, VecEnv):
         Raises:
             ValueError: If there is no seed for the last game.
         """
-        check_seed(seed, LARGEST_SEED - self.num_envs + 1)
+        check_reset_seed(seed, LARGEST_SEED - self.num_envs + 1)
         self._next_seed = first = _drawn_seed() if seed is None else int(seed)
         return [first + index for index in range(self.num_envs)]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.errors import check_choice, is_whole
 from envs.mujoco_gl import choose_renderer, let_go
-from envs.simulation import RENDER_MODES, Simulation, check_seed
+from envs.simulation import RENDER_MODES, Simulation, check_reset_seed
 from envs.starts import begun_at
 
 TASKS = ("swingup", "swingup_sparse", "balance", "balance_sparse")
@@ -153,7 +153,7 @@ class Cartpole(Simulation):
         Raises:
             ValueError: If an option is unknown or has another shape.
         """
-        check_seed(seed, most=2**32 - 1)
+        check_reset_seed(seed, most=2**32 - 1)
         super().reset(seed=seed)
         observation, _ = self._open_env.reset(seed=seed)
         self._frames.clear()

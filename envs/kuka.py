@@ -13,7 +13,7 @@ from encoders.errors import check_choice, is_whole
 from envs import kuka_meshes
 from envs.bullet import pybullet
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES, Camera, Look, Scene
-from envs.simulation import RENDER_MODES, Simulation, check_seed
+from envs.simulation import RENDER_MODES, Simulation, check_reset_seed
 from envs.starts import begun_at
 from envs.window import WINDOW_SIZE
 
@@ -179,7 +179,7 @@ class KukaReach(Simulation):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Starts an episode; see the class for ``options``."""
-        check_seed(seed)
+        check_reset_seed(seed)
         super().reset(seed=seed)
         options = options or {}
         for name in options:

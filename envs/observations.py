@@ -8,7 +8,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import spaces
 
-STATE = ("joint_positions", "joint_velocities")
+JOINT_STATE = ("joint_positions", "joint_velocities")
 """What the worlds call the state of their own joints."""
 
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
-from envs.observations import STATE
+from envs.observations import JOINT_STATE
 
 Observation = dict[str, NDArray[Any]]
 
@@ -69,7 +69,7 @@ class StateObservation(
     def __init__(
         self,
         env: gym.Env[Observation, NDArray[np.float32]],
-        keys: tuple[str, ...] = STATE,
+        keys: tuple[str, ...] = JOINT_STATE,
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, keys=keys)
         super().__init__(env)

@@ -100,7 +100,7 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
             self._window = None
 
 
-def check_seed(seed: int | None, most: int | None = None) -> None:
+def check_reset_seed(seed: int | None, most: int | None = None) -> None:
     """Refuses a seed that no generator could be made of.
 
     Args:

@@ -49,7 +49,7 @@ class MaskConfig:
 
 
 @dataclass(frozen=True)
-class PlayConfig:
+class AtariRunConfig:
     """An agent plays an Atari game, with or without self-supervised attention.
 
     Attributes:
@@ -138,7 +138,7 @@ class PlayConfig:
     @property
     def update_steps(self) -> int:
         """Agent steps between two updates."""
-        preset = players.PRESETS[self.algo]
+        preset = players.GAME_ALGORITHMS[self.algo]
         return int(preset.envs * preset.settings["n_steps"])
 
     @property

@@ -17,7 +17,7 @@ from encoders.files import write_atomically
 from encoders.models.attention import Attention
 from encoders.training.fit import fit
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.runs.pretraining import check_given, shared_encoder
 
 GAMES_AT_ONCE = 16
@@ -56,7 +56,7 @@ def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips
     return Clips(videos, tuple(f"{game} {index}" for index in range(len(videos))))
 
 
-def frozen_mask(config: PlayConfig, seed: int) -> Attention:
+def frozen_mask(config: AtariRunConfig, seed: int) -> Attention:
     """The attention module of a run whose mask is frozen: given, loaded, or trained now.
 
     Raises:
@@ -68,7 +68,7 @@ def frozen_mask(config: PlayConfig, seed: int) -> Attention:
     return _attention(shared_encoder(folder, lambda: _fitted_mask(config, seed, folder)), folder)
 
 
-def _fitted_mask(config: PlayConfig, seed: int, folder: Path) -> Attention:
+def _fitted_mask(config: AtariRunConfig, seed: int, folder: Path) -> Attention:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -89,12 +89,12 @@ def _fitted_mask(config: PlayConfig, seed: int, folder: Path) -> Attention:
     return attention
 
 
-def new_attention(config: PlayConfig) -> Attention:
+def new_attention(config: AtariRunConfig) -> Attention:
     """An attention module for a run's frames, with weights from torch's generator."""
     return _attention(encoders.make("attention", **asdict(config.attention)), config.out)
 
 
-def given_mask(config: PlayConfig, folder: Path) -> Attention:
+def given_mask(config: AtariRunConfig, folder: Path) -> Attention:
     """The attention module in a folder that the user names.
 
     Raises:

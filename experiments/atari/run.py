@@ -16,7 +16,7 @@ from agents.extractor import trained_encoder
 from agents.training import CURVE_FILE, read_curve
 from encoders.models.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.figures import film_mask, reconstruction_sheet
 from experiments.atari.page import game_page
 from experiments.atari.pretraining import frozen_mask, given_mask, new_attention, random_play
@@ -29,7 +29,7 @@ from experiments.runs.tables import print_results
 EVALUATION_ENVS = 8
 
 
-def play_all(config: PlayConfig) -> list[dict[str, Any]]:
+def run_all(config: AtariRunConfig) -> list[dict[str, Any]]:
     """Runs every seed and prints the table.
 
     Returns:
@@ -39,12 +39,12 @@ def play_all(config: PlayConfig) -> list[dict[str, Any]]:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
     check_inputs(config)
-    results = run_seeds(config, play_seed)
+    results = run_seeds(config, run_seed)
     print_results(console, f"{config.variant}: mean score of {games(config)} games", config, results, result_line)
     return results
 
 
-def games(config: PlayConfig) -> int:
+def games(config: AtariRunConfig) -> int:
     """Games of the evaluation: the same number from each of those that are played at once."""
     envs = min(EVALUATION_ENVS, config.episodes)
     return -(-config.episodes // envs) * envs
@@ -59,7 +59,7 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def check_inputs(config: PlayConfig) -> None:
+def check_inputs(config: AtariRunConfig) -> None:
     """Refuses a mask that would fail later.
 
     Raises:
@@ -69,7 +69,7 @@ def check_inputs(config: PlayConfig) -> None:
         given_mask(config, config.encoder_folder)
 
 
-def play_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
+def run_seed(config: AtariRunConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
     title = f"{config.variant}, seed {seed}"
     return run_stages(
@@ -80,7 +80,7 @@ def play_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
     )
 
 
-def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+def _stages(config: AtariRunConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     torch.set_num_threads(1)
     with watch.stage("mask"):
         attention = _attention(config, seed)
@@ -116,7 +116,7 @@ def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> di
     }
 
 
-def _attention(config: PlayConfig, seed: int) -> Attention | None:
+def _attention(config: AtariRunConfig, seed: int) -> Attention | None:
     if config.encoder == NO_ENCODER:
         return None
     if config.encoder_mode == "frozen":
@@ -125,10 +125,10 @@ def _attention(config: PlayConfig, seed: int) -> Attention | None:
     return new_attention(config)
 
 
-def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
+def train(config: AtariRunConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     frozen = config.encoder_mode == "frozen"
-    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari)
+    venv = AtariVecEnv(config.game, players.GAME_ALGORITHMS[config.algo].envs, config.atari)
     agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
     restore_checkpoint(agent, folder / "checkpoint")
     learn_to_end(

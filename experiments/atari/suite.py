@@ -12,13 +12,13 @@ import numpy as np
 from agents import players
 from encoders.errors import check_choice
 from experiments.atari import run
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.pretraining import frozen_mask
 from experiments.atari.scoring import SCORING
 from experiments.runs.choices import NO_ENCODER
 from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.suite import RunSuite, write_reference
+from experiments.sweep.suite import RunSuite, write_random_figures
 
 GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
 """Tasks by their number: the games of the paper whose names its text gives."""
@@ -35,7 +35,7 @@ OF_THE_RUN = ("encoder_mode", "mask")
 """Settings of a method that are the run's; all others are the attention module's own."""
 
 
-class AtariSuite(RunSuite[PlayConfig]):
+class AtariSuite(RunSuite[AtariRunConfig]):
     """``play_atari.py``, one process a run.
 
     Args:
@@ -60,7 +60,7 @@ class AtariSuite(RunSuite[PlayConfig]):
         self._configured(method)
         return method
 
-    def _configured(self, method: Method) -> PlayConfig:
+    def _configured(self, method: Method) -> AtariRunConfig:
         return replace(
             self._base,
             encoder=method.encoder,
@@ -69,7 +69,7 @@ class AtariSuite(RunSuite[PlayConfig]):
             **method.settings_in(OF_THE_RUN),
         )
 
-    def config(self, cell: Cell, out: Path) -> PlayConfig:
+    def config(self, cell: Cell, out: Path) -> AtariRunConfig:
         """The run of a cell."""
         if cell.task >= len(GAMES):
             raise ValueError(f"Task {cell.task} is no game; there are {len(GAMES)}: {', '.join(GAMES)}.")
@@ -83,14 +83,14 @@ class AtariSuite(RunSuite[PlayConfig]):
         )
 
     @staticmethod
-    def check_inputs(config: PlayConfig) -> None:
+    def check_inputs(config: AtariRunConfig) -> None:
         """Refuses a mask that would fail later."""
         run.check_inputs(config)
 
     @staticmethod
-    def run_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
+    def run_seed(config: AtariRunConfig, seed: int) -> dict[str, Any]:
         """Trains and evaluates a player."""
-        return run.play_seed(config, seed)
+        return run.run_seed(config, seed)
 
     def task_name(self, task: int) -> str:
         """The game."""
@@ -105,7 +105,7 @@ class AtariSuite(RunSuite[PlayConfig]):
                 *(
                     Job(
                         f"random-{task}",
-                        partial(_reference, task, configs[0], self.reference_file(task, out)),
+                        partial(_random_policy, task, configs[0], self.random_figures_file(task, out)),
                         logs / f"random-{task}.log",
                     )
                     for task in sorted({cell.task for cell in cells})
@@ -141,7 +141,7 @@ class AtariSuite(RunSuite[PlayConfig]):
         return [path for path in (folder / "mask.mp4", folder / "reconstruction.png") if path.exists()]
 
 
-def _masks(configs: list[PlayConfig]) -> dict[Path, PlayConfig]:
+def _masks(configs: list[AtariRunConfig]) -> dict[Path, AtariRunConfig]:
     """The masks that runs need before they start, by their folders, with a run that uses each."""
     return {
         config.mask_folder(config.seeds[0]): config
@@ -150,11 +150,11 @@ def _masks(configs: list[PlayConfig]) -> dict[Path, PlayConfig]:
     }
 
 
-def _reference(task: int, config: PlayConfig, path: Path) -> None:
+def _random_policy(task: int, config: AtariRunConfig, path: Path) -> None:
     if not path.exists():
         score = float(np.mean(run.evaluate(None, GAMES[task], config.atari, config.episodes, seed=0)))
-        write_reference(path, score, score)
+        write_random_figures(path, score, score)
 
 
-SUITE = AtariSuite(PlayConfig())
+SUITE = AtariSuite(AtariRunConfig())
 """The suite with every setting at its default."""

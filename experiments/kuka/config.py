@@ -169,7 +169,7 @@ class ImitateConfig:
 
     def bound_to(self, steps: int) -> str:
         """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""
-        preset = factory.PRESETS[self.algo]
+        preset = factory.ALGORITHMS[self.algo]
         if preset.learning_rate == preset.final_learning_rate:
             return ""
         return f"The learning rate of {self.algo!r} falls along all {steps}, so more of them are another training."

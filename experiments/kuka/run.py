@@ -33,7 +33,7 @@ from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
-from experiments.runs.pretraining import check_scale, given_encoder, shared_encoder
+from experiments.runs.pretraining import check_distance_scale, given_encoder, shared_encoder
 from experiments.runs.tables import print_results
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
@@ -120,7 +120,7 @@ def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) ->
         record_all(record, config.recordings_folder, config.workers)
         videos = config.demo or recorded_demonstration(config)
     with watch.stage("fit"):
-        encoder = None if config.encoder == NO_ENCODER else fitted_encoder(config, seed)
+        encoder = None if config.encoder == NO_ENCODER else prepared_encoder(config, seed)
         if encoder is not None:
             encoder.save(folder / "encoder")
     with watch.stage("audit"):
@@ -212,7 +212,7 @@ def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
     return given_encoder(folder, config.encoder, (3, config.record.image_size, config.record.image_size))
 
 
-def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
+def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
     """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not.
 
     Raises:
@@ -224,7 +224,7 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
         return encoder_in(config, config.encoder_folder)
     folder = config.shared_encoder(seed)
     encoder = shared_encoder(folder, lambda: _fit(config, seed, folder))
-    check_scale(encoder, folder)
+    check_distance_scale(encoder, folder)
     return encoder
 
 

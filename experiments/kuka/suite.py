@@ -22,7 +22,7 @@ from experiments.kuka.scoring import SCORING
 from experiments.runs.choices import NO_ENCODER
 from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.suite import RunSuite, write_reference
+from experiments.sweep.suite import RunSuite, write_random_figures
 from rewards import sources
 
 UNTRAINED = "random"
@@ -124,7 +124,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
             [
                 Job(
                     f"demonstration-{task}",
-                    partial(_reference, config, self.reference_file(task, out)),
+                    partial(_random_policy, config, self.random_figures_file(task, out)),
                     logs / "record.log",
                 )
                 for task, config in tasks.items()
@@ -165,7 +165,7 @@ def _record(config: ImitateConfig) -> None:
     record_all(config.record, config.recordings_folder, workers=1)
 
 
-def _reference(config: ImitateConfig, path: Path) -> None:
+def _random_policy(config: ImitateConfig, path: Path) -> None:
     """Records a demonstration and lets a random policy try it."""
     videos = run.recorded_demonstration(config)
     if path.exists():
@@ -173,11 +173,11 @@ def _reference(config: ImitateConfig, path: Path) -> None:
     demonstration = read_demonstration(tuple(videos), config.scene, None, np.random.default_rng(0))
     goal = make_goal(demonstration, None, config.horizon)
     link_error, true_return = random_policy(config.scene, goal, config.huber, seed=0)
-    write_reference(path, -link_error, true_return)
+    write_random_figures(path, -link_error, true_return)
 
 
 def _fit(config: ImitateConfig) -> None:
-    run.fitted_encoder(config, config.seeds[0])
+    run.prepared_encoder(config, config.seeds[0])
 
 
 SUITE = KukaSuite(ImitateConfig())

@@ -22,7 +22,7 @@ from agents.auxiliary import AuxiliaryLossCallback
 from encoders.errors import check_at_least
 from encoders.files import write_json
 from envs.atari import AtariConfig, AtariVecEnv, env_id
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.pretraining import new_attention
 from experiments.runs import command_line
 
@@ -31,7 +31,7 @@ PARTS = ("play", "act", "auxiliary", "update", "rest")
 
 
 @dataclass(frozen=True)
-class PlayThroughputConfig:
+class AtariThroughputConfig:
     """What is timed.
 
     Attributes:
@@ -44,7 +44,7 @@ class PlayThroughputConfig:
     steps: int = 4_000
     turns: int = 3
     out: Path | None = None
-    play: PlayConfig = field(default_factory=PlayConfig)
+    play: AtariRunConfig = field(default_factory=AtariRunConfig)
 
     def __post_init__(self) -> None:
         check_at_least(self.play.update_steps, {"steps": self.steps})
@@ -70,11 +70,11 @@ class Clock:
         return run
 
 
-def loop(config: PlayConfig, variant: str, steps: int) -> dict[str, Any]:
+def loop(config: AtariRunConfig, variant: str, steps: int) -> dict[str, Any]:
     """Steps a second of a training, and the share of its parts."""
     torch.manual_seed(0)
     attention = new_attention(config) if variant != "plain" else None
-    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari, seed=0)
+    venv = AtariVecEnv(config.game, players.GAME_ALGORITHMS[config.algo].envs, config.atari, seed=0)
     agent: Any = players.make(config.algo, venv, attention, variant == "frozen", 0, config.bfloat16)
     callback = None
     clock = Clock()
@@ -120,7 +120,7 @@ def emulators(game: str, config: AtariConfig, envs: int, steps: int) -> dict[str
     return figures
 
 
-def measure(config: PlayThroughputConfig) -> None:
+def measure(config: AtariThroughputConfig) -> None:
     """Times everything in turns and prints it."""
     torch.set_num_threads(1)
     console = Console(stderr=True)
@@ -138,7 +138,7 @@ def measure(config: PlayThroughputConfig) -> None:
             f"{variant}: {found['steps_per_second']:,.0f} steps/s, {found['times_plain']:.2f} times plain; {shares}",
             highlight=False,
         )
-    games = emulators(config.play.game, config.play.atari, players.PRESETS[config.play.algo].envs, config.steps)
+    games = emulators(config.play.game, config.play.atari, players.GAME_ALGORITHMS[config.play.algo].envs, config.steps)
     console.print(f"games alone: {', '.join(f'{name} {rate:,.0f} steps/s' for name, rate in games.items())}")
     figures = {
         "loops": best,
@@ -152,7 +152,7 @@ def measure(config: PlayThroughputConfig) -> None:
 
 def main() -> int:
     """Measures; 0 if it worked, 2 if the user has something to mend."""
-    return command_line.run(PlayThroughputConfig, measure, __doc__)
+    return command_line.run(AtariThroughputConfig, measure, __doc__)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from experiments.report.figures import save_figure
 from experiments.runs import command_line
 from experiments.runs.folder import make_folder
 
-STATE = (0.4, 0.6)
+JOINTS = (0.4, 0.6)
 """Place of the cart and angle of the pole in the figure, metres and radians."""
 
 
@@ -65,7 +65,7 @@ def ways(size: int) -> dict[str, Callable[[], NDArray[np.uint8]]]:
     # dm_control's defaults: a world of its own, whose model nobody has touched.
     usual = Cartpole(image_size=size, pixels=False, render_quality="reference")
     for world in (*worlds.values(), usual):
-        world.reset(options={"joints": STATE})
+        world.reset(options={"joints": JOINTS})
     return {
         "dm_control": lambda: usual.physics.render(size, size, camera_id=0),
         **{quality: world.render for quality, world in worlds.items()},

@@ -28,7 +28,7 @@ from experiments.robustness.damage_videos import picture
 from experiments.runs.folder import Stopwatch, run_seeds, run_stages
 from experiments.sweep import benchmark
 from experiments.sweep.grid import Grid, read_preset
-from experiments.sweep.suite import write_reference
+from experiments.sweep.suite import write_random_figures
 
 RECORDED = RecordConfig(
     demos=2, play=2, heldout=2, validation=1, demo_frames=12, play_frames=12, image_size=16, cameras=("front",)
@@ -166,13 +166,13 @@ def make_cut_run(folder: Path) -> None:
 def make_benchmark(folder: Path) -> None:
     """The mark of a folder of runs, and the figures of a random policy."""
     (folder / "benchmark.json").write_text(json.dumps({"format": benchmark.FORMAT}))
-    write_reference(suites.get("kuka_reach").reference_file(0, folder), -0.25, -12.5)
+    write_random_figures(suites.get("kuka_reach").random_figures_file(0, folder), -0.25, -12.5)
 
 
 def read_benchmark(folder: Path) -> object:
     """Reads both."""
     benchmark.check_folder(folder)
-    return suites.get("kuka_reach").reference(0, folder)
+    return suites.get("kuka_reach").random_figures(0, folder)
 
 
 def sound_json(undamaged: Path, damaged: Path) -> bool:

@@ -14,7 +14,7 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
-from experiments.atari.config import MaskConfig, PlayConfig
+from experiments.atari.config import MaskConfig, AtariRunConfig
 from experiments.atari.suite import AtariSuite
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.suite import CartpoleSuite
@@ -54,7 +54,7 @@ CARTPOLE = SwingConfig(
     pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
 
-ATARI = PlayConfig(
+ATARI = AtariRunConfig(
     steps=960,
     row_steps=80,
     episodes=4,
@@ -70,7 +70,7 @@ TINY: dict[str, Suite] = {
 }
 """Every world with settings for seconds."""
 
-PRESETS = {
+GRIDS = {
     "kuka_reach": {"encoders": ["tcn"], "rewards": ["tcn_huber", "oracle"], "seeds": [0], "steps": KUKA.steps},
     "cartpole": {
         "encoders": ["sac_state", "sac_ae"],
@@ -115,7 +115,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {"imitation": imitation, "ben
 def write_preset(folder: Path, env: str) -> Path:
     """Writes a world's preset into a folder, unless it is there."""
     path = folder / f"{env}_tiny.toml"
-    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **PRESETS[env]}.items()]
+    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **GRIDS[env]}.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*lines, ""]))
     return path
@@ -125,7 +125,7 @@ def main() -> int:
     """Benchmarks every world in a folder below the one that is given; stops at the first that does not end well."""
     out = Path(sys.argv.pop(1))
     SUITES.update({name: Entry.of(suite) for name, suite in TINY.items()})
-    for env in PRESETS:
+    for env in GRIDS:
         preset = write_preset(out.with_name(f"{out.name}_presets"), env)
 
         def work(config: BenchmarkConfig) -> None:

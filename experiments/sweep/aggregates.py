@@ -41,7 +41,7 @@ class Interval(NamedTuple):
         return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
-def check_figures(values: NDArray[np.float64], what: str) -> None:
+def check_sample(values: NDArray[np.float64], what: str) -> None:
     """Refuses figures that have no mean.
 
     Args:
@@ -75,7 +75,7 @@ def bootstrap_interval(values: Sequence[float], statistic: Callable[..., Any] = 
         ValueError: If there are none, or one is not finite or beyond ``MOST``.
     """
     sample = np.asarray(values, np.float64)
-    check_figures(sample, "The figures")
+    check_sample(sample, "The figures")
     value = float(statistic(sample, axis=-1))
     if len(sample) < 2:
         return Interval(value, float("nan"), float("nan"))
@@ -183,7 +183,7 @@ def _interval(statistic: Any, strata: Strata) -> Interval:
     if not strata:
         raise ValueError("There are no tasks to compare; name at least one.")
     for task, stratum in enumerate(strata):
-        check_figures(np.asarray(stratum), f"The scores of task {task}")
+        check_sample(np.asarray(stratum), f"The scores of task {task}")
     value = float(statistic(*strata, axis=-1))
     if min(len(stratum) for stratum in strata) < 2:
         return Interval(value, float("nan"), float("nan"))

@@ -165,7 +165,7 @@ def run(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cel
     Raises:
         ValueError: If the random policy could not be measured, without which there is no table.
     """
-    lacking = {cell.task: cell for cell in cells if not suite.reference_file(cell.task, config.out).exists()}
+    lacking = {cell.task: cell for cell in cells if not suite.random_figures_file(cell.task, config.out).exists()}
     prepared = list(dict.fromkeys([*left, *lacking.values()]))
     if not prepared:
         return {}
@@ -174,7 +174,7 @@ def run(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cel
         for number, phase in enumerate(suite.preparations(prepared, config.out), start=1):
             failures |= _finish(launcher, phase, progress, f"preparation {number}", lambda: None)
         for task in lacking:
-            suite.reference(task, config.out)
+            suite.random_figures(task, config.out)
         watched = {cell: suite.folder(cell, config.out) for cell in left}
         bars: dict[Cell, TaskID] = {}
 

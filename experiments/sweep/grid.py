@@ -14,7 +14,7 @@ from encoders.files import read_toml
 MARK = "@"
 """In an encoder's name, before the mark of settings of its own."""
 
-PRESETS = Path(__file__).parents[1] / "presets"
+PRESET_FOLDER = Path(__file__).parents[1] / "presets"
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Measure(NamedTuple):
     digits: int
 
 
-class Yardstick(NamedTuple):
+class Reference(NamedTuple):
     """The method whose normalised score is 1.
 
     Attributes:
@@ -81,12 +81,12 @@ class Scoring(NamedTuple):
 
     Attributes:
         measures: Raw figures beside the normalised score.
-        yardstick: What a normalised score of 1 is.
+        reference: What a normalised score of 1 is.
         learned: Whether agents are given another return than the true one.
     """
 
     measures: tuple[Measure, ...]
-    yardstick: Yardstick
+    reference: Reference
     learned: bool
 
 
@@ -197,7 +197,7 @@ class Grid:
 
 def preset_names() -> list[str]:
     """Every committed preset."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.toml"))
 
 
 def read_preset(name: str) -> Grid:
@@ -212,7 +212,7 @@ def read_preset(name: str) -> Grid:
     path = Path(name)
     if not name.endswith(".toml"):
         check_choice("preset", name, preset_names())
-        path = PRESETS / f"{name}.toml"
+        path = PRESET_FOLDER / f"{name}.toml"
     text, content = read_toml(path, "preset", f"mend it, or name one of {', '.join(preset_names())}")
     known = {part.name: part for part in fields(Grid)}
     values: dict[str, Any] = {}

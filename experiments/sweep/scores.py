@@ -63,7 +63,7 @@ def collect(cells: Sequence[Cell], suite: Suite, out: Path, failures: Mapping[st
         folder = suite.folder(cell, out)
         missing = {"status": "missing", "reason": failures.get(cell.name, "it has not ended")}
         result: dict[str, Any] = read_result(folder) or missing
-        reference = suite.reference(cell.task, out)
+        random = suite.random_figures(cell.task, out)
         method = cell.method
         row = dict.fromkeys(columns(suite.scoring), "") | {
             "env": cell.env,
@@ -76,8 +76,8 @@ def collect(cells: Sequence[Cell], suite: Suite, out: Path, failures: Mapping[st
             "steps": str(cell.steps),
             "status": str(result["status"]),
             "reason": str(result.get("reason", "")),
-            "random_score": f"{reference['score']:.6g}",
-            "random_return": f"{reference['true_return']:.6g}",
+            "random_score": f"{random['score']:.6g}",
+            "random_return": f"{random['true_return']:.6g}",
         }
         if result["status"] == "completed":
             with reading(folder / RESULT_FILE, "result", GO_ON_AGAIN):
@@ -132,7 +132,7 @@ class Runs:
         algo: The agent.
         rows: One a run.
         scores: Normalised scores, one array of seeds a task; a run without a result has the random policy's, 0. None
-            without a yardstick to normalise with.
+            without a reference to normalise with.
     """
 
     method: str
@@ -153,7 +153,7 @@ class Runs:
 
 def grouped(rows: list[Row]) -> list[Runs]:
     """The runs of every method, in the order of their first rows."""
-    ones = yardstick_scores(rows, "score")
+    ones = reference_scores(rows, "score")
     names = dict.fromkeys((row["method"], row["algo"]) for row in rows)
     groups = []
     for method, algo in names:
@@ -168,9 +168,9 @@ def grouped(rows: list[Row]) -> list[Runs]:
     return groups
 
 
-def yardstick_scores(rows: list[Row], key: str) -> dict[str, float] | None:
-    """The yardstick's mean score on every task, of the agent that does best with it; None if a task has none."""
-    method = _scoring(rows).yardstick.method
+def reference_scores(rows: list[Row], key: str) -> dict[str, float] | None:
+    """The reference's mean score on every task, with the agent that does best there; None if a task has none."""
+    method = _scoring(rows).reference.method
     best: dict[str, float] = {}
     for task in dict.fromkeys(row["task"] for row in rows):
         for algo in dict.fromkeys(row["algo"] for row in rows):
@@ -201,8 +201,8 @@ def summary(rows: list[Row]) -> TableBlock:
         score = [] if runs.scores is None else [shown(stratified_iqm(runs.scores), 2)]
         raw = [shown(_raw(runs.rows, measure), measure.digits) for measure in measures]
         lines.append([runs.method, runs.algo, f"{tasks} x {seeds}", str(runs.failed), *score, *raw])
-    # A grid without the yardstick has nothing to normalise with.
-    score_column = [] if yardstick_scores(rows, "score") is None else ["normalised score"]
+    # A grid without the reference has nothing to normalise with.
+    score_column = [] if reference_scores(rows, "score") is None else ["normalised score"]
     columns = ["method", "agent", "tasks x seeds", "failed", *score_column, *(m.label for m in measures)]
     return TableBlock("Scores", caption(rows), columns, lines)
 
@@ -229,15 +229,15 @@ def caption(rows: list[Row]) -> str:
     """What the numbers are, and of how many runs."""
     failed = failed_runs(rows)
     steps = sorted({int(row["steps"]) for row in rows})
-    yardstick = (
+    reference = (
         ""
-        if yardstick_scores(rows, "score") is None
-        else f" Normalised score: 0 is a random policy, 1 the mean of {_scoring(rows).yardstick.says} on the same task."
+        if reference_scores(rows, "score") is None
+        else f" Normalised score: 0 is a random policy, 1 the mean of {_scoring(rows).reference.says} on the same task."
     )
     return (
         f"n = {len(rows)} runs of {' or '.join(f'{s:,}' for s in steps)} environment steps, {failed} failed (they "
         "count with the random policy's score, and not at all in raw figures). Interquartile mean [95% bootstrap "
-        f"interval, seeds resampled within tasks].{yardstick}"
+        f"interval, seeds resampled within tasks].{reference}"
     )
 
 
@@ -320,7 +320,7 @@ def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
     scoring = _scoring(rows)
     series_true, series_learned = [], []
     ends = _final_returns(rows, points)
-    ones = yardstick_scores(ends, "true_return")
+    ones = reference_scores(ends, "true_return")
     for runs in grouped(rows):
         steps, true, learned = _curves(runs, points)
         if not len(steps):
@@ -341,7 +341,7 @@ def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
             ChartBlock(
                 "Sample efficiency",
                 "True return of an episode while training: 0 is a random policy, 1 the last of "
-                f"{scoring.yardstick.says}. {about}",
+                f"{scoring.reference.says}. {about}",
                 "environment steps",
                 "normalised true return",
                 tuple(series_true),

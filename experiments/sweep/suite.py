@@ -42,10 +42,10 @@ class Suite(Protocol):
     def job(self, cell: Cell, out: Path) -> Job:
         """The training of a cell; it leaves ``result.json`` and ``progress.csv`` in its folder."""
 
-    def reference_file(self, task: int, out: Path) -> Path:
+    def random_figures_file(self, task: int, out: Path) -> Path:
         """Where ``preparations`` leave a random policy's figures on a task."""
 
-    def reference(self, task: int, out: Path) -> dict[str, float]:
+    def random_figures(self, task: int, out: Path) -> dict[str, float]:
         """A random policy's ``score`` and ``true_return`` on a task; ``ValueError`` if ``preparations`` left none."""
 
     def score(self, result: dict[str, Any]) -> float:
@@ -104,25 +104,25 @@ class RunSuite(ABC, Generic[Config]):
         config = self.config(cell, out)
         return Job(cell.name, partial(_run, type(self), config), self.folder(cell, out) / "log.txt")
 
-    def reference_file(self, task: int, out: Path) -> Path:
+    def random_figures_file(self, task: int, out: Path) -> Path:
         """Where a random policy's figures on a task are."""
-        return out / "references" / f"{self.task_name(task)}.json"
+        return out / "random_policy" / f"{self.task_name(task)}.json"
 
-    def reference(self, task: int, out: Path) -> dict[str, float]:
+    def random_figures(self, task: int, out: Path) -> dict[str, float]:
         """A random policy's figures on a task.
 
         Raises:
             ValueError: If the preparations left none, or the file is damaged.
         """
-        path = self.reference_file(task, out)
+        path = self.random_figures_file(task, out)
         if not path.exists():
             raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs'} says why.")
         remedy = "delete it, and the policy is measured again"
-        reference = read_object(path, "random policy's figures", remedy, ("score", "true_return"))
-        for name, value in reference.items():
+        figures = read_object(path, "random policy's figures", remedy, ("score", "true_return"))
+        for name, value in figures.items():
             if type(value) not in (int, float) or not math.isfinite(value):
                 raise FileError(f"The random policy's figures {path} have {value!r} for {name}; {remedy}.")
-        return reference
+        return figures
 
 
 def _run(suite: type[RunSuite[Config]], config: Config) -> None:
@@ -130,7 +130,7 @@ def _run(suite: type[RunSuite[Config]], config: Config) -> None:
     run_seeds(config, suite.run_seed)
 
 
-def write_reference(path: Path, score: float, true_return: float) -> None:
+def write_random_figures(path: Path, score: float, true_return: float) -> None:
     """Keeps a random policy's figures."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"score": score, "true_return": true_return}).encode())

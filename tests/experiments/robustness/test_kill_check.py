@@ -14,7 +14,7 @@ import tyro
 from experiments.kuka.config import ImitateConfig
 from experiments.robustness import kill_check, kill_runs, trouble
 from experiments.robustness.kill_check import KillConfig, Life, check_kills
-from experiments.robustness.kill_runs import PRESETS, TINY, write_preset
+from experiments.robustness.kill_runs import GRIDS, TINY, write_preset
 from experiments.robustness.process_tree import Tree
 from experiments.robustness.run_differences import differences, litter
 from experiments.sweep.grid import read_preset
@@ -193,7 +193,7 @@ def test_the_imitation_is_the_one_that_its_settings_say(tmp_path: Path) -> None:
     assert config.resume and config.out == tmp_path and config.workers == 2
 
 
-@pytest.mark.parametrize("env", PRESETS)
+@pytest.mark.parametrize("env", GRIDS)
 def test_every_world_has_a_preset_whose_cells_can_be_run(tmp_path: Path, env: str) -> None:
     grid = read_preset(str(write_preset(tmp_path, env)))
     cells = grid.cells(grid.methods(TINY[env].method), TINY[env].steps)

@@ -229,18 +229,18 @@ def test_a_preparation_that_failed_is_told_with_its_log(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")
-    (out / "references").write_text("no folder")
+    (out / "random_policy").write_text("no folder")
     with pytest.raises(
-        ValueError, match=r"references/demo0\.json is missing, so its preparation failed; .*logs says why"
+        ValueError, match=r"random_policy/demo0\.json is missing, so its preparation failed; .*logs says why"
     ):
         benchmark(tiny_benchmark(out, encoders=("none",), rewards=("oracle",), seeds=(0,)))
-    assert "references" in (out / "logs" / "record.log").read_text()
+    assert "random_policy" in (out / "logs" / "record.log").read_text()
 
 
 def test_the_random_policy_is_measured_where_its_figures_are_missing(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
-    (out / "references" / "demo0.json").unlink()
+    (out / "random_policy" / "demo0.json").unlink()
     before = states(out)
     assert benchmark(tiny_benchmark(out)) == 0
     assert states(out) == before
@@ -350,7 +350,7 @@ def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Pa
     [("", "is damaged"), ("{}", "lacks score, true_return"), ('{"score": "1", "true_return": 2}', "'1' for score")],
 )
 def test_damaged_figures_of_the_random_policy_are_named(tmp_path: Path, content: str, wrong: str) -> None:
-    path = TINY_SUITE.reference_file(0, tmp_path)
+    path = TINY_SUITE.random_figures_file(0, tmp_path)
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"demo0\.json .*{wrong}.*; delete it, and the policy is measured again"):

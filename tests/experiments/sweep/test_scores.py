@@ -21,7 +21,7 @@ from experiments.sweep.scores import (
     markdown,
     read_rows,
     summary,
-    yardstick_scores,
+    reference_scores,
 )
 
 
@@ -96,8 +96,8 @@ def test_every_run_is_listed_raw() -> None:
 
 def test_the_oracle_is_that_of_the_agent_that_does_best_with_it() -> None:
     rows = [row("oracle", 0, -0.3), row("oracle", 0, -0.1, algo="sac"), row("oracle", 1, -0.2, algo="sac")]
-    assert yardstick_scores(rows, "score") == {"0": pytest.approx(-0.15)}
-    assert yardstick_scores([*rows, row("tcn", 0, -0.2, task=1)], "score") is None
+    assert reference_scores(rows, "score") == {"0": pytest.approx(-0.15)}
+    assert reference_scores([*rows, row("tcn", 0, -0.2, task=1)], "score") is None
 
 
 def test_without_an_oracle_there_are_raw_figures_alone() -> None:
