@@ -117,7 +117,7 @@ class EmbeddingObservation(
 
     Args:
         env: An environment that observes ``pixels``. ``options={"time": 5}`` of a reset is for it too, and it has to
-            know what that means, as this project's worlds do.
+            know what that means, as this project's environments do.
         encoder: A frozen encoder.
         demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
         keep_pixels: Whether ``pixels`` stay in the observation, for an agent that trains an encoder of its own.

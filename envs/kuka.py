@@ -56,7 +56,7 @@ class KukaReach(Simulation):
     Observation, a dictionary:
         - ``joint_positions``: (7,) float32, radians.
         - ``joint_velocities``: (7,) float32, radians a second.
-        - ``goal``: (3,) float32, target position in the world's frame, metres.
+        - ``goal``: (3,) float32, target position in the world frame, metres.
         - ``pixels``: (size, size, 3) uint8 RGB; (V, size, size, 3) for a tuple of V cameras; absent without camera.
 
     Action: (7,) float32 in [-1, 1]. Under ``position`` control it is a joint increment of at most
@@ -307,14 +307,14 @@ class KukaReach(Simulation):
         return np.array([state[0] for state in states]), np.array([state[1] for state in states])
 
     def link_positions(self) -> NDArray[np.float64]:
-        """Centres of mass of the seven links in the world's frame, (7, 3) metres."""
+        """Centres of mass of the seven links in the world frame, (7, 3) metres."""
         states = pybullet.getLinkStates(
             self.arm, self.joints, computeForwardKinematics=1, physicsClientId=self._open_client
         )
         return np.array([state[0] for state in states])
 
     def hand_position(self) -> NDArray[np.float64]:
-        """Centre of mass of the last link in the world's frame, (3,) metres."""
+        """Centre of mass of the last link in the world frame, (3,) metres."""
         state = pybullet.getLinkState(
             self.arm, self.joints[-1], computeForwardKinematics=1, physicsClientId=self._open_client
         )

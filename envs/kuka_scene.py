@@ -33,7 +33,7 @@ class Camera:
     """A named viewpoint.
 
     Attributes:
-        eye: Position in metres, in the world's frame, or in the hand's frame if ``on_wrist``.
+        eye: Position in metres, in the world frame, or in the hand frame if ``on_wrist``.
         target: Point that the camera looks at, metres, in the same frame.
         field_of_view: Vertical angle of view, degrees.
         orbit: Angle that the eye travels around the vertical axis through ``target`` a second, radians.

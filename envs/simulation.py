@@ -1,4 +1,4 @@
-"""What the simulated worlds have in common: steps after a reset, a window, a specification, no copies."""
+"""What the simulated environments have in common: steps after a reset, a window, a specification, no copies."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Uncopied:
 
 
 class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
-    """A world that truncates its own episodes, whose actions are in [-1, 1].
+    """An environment that truncates its own episodes, whose actions are in [-1, 1].
 
     Args:
         render_mode: ``rgb_array``, ``human`` for a window that shows every step, or None.

@@ -1,4 +1,4 @@
-"""The parts of an imitation run: the learner's world, its reward, its evaluation."""
+"""The parts of an imitation run: the learner's environment, its reward, its evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rewards.sources import tracked
 from rewards.wrappers import TrackingReward, VecTrackingReward
 
 NOT_SHOWN = ("goal",)
-"""What the world observes and the learner does not: whoever imitates is not told where the target is."""
+"""Observations that the learner does not get: an imitator must not see where the target is."""
 
 
 class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -68,7 +68,7 @@ def make_learner(
     bfloat16: bool = False,
     joint: bool = False,
 ) -> VecEnv:
-    """The vectorised world of the learner: workers, and in each of them embeddings, then the reward.
+    """The learner's vectorised environment: workers, and in each of them embeddings, then the reward.
 
     Args:
         config: The scene.

@@ -58,17 +58,17 @@ def frames_a_second(draw: Callable[[], Any], seconds: float) -> float:
 
 def ways(size: int) -> dict[str, Callable[[], NDArray[np.uint8]]]:
     """Every way of drawing one state of the cartpole: dm_control's own call, and ours."""
-    worlds = {
+    drawn = {
         quality: Cartpole(image_size=size, stack=1, render_quality=quality, render_mode="rgb_array")
         for quality in ("reference", "fast")
     }
-    # dm_control's defaults: a world of its own, whose model nobody has touched.
+    # dm_control's defaults: an environment of its own, whose model nobody has touched.
     usual = Cartpole(image_size=size, pixels=False, render_quality="reference")
-    for world in (*worlds.values(), usual):
-        world.reset(options={"joints": JOINTS})
+    for env in (*drawn.values(), usual):
+        env.reset(options={"joints": JOINTS})
     return {
         "dm_control": lambda: usual.physics.render(size, size, camera_id=0),
-        **{quality: world.render for quality, world in worlds.items()},
+        **{quality: env.render for quality, env in drawn.items()},
     }
 
 

@@ -137,7 +137,7 @@ def _update_speed() -> str:
         shown = " | ".join(f"{found[stage]:.1f}" if stage in found else "" for stage in stages)
         lines.append(f"| `{variant}` | {shown} | {list(found.values())[-1] / found[stages[0]]:.1f} |")
     megabytes = figures["buffer_megabytes"]
-    steps = figures["config"]["world"]["steps"]
+    steps = figures["config"]["run"]["steps"]
     shown = f"frames of {steps:,} steps: Stable-Baselines3 {megabytes['stable_baselines3']:,.0f} MB"
     return "\n".join([*lines, "", f"Replay buffer, {shown}, ours {megabytes['ours']:,.0f} MB."])
 
@@ -163,7 +163,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
     "cartpole_keypoints": partial(_scores, "cartpole_keypoints", "cartpole_joint"),
     "throughput": _throughput,
-    "card": lambda: compatibility.markdown(read_rows(RESULTS / "card.csv")),
+    "compatibility": lambda: compatibility.markdown(read_rows(RESULTS / "compatibility.csv")),
     "mask_quality": _masks,
     "keypoint_quality": partial(_keypoints, "keypoint_quality"),
     "keypoint_quality_joint": partial(_keypoints, "keypoint_quality_joint"),

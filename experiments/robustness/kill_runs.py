@@ -1,4 +1,4 @@
-"""The runs that are killed: an imitation and a benchmark of every world, as short as they can be.
+"""The runs that are killed: an imitation and a benchmark of every suite, as short as they can be.
 
 As a program it runs the benchmark in a folder; called again it goes on with it.
 """
@@ -68,7 +68,7 @@ TINY: dict[str, Suite] = {
     "cartpole": CartpoleSuite(CARTPOLE),
     "atari": AtariSuite(ATARI),
 }
-"""Every world with settings for seconds."""
+"""Every suite with settings for seconds."""
 
 GRIDS = {
     "kuka_reach": {"encoders": ["tcn"], "rewards": ["tcn_huber", "oracle"], "seeds": [0], "steps": KUKA.steps},
@@ -88,7 +88,7 @@ GRIDS = {
         "steps": ATARI.steps,
     },
 }
-"""What the benchmark of every world compares."""
+"""What the benchmark of every suite compares."""
 
 
 def imitation(out: Path) -> list[str]:
@@ -113,7 +113,7 @@ COMMANDS: dict[str, Callable[[Path], list[str]]] = {"imitation": imitation, "ben
 
 
 def write_preset(folder: Path, env: str) -> Path:
-    """Writes a world's preset into a folder, unless it is there."""
+    """Writes the preset of a suite into a folder, unless it is there."""
     path = folder / f"{env}_tiny.toml"
     lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **GRIDS[env]}.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +122,7 @@ def write_preset(folder: Path, env: str) -> Path:
 
 
 def main() -> int:
-    """Benchmarks every world in a folder below the one that is given; stops at the first that does not end well."""
+    """Benchmarks every suite in a folder below the one that is given; stops at the first that does not end well."""
     out = Path(sys.argv.pop(1))
     SUITES.update({name: Entry.of(suite) for name, suite in TINY.items()})
     for env in GRIDS:

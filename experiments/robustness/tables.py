@@ -60,11 +60,11 @@ def leaks(figures: Mapping[str, Any]) -> str:
     config = figures["config"]
     headings = {
         "resets": f"{config['resets']:,} resets, MB",
-        "closed": f"{config['environments']} made and closed, MB",
-        "dropped": f"{config['environments']} made and dropped, MB",
+        "closed": f"{config['copies']} made and closed, MB",
+        "dropped": f"{config['copies']} made and dropped, MB",
     }
     rows = []
-    for world, found in figures["worlds"].items():
+    for env, found in figures["envs"].items():
         memory = [
             ", ".join(f"{found[part][moment]['memory_mb']:.0f}" for moment in ("before", "middle", "after"))
             for part in headings
@@ -73,5 +73,5 @@ def leaks(figures: Mapping[str, Any]) -> str:
             max(found[part]["after"][name] - found[part]["before"][name] for part in headings)
             for name in ("files", "threads", "processes")
         ]
-        rows.append([world, *memory, " / ".join(map(str, grown))])
+        rows.append([env, *memory, " / ".join(map(str, grown))])
     return _table(["environment", *headings.values(), "files / threads / processes more"], rows)

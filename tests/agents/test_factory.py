@@ -50,13 +50,13 @@ class Follow(gym.Env):
         return self._observation(), -float(np.abs(self._place).sum()), False, self._time == HORIZON, {}
 
 
-def world(width: int = 3) -> VecEnv:
+def make_venv(width: int = 3) -> VecEnv:
     return DummyVecEnv([lambda: Follow(width)] * 2)  # type: ignore[list-item]
 
 
 @pytest.fixture
 def venv() -> Iterator[VecEnv]:
-    venv = world()
+    venv = make_venv()
     yield venv
     venv.close()
 
@@ -163,9 +163,9 @@ def test_a_damaged_card_is_refused_by_name(tmp_path: Path, venv: VecEnv, text: s
         factory.load_agent(path.parent, venv)
 
 
-def test_an_agent_of_another_world_or_kind_is_refused(tmp_path: Path, venv: VecEnv) -> None:
+def test_an_agent_of_other_observations_or_another_kind_is_refused(tmp_path: Path, venv: VecEnv) -> None:
     folder = saved(tmp_path, venv)
-    other = world(width=4)
+    other = make_venv(width=4)
     with pytest.raises(ValueError, match="does not fit the environment"):
         factory.load_agent(folder, other)
     other.close()

@@ -226,22 +226,22 @@ def test_random_play_is_cut_where_games_end() -> None:
 
 
 def test_the_papers_settings_are_presets_that_name_runs() -> None:
-    world = AtariSuite(TINY)
+    suite = AtariSuite(TINY)
     names = [name for name in preset_names() if name.startswith("atari_")]
     assert len(names) >= 4
     for name in names:
         grid = read_preset(name)
-        for cell in grid.cells(grid.methods(world.method), world.steps):
-            config = world.config(cell, Path("runs"))
+        for cell in grid.cells(grid.methods(suite.method), suite.steps):
+            config = suite.config(cell, Path("runs"))
             assert config.rom == GAMES[cell.task]
             assert config.resume and config.seeds == (cell.seed,)
 
 
 def test_a_game_that_is_no_task_is_refused() -> None:
-    world = AtariSuite(TINY)
-    cell = Cell("atari", world.method("none", "a2c", "game", ()), 17, 0, 80)
+    suite = AtariSuite(TINY)
+    cell = Cell("atari", suite.method("none", "a2c", "game", ()), 17, 0, 80)
     with pytest.raises(ValueError, match="Task 17 is no game; there are 5: assault"):
-        world.config(cell, Path("runs"))
+        suite.config(cell, Path("runs"))
 
 
 def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +251,8 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
         "tasks = [3]\nseeds = [0]\nsteps = 80\n"
         '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
     )
-    world = AtariSuite(replace(TINY, episodes=1))
-    monkeypatch.setattr("experiments.atari.suite.SUITE", world)
+    suite = AtariSuite(replace(TINY, episodes=1))
+    monkeypatch.setattr("experiments.atari.suite.SUITE", suite)
     monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.launchers.local(1))
     failed = benchmark.benchmark(BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0

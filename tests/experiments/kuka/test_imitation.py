@@ -1,4 +1,4 @@
-"""The parts of an imitation run: demonstration, goal, the learner's world, evaluation."""
+"""The parts of an imitation run: demonstration, goal, the learner's environment, evaluation."""
 
 from __future__ import annotations
 
@@ -315,7 +315,7 @@ def test_a_reward_on_embeddings_without_an_encoder_is_refused(demonstration: Dem
         make_learner(TINY, goal, None, "tcn_huber", HUBER, replace(SCALES, embedding=None), envs=2, workers=1)
 
 
-def test_one_process_and_two_step_the_same_world(goal: Goal, network: Encoder) -> None:
+def test_one_process_and_two_step_alike(goal: Goal, network: Encoder) -> None:
     rewards = []
     for workers in (1, 2):
         venv = make_learner(TINY, goal, network, "oracle", HUBER, SCALES, envs=2, workers=workers)
@@ -398,7 +398,7 @@ def test_without_truth_only_the_looks_are_judged(demonstration: Demonstration, n
     assert (evaluation.distances > 0).all()
 
 
-def test_an_agent_is_evaluated_in_the_world_it_learns_in(goal: Goal, network: Encoder) -> None:
+def test_an_agent_is_evaluated_in_the_environment_it_learns_in(goal: Goal, network: Encoder) -> None:
     venv = learner(goal, network, "tcn_huber")
     try:
         agent = factory.make("sac", venv, HORIZON, 0)

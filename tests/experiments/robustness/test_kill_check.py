@@ -194,7 +194,7 @@ def test_the_imitation_is_the_one_that_its_settings_say(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("env", GRIDS)
-def test_every_world_has_a_preset_whose_cells_can_be_run(tmp_path: Path, env: str) -> None:
+def test_every_suite_has_a_preset_whose_cells_can_be_run(tmp_path: Path, env: str) -> None:
     grid = read_preset(str(write_preset(tmp_path, env)))
     cells = grid.cells(grid.methods(TINY[env].method), TINY[env].steps)
     assert len(cells) == 2 and {cell.env for cell in cells} == {env}

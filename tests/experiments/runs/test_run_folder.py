@@ -96,15 +96,15 @@ def test_a_run_says_why_more_steps_would_be_another_training() -> None:
 
 
 def test_a_cell_of_a_benchmark_is_not_extended_behind_its_back(tmp_path: Path) -> None:
-    world = get("cartpole")
-    cells = [Cell("cartpole", world.method("sac_state", "sac", "task", ()), 0, 0, steps) for steps in (1_250, 2_500)]
-    folder = world.folder(cells[0], tmp_path)
+    suite = get("cartpole")
+    cells = [Cell("cartpole", suite.method("sac_state", "sac", "task", ()), 0, 0, steps) for steps in (1_250, 2_500)]
+    folder = suite.folder(cells[0], tmp_path)
     folder.mkdir(parents=True)
-    config = world.config(cells[0], tmp_path)  # type: ignore[attr-defined]
+    config = suite.config(cells[0], tmp_path)  # type: ignore[attr-defined]
     (folder / "config.json").write_text(json.dumps(config.identity(0), default=str))
-    world.check(cells[0], tmp_path)
+    suite.check(cells[0], tmp_path)
     with pytest.raises(ValueError, match="holds another run: steps differ"):
-        world.check(cells[1], tmp_path)
+        suite.check(cells[1], tmp_path)
 
 
 DAMAGE = ("", "{", "{}", "[]", "null", "[" * 100_000, '{"train": "1"}', "\x00", '{"status": []}')
