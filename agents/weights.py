@@ -1,4 +1,4 @@
-"""Weights as they are written: told apart by a digest, and never cast to another type."""
+"""Weights in files: identified by a digest, never cast to another type."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from encoders.files import FileError
 
 
 def content_digest(content: bytes) -> str:
-    """What tells a file's content from any other: its SHA-256."""
+    """SHA-256 of the content of a file."""
     return hashlib.sha256(content).hexdigest()
 
 

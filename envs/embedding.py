@@ -112,7 +112,7 @@ class EmbeddingObservation(
 ):
     """Replaces ``pixels`` by ``embedding``, and adds the demonstration's embedding to be matched next.
 
-    Whatever else is observed stays, but for what ``drop`` names. A learner that watches is usually not told where the
+    Whatever else is observed stays, but for what ``drop`` names. An imitator usually must not see where the
     target is: ``drop=("goal",)``.
 
     Args:

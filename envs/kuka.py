@@ -38,7 +38,7 @@ MOTOR_FORCE = 300.0
 """Torque limit of a position or velocity motor, newton metres (the model's effort limit)."""
 
 HOME = np.array([0.0, 0.4, 0.0, -0.9, 0.0, 0.6, 0.0])
-"""Joint positions at the start of an episode unless ``reset`` is told others, radians."""
+"""Joint positions at the start of an episode unless ``reset`` gets others, radians."""
 
 POSE_RANGE = 1.0
 """Random poses are uniform within this angle of the upright arm in every joint, radians."""

@@ -22,7 +22,7 @@ class LandmarkObservation(
     """Observes where cart and pole's tip are in the newest frames, in the form in which IMM's keypoints are observed.
 
     A control for agents on keypoints: what can be had from places at all, and how exact they must be. What is beside
-    the frame is at its edge, at its true height, so an agent is told how a pole swings that no frame shows; ``held``
+    the frame is at its edge, at its true height, so an agent knows how a pole swings that no frame shows; ``held``
     keeps that from it.
 
     Args:

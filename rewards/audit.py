@@ -123,8 +123,8 @@ class Likeness:
         return (
             f"The video looks like nothing that was recorded: its frames are {self.distance:.2f} from the nearest "
             f"recorded state, and {HELD_OUT_QUANTILE:.0%} of those of held-out videos within {self.held_out:.2f}. "
-            "An agent can hardly imitate what its simulation cannot show: film the same scene, by the same cameras in their "
-            "order, or record more like the video."
+            "An agent can hardly imitate what its simulation cannot show: film the same scene, by the same cameras in "
+            "their order, or record more like the video."
         )
 
 

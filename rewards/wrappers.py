@@ -75,8 +75,11 @@ class TrackingReward(
         self._replaced_return += float(replaced)
         own, target = np.asarray(observation[self._key], np.float64).ravel(), self._path[self._time]
         reward = huber_reward(own, target, self._config, self._scale)
-        told = {"replaced_return": self._replaced_return, "distance": float(np.linalg.norm(own - target)) / self._scale}
-        return observation, float(reward), terminated, truncated, {**info, **told}
+        added = {
+            "replaced_return": self._replaced_return,
+            "distance": float(np.linalg.norm(own - target)) / self._scale,
+        }
+        return observation, float(reward), terminated, truncated, {**info, **added}
 
 
 class VecTrackingReward(VecEnvWrapper):

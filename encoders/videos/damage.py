@@ -16,7 +16,7 @@ from encoders.videos.packets import Packet
 from encoders.videos.video_file import REMEDY, VideoWarning
 
 TOLERATED = 0.02
-"""A video of which more than this share of the time is lost or damaged is refused; less is told."""
+"""A video of which more than this share of the time is lost or damaged is refused; less is reported."""
 
 
 def spoiled(log: Sequence[Packet], corrupt: set[int], stamped: bool) -> set[int]:
@@ -115,18 +115,19 @@ class Loss:
             return
         lost = float(self.durations[list(self.frames)].sum()) + self.missing
         whole = float(self.durations.sum()) + self.missing
-        told = (
+        losses = (
             f"{count} of {len(self.durations) + self.missing_frames} frames ({lost:.2f} s of {whole:.2f} s) are lost "
             "or damaged"
         )
         if lost > TOLERATED * whole:
-            raise FileError(f"The video {self.path} is truncated or damaged: {told}; {REMEDY}.")
+            raise FileError(f"The video {self.path} is truncated or damaged: {losses}; {REMEDY}.")
         if self.endless and len(self.durations) - 1 in self.frames:
             raise FileError(
                 f"The video {self.path} is truncated or damaged at its end, and nothing says how long it was; {REMEDY}."
             )
         warnings.warn(
-            f"Of the video {self.path}, {told}; the frame before stands in for one that is lost. To be sure, {REMEDY}.",
+            f"Of the video {self.path}, {losses}; the frame before stands in for one that is lost. "
+            f"To be sure, {REMEDY}.",
             VideoWarning,
             stacklevel=2,
         )

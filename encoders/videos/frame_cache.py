@@ -100,10 +100,10 @@ class FileVideo:
     def _check(self, what: str, paths: Sequence[Path], values: Sequence[object]) -> None:
         """Refuses views that differ in something."""
         if len(set(values)) > 1:
-            told = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
+            described = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
             raise ValueError(
-                f"The views of one recording in {paths[0].parent} differ in {what}: {told}; cut or scale them to the "
-                "same."
+                f"The views of one recording in {paths[0].parent} differ in {what}: {described}; cut or scale them to "
+                "the same."
             )
 
     @property

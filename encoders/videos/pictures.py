@@ -52,8 +52,8 @@ def _rgb(frame: Any) -> NDArray[np.uint8]:
     """The colours by the stream's own matrix and range, (H, W, 3) uint8."""
     matrix = MATRICES.get(int(frame.colorspace))
     full = frame.color_range == FULL_RANGE
-    told = frame.format.name.startswith("yuvj")
-    if not frame.format.name.startswith(("yuv", "nv", "p0")) or (matrix is None and (told or not full)):
+    declared = frame.format.name.startswith("yuvj")
+    if not frame.format.name.startswith(("yuv", "nv", "p0")) or (matrix is None and (declared or not full)):
         return frame.to_ndarray(format="rgb24")
     source = Colorspace.ITU601.value if matrix is None else matrix
     return frame.reformat(

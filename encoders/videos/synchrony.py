@@ -50,12 +50,12 @@ def match_views(
         between = (view[:-1] + view[1:]) / 2
         matched.append(np.searchsorted(between, moments, side="left"))
     if len({len(view) for view in times}) > 1 or len(moments) < len(first):
-        told = ", ".join(
+        counts = ", ".join(
             f"{name} has {len(view)} ({duration:.2f} s)"
             for name, view, duration in zip(names, times, durations, strict=True)
         )
         warnings.warn(
-            f"The views of {what} differ in frames: {told}; {len(moments)} moments ({short:.2f} s) are used, matched "
+            f"The views of {what} differ in frames: {counts}; {len(moments)} moments ({short:.2f} s) are used, matched "
             "by time.",
             VideoWarning,
             stacklevel=3,

@@ -1,8 +1,8 @@
-"""What runs of this suite are judged by; it needs no simulator to be told."""
+"""How runs of this suite are scored; importing it loads no simulator."""
 
 from __future__ import annotations
 
-from experiments.sweep.grid import Measure, Scoring, Reference
+from experiments.sweep.grid import Measure, Reference, Scoring
 
 SCORING = Scoring(
     measures=(

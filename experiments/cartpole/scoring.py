@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from experiments.sweep.grid import Measure, Scoring, Reference
+from experiments.sweep.grid import Measure, Reference, Scoring
 
 SCORING = Scoring(
     measures=(

@@ -146,12 +146,12 @@ class ImitateConfig:
 
     @property
     def watching(self) -> tuple[str, ...]:
-        """The cameras of the imitation: all, or one a ``demo`` video, told by ``NAME_CAMERA.mp4`` or else by order."""
+        """The cameras of the imitation: all, or one a ``demo`` video, by its ending ``_CAMERA.mp4`` or else by order."""
         if not self.demo:
             return self.record.cameras
-        told = [video.stem.rsplit("_", 1)[-1] for video in self.demo]
+        endings = [video.stem.rsplit("_", 1)[-1] for video in self.demo]
         return tuple(
-            name if name in CAMERAS else camera for name, camera in zip(told, self.record.cameras, strict=False)
+            name if name in CAMERAS else camera for name, camera in zip(endings, self.record.cameras, strict=False)
         )
 
     @property

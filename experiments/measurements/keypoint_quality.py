@@ -45,9 +45,7 @@ class KeypointQualityConfig:
     episodes: int = 24
     encoders: tuple[Path, ...] = ()
     out: Path = Path("runs/keypoint_quality/keypoint_quality.csv")
-    run: SwingConfig = field(
-        default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded")
-    )
+    run: SwingConfig = field(default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded"))
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds)

@@ -70,7 +70,7 @@ def write(folder: Path, title: str, page: RunPage) -> None:
     Args:
         folder: It holds everything but ``result.json`` already.
         title: What was run.
-        page: What is told of it.
+        page: What it shows.
 
     Raises:
         ValueError: If a file of the run is damaged.

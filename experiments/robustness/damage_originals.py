@@ -21,7 +21,7 @@ class Original:
         make: Writes them into a folder.
         read: Reads a folder of them through the project's own ways in, and gives what it found; it may write there.
         sound: Whether a damaged file is still a file of its kind by every rule that its format has: (undamaged,
-            damaged) -> answer. What such a file says cannot be told from the truth.
+            damaged) -> answer. Nothing shows that such a file is wrong.
         files: Patterns of the files that are damaged.
         weight: How often it is drawn beside others.
     """

@@ -1,4 +1,4 @@
-"""How a reader takes a damaged file: refused by name, read right, told with numbers, or not well."""
+"""How a reader takes a damaged file: refused by name, read right, reported as damaged with numbers, or mishandled."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Verdict(NamedTuple):
     """What came of a file.
 
     Attributes:
-        outcome: ``refused`` by an error that names the file or its folder, ``right``, ``told`` with numbers what is
+        outcome: ``refused`` by an error that names the file or its folder, ``right``, ``reported`` with numbers what is
             other, ``undetectable`` (other, and sound by every rule of the format), ``wrong`` (other, in silence),
             ``other exception``, ``crash``, ``hang``, or ``memory``.
         reason: The message.
@@ -109,7 +109,7 @@ def judge(original: Original, folder: Path, file: str, undamaged: Path, expected
     words = escaped.words
     bare = words.replace(str(damaged), "").replace(str(damaged.parent), "")
     if bare != words and any(sign.isdigit() for sign in bare):
-        return Verdict("told", bare.strip())
+        return Verdict("reported", bare.strip())
     # A reader that goes on with a file may have written it.
     damaged.write_bytes(content)
     return Verdict("undetectable" if original.sound(undamaged, damaged) else "wrong", _difference(expected, found))

@@ -225,7 +225,7 @@ def check_kills(config: KillConfig) -> bool:
             trouble = _troubled(config, name, work)
             if trouble is not None:
                 troubles[f"{name}, {work}"] = trouble
-                console.print(f"{name}, {work}: {trouble.outcome} {trouble.told}", highlight=False, markup=False)
+                console.print(f"{name}, {work}: {trouble.outcome} {trouble.message}", highlight=False, markup=False)
     if config.out is not None:
         write_json(config.out, summary(config, found, troubles) | {"seconds": round(time.monotonic() - started)})
     return all(life.survived for life in found) and all(trouble.good for trouble in troubles.values())

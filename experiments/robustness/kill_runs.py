@@ -14,7 +14,7 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
-from experiments.atari.config import MaskConfig, AtariRunConfig
+from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.suite import AtariSuite
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.suite import CartpoleSuite

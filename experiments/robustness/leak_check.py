@@ -105,7 +105,7 @@ def growth(work: Callable[[], object], times: int, warm_up: int) -> dict[str, di
 
 
 def tried(make: Callable[[], Any], config: LeakConfig) -> dict[str, Any]:
-    """Counts for one environment: of an environment that is reset, of those that are closed, of those that are dropped."""
+    """Counts for one environment: while it is reset, while copies are closed, while copies are dropped."""
     env = make()
     resets = growth(lambda: use(env), config.resets, config.warm_up)
     env.close()

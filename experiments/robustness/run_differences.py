@@ -30,11 +30,11 @@ def differences(expected: Path, found: Path) -> list[str]:
         found: Folder of the other run.
     """
     ours, theirs = _files(expected), _files(found)
-    told = [f"{name} is missing" for name in sorted(ours.keys() - theirs.keys())]
-    told += [f"{name} is left over" for name in sorted(theirs.keys() - ours.keys())]
+    apart = [f"{name} is missing" for name in sorted(ours.keys() - theirs.keys())]
+    apart += [f"{name} is left over" for name in sorted(theirs.keys() - ours.keys())]
     for name in sorted(ours.keys() & theirs.keys()):
-        told += [f"{name}: {what}" for what in _compared(ours[name], theirs[name], expected, found)]
-    return told
+        apart += [f"{name}: {what}" for what in _compared(ours[name], theirs[name], expected, found)]
+    return apart
 
 
 def _files(folder: Path) -> dict[str, Path]:

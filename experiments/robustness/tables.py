@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-GOOD = ("refused", "right", "told", "undetectable")
+GOOD = ("refused", "right", "reported", "undetectable")
 
 BAD = ("wrong", "other exception", "crash", "hang", "memory")
 

@@ -240,14 +240,14 @@ def claim_run_folder(config: RunConfig, seed: int) -> None:
 def _extend(config: RunConfig, seed: int, before: int) -> None:
     """Has a run go on for more steps; a kill between any two of the files leaves one that can be asked so again."""
     folder, path = config.run_folder(seed), config.run_folder(seed) / PROVENANCE_FILE
-    told = f"{folder} goes on from {before} to {config.steps} steps"
+    message = f"{folder} goes on from {before} to {config.steps} steps"
     if completed(folder):
         kept = folder / f"result_{before}.json"
         try:
             (folder / RESULT_FILE).replace(kept)
         except OSError as error:
             raise ValueError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
-        told += f"; its result is kept as {kept.name}"
+        message += f"; its result is kept as {kept.name}"
     origin = read_object(path, "provenance", GO_ON) if path.exists() else {}
     started = provenance()
     more = {"steps": f"{before} to {config.steps}", **{key: started[key] for key in ("command", "started", "commit")}}
@@ -255,7 +255,7 @@ def _extend(config: RunConfig, seed: int, before: int) -> None:
     write_atomically(path, json.dumps(origin, indent=2).encode())
     identity = json.dumps(config.identity(seed), indent=2, default=str)
     write_atomically(folder / CONFIG_FILE, identity.encode())
-    console.print(f"{told}.", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{message}.", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager

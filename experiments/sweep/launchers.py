@@ -30,7 +30,7 @@ RETRIES = 3
 
 _PROCESSES = threading.Lock()
 """Held while a process is started or joined: starting one also collects the exit codes of the others, each of which can
-be read once, and a thread that comes second is told 255 of a job that went well."""
+be read once, and a thread that comes second reads 255 for a job that went well."""
 
 
 @dataclass(frozen=True)

@@ -170,7 +170,7 @@ def test_leaves_without_a_message(closing: str) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_a_machine_that_cannot_draw_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_that_cannot_draw_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     monkeypatch.delitem(sys.modules, "dm_control._render", raising=False)
     monkeypatch.setattr(mujoco_gl.ctypes.util, "find_library", lambda name: None)

@@ -36,10 +36,10 @@ def test_what_is_out_of_sight_is_at_the_edge() -> None:
 
 
 def test_what_leaves_the_frame_stays_where_it_was_last_seen_if_places_are_held() -> None:
-    told, held = (LandmarkObservation(cartpole(), frames=1, held=held) for held in (False, True))
-    for env in (told, held):
+    exact, held = (LandmarkObservation(cartpole(), frames=1, held=held) for held in (False, True))
+    for env in (exact, held):
         env.reset(options={"joints": (1.2, 0.4)})
-    seen = [[env.step(np.ones(1, np.float32))[0] for _ in range(10)] for env in (told, held)]
+    seen = [[env.step(np.ones(1, np.float32))[0] for _ in range(10)] for env in (exact, held)]
     shown = [bool((np.abs(place[:4:2]) < 1).all()) for place in seen[0]]
     left = shown.index(False)
     assert 0 < left < 9
@@ -50,7 +50,7 @@ def test_what_leaves_the_frame_stays_where_it_was_last_seen_if_places_are_held()
         np.testing.assert_array_equal(seen[1][left][part], seen[1][left - 1][part])
         np.testing.assert_array_equal(seen[1][left + 1][part], seen[1][left - 1][part])
     assert any(seen[0][left][part.start] == 1 for part in out)
-    for env in (told, held):
+    for env in (exact, held):
         env.close()
 
 

@@ -22,7 +22,7 @@ from encoders.training.fit import FitConfig
 from encoders.videos.video import read_video
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari import figures
-from experiments.atari.config import MaskConfig, AtariRunConfig
+from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.pretraining import random_play
 from experiments.atari.run import run_all
 from experiments.atari.suite import GAMES, AtariSuite

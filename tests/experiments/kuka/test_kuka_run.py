@@ -142,11 +142,11 @@ def test_the_result_says_all_that_a_table_needs(completed: Run) -> None:
     assert set(result["wall_seconds"]) == {"record", "fit", "audit", "train", "evaluate"}
 
 
-def test_the_likeness_of_the_video_is_told_in_the_audit_the_result_and_the_report(completed: Run) -> None:
+def test_the_likeness_of_the_video_is_in_the_audit_the_result_and_the_report(completed: Run) -> None:
     audit = json.loads((completed.folder / "audit.json").read_text())
-    told = {key: audit[key] for key in ("video_distance", "held_out_distance")}
-    assert all(value > 0 for value in told.values())
-    assert told.items() <= completed.result.items()
+    likeness = {key: audit[key] for key in ("video_distance", "held_out_distance")}
+    assert all(value > 0 for value in likeness.values())
+    assert likeness.items() <= completed.result.items()
     report = (completed.folder / "report.html").read_text()
     assert "Likeness of the video" in report
     assert "95% of held-out videos within" in report

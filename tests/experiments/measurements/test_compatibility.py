@@ -63,7 +63,9 @@ def test_the_committed_card_is_whole_and_says_what_fits() -> None:
 
 
 def test_the_table_has_a_line_an_encoder(tmp_path: Path) -> None:
-    rows = try_all(CompatibilityConfig(steps=40, encoders=("pooled",), envs=("cartpole",), out=tmp_path / "compatibility.csv"))
+    rows = try_all(
+        CompatibilityConfig(steps=40, encoders=("pooled",), envs=("cartpole",), out=tmp_path / "compatibility.csv")
+    )
     assert markdown(rows).splitlines()[-1].startswith("| pooled | frozen: the backbone")
     assert read_rows(tmp_path / "compatibility.csv") == rows
 

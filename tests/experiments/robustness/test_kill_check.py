@@ -106,7 +106,7 @@ def test_ctrl_c_that_is_not_taken_well_fails(
     monkeypatch.setitem(trouble.COMMANDS, "imitation", command(program))
     found = trouble.interrupt("imitation", tmp_path / "undisturbed", tmp_path / "out")
     assert found.outcome == "FAILED"
-    assert reason in found.told
+    assert reason in found.message
 
 
 def test_a_second_command_that_runs_too_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_runs_that_differ_in_their_times_alone_are_alike(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"files": {"result.json": '{"error": 0.6}'}}, "result.json: "),
         ({"files": {"progress.csv": "env_steps,seconds\n60,1.0\n"}}, "progress.csv: "),
@@ -163,10 +163,10 @@ def test_runs_that_differ_in_their_times_alone_are_alike(tmp_path: Path) -> None
         ({"tensor": 2.0}, "step_3.pt: other tensors"),
     ],
 )
-def test_every_other_difference_is_told(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+def test_every_other_difference_is_reported(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     old, new = write_run(tmp_path / "old"), write_run(tmp_path / "new", **changes)
     (found,) = differences(old, new)
-    assert found.startswith(told)
+    assert found.startswith(message)
     (new / "progress.csv").unlink()
     assert "progress.csv is missing" in differences(old, new)
 

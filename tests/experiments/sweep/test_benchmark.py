@@ -205,7 +205,7 @@ def small_disk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_a_full_disk_is_told_and_what_was_cut_goes_on_when_it_is_freed(
+def test_a_full_disk_is_reported_and_what_was_cut_goes_on_when_it_is_freed(
     finished: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = small_disk / "out"
@@ -225,7 +225,7 @@ def test_a_full_disk_is_told_and_what_was_cut_goes_on_when_it_is_freed(
     assert timeless(out / "grid" / "scores.csv") == expected
 
 
-def test_a_preparation_that_failed_is_told_with_its_log(
+def test_a_preparation_that_failed_is_reported_with_its_log(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")

@@ -135,7 +135,7 @@ def test_a_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_preset(str(tmp_path / "no.toml"))
 
 
-def test_settings_of_a_method_are_told_apart_by_name() -> None:
+def test_settings_of_a_method_are_picked_by_name() -> None:
     method = Method("tcn", "tcn", "ppo", "oracle", ("width=8", "encoder_mode=frozen", "encoder_mode=joint"))
 
     assert method.settings_in({"encoder_mode"}) == {"encoder_mode": "joint"}

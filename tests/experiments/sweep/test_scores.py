@@ -20,8 +20,8 @@ from experiments.sweep.scores import (
     improvements,
     markdown,
     read_rows,
-    summary,
     reference_scores,
+    summary,
 )
 
 
@@ -153,7 +153,7 @@ def test_rows_come_back_from_their_file(tmp_path: Path) -> None:
     assert markdown(summary(read_rows(path))) == markdown(summary(ROWS))
 
 
-def test_missing_scores_are_told_with_the_way_out(tmp_path: Path) -> None:
+def test_missing_scores_are_reported_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"scores\.csv is missing; run the benchmark"):
         read_rows(tmp_path / "scores.csv")
 
