@@ -39,7 +39,7 @@ class AuxiliaryConfig:
             step cheaper.
         max_grad_norm: Norm that the gradient of weight * L_aux is clipped to; None leaves it as it is.
         own_optimizer: Whether an Adam of its own follows the gradient of weight * L_aux, after the agent's step, in
-            place of one step on both. Its steps are as large as the agent's however small L_aux is beside L_RL.
+            place of one step on both. Its steps are as large as the agent's however small L_aux is next to L_RL.
     """
 
     weight: float = 1.0
@@ -146,7 +146,7 @@ class AuxiliaryLossCallback(BaseCallback):
             return
         optimizer = optimizer_of(self.model)
         if not self.config.own_optimizer:
-            auxiliary_state(self.model).hook = optimizer.register_step_pre_hook(self._beside_step)
+            auxiliary_state(self.model).hook = optimizer.register_step_pre_hook(self._add_loss)
             return
         if own_optimizer(self.model) is None and optimizer.state:
             warnings.warn(
@@ -155,7 +155,7 @@ class AuxiliaryLossCallback(BaseCallback):
                 stacklevel=2,
             )
         self._own = make_own_optimizer(self.model)
-        auxiliary_state(self.model).hook = optimizer.register_step_post_hook(self._beside_step)
+        auxiliary_state(self.model).hook = optimizer.register_step_post_hook(self._add_loss)
 
     def _on_training_end(self) -> None:
         self._remove()
@@ -171,7 +171,7 @@ class AuxiliaryLossCallback(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
-    def _beside_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    def _add_loss(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         encoder = trained_encoder(self.model)
         batch = draw_batch(stored_steps(self.model), encoder, self.config.videos or encoder.sampling.videos, self.rng)
         self._steps += 1

@@ -25,7 +25,7 @@ STATE_FILE = "state.json"
 MOST_COPIES = 8
 """Sizes of a policy's weights that networks and optimizers take in a checkpoint at most."""
 
-MOST_BESIDE = 2**26
+MOST_EXTRA = 2**26
 """Bytes that a checkpoint's names and generators take at most."""
 
 
@@ -143,7 +143,7 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
 def _read_weights(agent: BaseAlgorithm, path: Path, digest: str | None, remedy: str) -> dict[str, Any]:
     """Fills an agent's networks and optimizers, and returns all that the file holds."""
     own = agent.policy.state_dict()
-    most = MOST_COPIES * sum(value.nbytes for value in own.values()) + MOST_BESIDE
+    most = MOST_COPIES * sum(value.nbytes for value in own.values()) + MOST_EXTRA
     content = read_bytes(path, "checkpoint", remedy, most)
     if digest is not None and digest != content_digest(content):
         raise FileError(f"The checkpoint {path} has other weights than were written, by its digest; {remedy}.")

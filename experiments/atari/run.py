@@ -22,26 +22,11 @@ from experiments.atari.page import game_page
 from experiments.atari.pretraining import frozen_mask, given_mask, new_attention, random_play
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
-from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.experiment import Experiment
+from experiments.runs.folder import Stopwatch
 from experiments.runs.learning import OwnLoss, learn_to_end, printed
-from experiments.runs.tables import print_results
 
 EVALUATION_ENVS = 8
-
-
-def run_all(config: AtariRunConfig) -> list[dict[str, Any]]:
-    """Runs every seed and prints the table.
-
-    Returns:
-        The content of every ``result.json``.
-
-    Raises:
-        ValueError: If an input is wrong; everything that can be is checked before any long work.
-    """
-    check_inputs(config)
-    results = run_seeds(config, run_seed)
-    print_results(console, f"{config.variant}: mean score of {games(config)} games", config, results, result_line)
-    return results
 
 
 def games(config: AtariRunConfig) -> int:
@@ -67,17 +52,6 @@ def check_inputs(config: AtariRunConfig) -> None:
     """
     if config.encoder_folder is not None:
         given_mask(config, config.encoder_folder)
-
-
-def run_seed(config: AtariRunConfig, seed: int) -> dict[str, Any]:
-    """All stages of one run; returns the content of its ``result.json``."""
-    title = f"{config.variant}, seed {seed}"
-    return run_stages(
-        config,
-        seed,
-        lambda folder, watch: _stages(config, seed, folder, watch),
-        lambda folder, result: run_page.write(folder, title, game_page(result)),
-    )
 
 
 def _stages(config: AtariRunConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
@@ -178,3 +152,13 @@ def evaluate(agent: BaseAlgorithm | None, game: str, config: AtariConfig, episod
             if "episode" in info and len(mine) < each:
                 mine.append(info["episode"]["r"])
     return [score for mine in scores for score in mine]
+
+
+EXPERIMENT = Experiment(
+    check_inputs,
+    _stages,
+    run_page.writer(game_page),
+    lambda config: f"{config.variant}: mean score of {games(config)} games",
+    result_line,
+)
+"""Training and evaluation on a game, run as ``play_atari.py`` runs it."""

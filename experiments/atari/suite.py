@@ -43,11 +43,7 @@ class AtariSuite(RunSuite[AtariRunConfig]):
     """
 
     scoring = SCORING
-
-    @property
-    def steps(self) -> int:
-        """The steps of a training in which A2C begins to play."""
-        return self._base.steps
+    experiment = run.EXPERIMENT
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """An agent without attention, or with it as its settings say."""
@@ -64,7 +60,7 @@ class AtariSuite(RunSuite[AtariRunConfig]):
         return replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=method.settings_beside(OF_THE_RUN),
+            encoder_settings=method.settings_without(OF_THE_RUN),
             algo=method.algo,
             **method.settings_in(OF_THE_RUN),
         )
@@ -81,16 +77,6 @@ class AtariSuite(RunSuite[AtariRunConfig]):
             out=out,
             resume=True,
         )
-
-    @staticmethod
-    def check_inputs(config: AtariRunConfig) -> None:
-        """Refuses a mask that would fail later."""
-        run.check_inputs(config)
-
-    @staticmethod
-    def run_seed(config: AtariRunConfig, seed: int) -> dict[str, Any]:
-        """Trains and evaluates a player."""
-        return run.run_seed(config, seed)
 
     def task_name(self, task: int) -> str:
         """The game."""

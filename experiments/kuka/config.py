@@ -146,7 +146,7 @@ class ImitateConfig:
 
     @property
     def watching(self) -> tuple[str, ...]:
-        """The cameras of the imitation: all, or one a ``demo`` video, by its ending ``_CAMERA.mp4`` or else by order."""
+        """The cameras of the imitation: all, or one a ``demo`` video, by its ending ``_CAMERA.mp4`` or by order."""
         if not self.demo:
             return self.record.cameras
         endings = [video.stem.rsplit("_", 1)[-1] for video in self.demo]

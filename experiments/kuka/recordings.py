@@ -247,7 +247,7 @@ def record_demonstration(config: RecordConfig, demo_seed: int, folder: Path) -> 
     return folder / f"{name}_{config.cameras[0]}.mp4"
 
 
-def _beside(video: Path, camera: str, ending: str) -> Path:
+def _sibling(video: Path, camera: str, ending: str) -> Path:
     """The file of the same recording with another ending than ``_CAMERA.mp4``."""
     return video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + ending)
 
@@ -262,7 +262,7 @@ def read_truth(video: Path, camera: str) -> Truth | None:
     Raises:
         ValueError: If the truth is damaged, or has not one row a frame of the video.
     """
-    path = _beside(video, camera, "_truth.npz")
+    path = _sibling(video, camera, "_truth.npz")
     if not path.exists():
         return None
     frames = len(index_video(video))
@@ -283,7 +283,7 @@ def read_start(video: Path, config: RecordConfig) -> NDArray[np.float64] | None:
     Raises:
         ValueError: If the card is damaged, or the pose is none of the robot's.
     """
-    path = _beside(video, config.cameras[0], ".json")
+    path = _sibling(video, config.cameras[0], ".json")
     if not path.exists():
         return None
     start = read_object(path, "card", REMEDY, ["start"])["start"]
@@ -305,7 +305,7 @@ def read_start(video: Path, config: RecordConfig) -> NDArray[np.float64] | None:
     return np.array(start, np.float64)
 
 
-def check_beside(video: Path, config: RecordConfig) -> Truth | None:
+def check_recording(video: Path, config: RecordConfig) -> Truth | None:
     """Reads what is beside a video to imitate, to refuse it before any work.
 
     Args:

@@ -28,34 +28,15 @@ from experiments.kuka.config import ImitateConfig, new_encoder
 from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
 from experiments.kuka.imitation import evaluate, film, make_learner
 from experiments.kuka.page import imitation_page
-from experiments.kuka.recordings import FPS, check_beside, make_env, record_all, record_demonstration
+from experiments.kuka.recordings import FPS, check_recording, make_env, record_all, record_demonstration
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
-from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.experiment import Experiment
+from experiments.runs.folder import Stopwatch, console
 from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
 from experiments.runs.pretraining import check_distance_scale, given_encoder, shared_encoder
-from experiments.runs.tables import print_results
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
-
-
-def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
-    """Runs every seed and prints the table.
-
-    Args:
-        config: The experiment.
-
-    Returns:
-        The content of every ``result.json``.
-
-    Raises:
-        ValueError: If an input is wrong; everything that can be is checked before any long work.
-    """
-    check_inputs(config)
-    results = run_seeds(config, run_seed)
-    title = f"{config.variant}: deterministic policy, 10 episodes"
-    print_results(console, title, config, results, result_line)
-    return results
 
 
 def check_inputs(config: ImitateConfig) -> None:
@@ -67,7 +48,7 @@ def check_inputs(config: ImitateConfig) -> None:
     """
     if config.demo:
         read_views(config.demo, config.scene.image_size)
-        truth = check_beside(config.demo[0], config.scene)
+        truth = check_recording(config.demo[0], config.scene)
         if config.source.key == "joint_positions" and truth is None:
             raise ValueError(
                 f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
@@ -101,17 +82,6 @@ def check_joint(config: ImitateConfig, encoder: Encoder) -> None:
             "--encoder-mode joint out."
         )
     factory.part_of(config.horizon, config.horizon, encoder.sampling.least)
-
-
-def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
-    """All stages of one run; returns the content of its ``result.json``."""
-    title = f"{config.variant}, seed {seed}"
-    return run_stages(
-        config,
-        seed,
-        lambda folder, watch: _stages(config, seed, folder, watch),
-        lambda folder, result: run_page.write(folder, title, imitation_page(result)),
-    )
 
 
 def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
@@ -312,3 +282,13 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
         "audit": f"{result['reward_rank_correlation']:.2f}",
         "steps/s": f"{result['env_steps_per_second']:,.0f}",
     }
+
+
+EXPERIMENT = Experiment(
+    check_inputs,
+    _stages,
+    run_page.writer(imitation_page),
+    lambda config: f"{config.variant}: deterministic policy, 10 episodes",
+    result_line,
+)
+"""Imitation of a video by the Kuka, run as ``imitate_kuka.py`` runs it."""

@@ -52,11 +52,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
     """
 
     scoring = SCORING
-
-    @property
-    def steps(self) -> int:
-        """The steps of a training that are enough for most demonstrations."""
-        return self._base.steps
+    experiment = run.EXPERIMENT
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
@@ -80,7 +76,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         config = replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=method.settings_beside(OF_THE_RUN),
+            encoder_settings=method.settings_without(OF_THE_RUN),
             **method.settings_in(OF_THE_RUN),
             algo=method.algo,
             reward=method.reward,
@@ -98,16 +94,6 @@ class KukaSuite(RunSuite[ImitateConfig]):
         frozen = isinstance(settings, BackboneConfig) and settings.freeze
         # What a frozen stem makes of the recordings is the same at every step: extract it once.
         return replace(config, fit=replace(config.fit, feature_copies=1)) if frozen else config
-
-    @staticmethod
-    def check_inputs(config: ImitateConfig) -> None:
-        """Refuses files that would fail later."""
-        run.check_inputs(config)
-
-    @staticmethod
-    def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
-        """Fits an encoder, trains an agent and evaluates it."""
-        return run.run_seed(config, seed)
 
     def task_name(self, task: int) -> str:
         """The demonstration."""
@@ -150,7 +136,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         """An encoder a seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
-            (method.encoder, method.settings_beside(OF_THE_RUN), seed)
+            (method.encoder, method.settings_without(OF_THE_RUN), seed)
             for method, seed in methods
             if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
         }

@@ -81,7 +81,7 @@ def loop(config: AtariRunConfig, variant: str, steps: int) -> dict[str, Any]:
     if variant == "joint":
         callback = AuxiliaryLossCallback(config.auxiliary, bfloat16=config.bfloat16)
         # The optimizer calls what it was given when training starts.
-        callback._beside_step = clock.timed("auxiliary", callback._beside_step)  # type: ignore[method-assign]
+        callback._add_loss = clock.timed("auxiliary", callback._add_loss)  # type: ignore[method-assign]
     agent.learn(config.update_steps, callback=callback)
     venv.step_wait = clock.timed("play", venv.step_wait)  # type: ignore[method-assign]
     agent.policy.forward = clock.timed("act", agent.policy.forward)

@@ -17,7 +17,8 @@ from experiments.measurements import compatibility
 from experiments.robustness import tables as robustness
 from experiments.runs import command_line
 from experiments.sweep.run_rows import TABLES as RUN_TABLES
-from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
+from experiments.sweep.score_tables import differences, improvements, markdown, summary
+from experiments.sweep.scores import read_rows
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments/results"

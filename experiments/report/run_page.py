@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -94,6 +94,15 @@ def write(folder: Path, title: str, page: RunPage) -> None:
             blocks.append(kind(name, about, folder / file))
     origin = read_object(folder / PROVENANCE_FILE, "provenance", GO_ON)
     write_report(Report(title, page.summary, origin, blocks), folder / FILE)
+
+
+def writer(page: Callable[[Mapping[str, Any]], RunPage]) -> Callable[[Path, str, Mapping[str, Any]], None]:
+    """Writes the page of a result into its run's folder: (folder, title, result) -> None.
+
+    Args:
+        page: The page of a result.
+    """
+    return lambda folder, title, result: write(folder, title, page(result))
 
 
 def figures(title: str, caption: str, labels: Mapping[str, str], result: Mapping[str, Any]) -> TableBlock:

@@ -25,7 +25,9 @@ from experiments.sweep import launchers, page
 from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell
 from experiments.sweep.launchers import Job, Launcher
-from experiments.sweep.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
+from experiments.sweep.score_curves import charts
+from experiments.sweep.score_tables import markdown, summary
+from experiments.sweep.scores import CURVE_COLUMNS, collect, columns, failed_runs
 from experiments.sweep.suite import Suite
 
 FORMAT = 1

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from encoders.files import FileError, read_object, write_atomically
+from experiments.runs.experiment import Experiment
 from experiments.runs.folder import RunConfig, check_run_folder, run_seeds
 from experiments.sweep.grid import Cell, Method, Scoring
 from experiments.sweep.launchers import Job
@@ -68,22 +69,30 @@ class RunSuite(ABC, Generic[Config]):
         base: Settings of a run that no cell names.
     """
 
+    experiment: Experiment[Any]
+    """What its runs are."""
+
     def __init__(self, base: Config) -> None:
         self._base = base
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of a training by default."""
+        return self._base.steps
 
     @abstractmethod
     def config(self, cell: Cell, out: Path) -> Config:
         """The run of a cell."""
 
-    @staticmethod
-    @abstractmethod
-    def check_inputs(config: Config) -> None:
+    @classmethod
+    def check_inputs(cls, config: Config) -> None:
         """Refuses inputs that would fail later."""
+        cls.experiment.check_inputs(config)
 
-    @staticmethod
-    @abstractmethod
-    def run_seed(config: Config, seed: int) -> dict[str, Any]:
+    @classmethod
+    def run_seed(cls, config: Config, seed: int) -> dict[str, Any]:
         """Runs a seed."""
+        return cls.experiment.run_seed(config, seed)
 
     @abstractmethod
     def task_name(self, task: int) -> str:

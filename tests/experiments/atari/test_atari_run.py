@@ -24,7 +24,7 @@ from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari import figures
 from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.pretraining import random_play
-from experiments.atari.run import run_all
+from experiments.atari.run import EXPERIMENT
 from experiments.atari.suite import GAMES, AtariSuite
 from experiments.runs import learning
 from experiments.sweep import benchmark
@@ -59,7 +59,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.fixture(scope="module")
 def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[AtariRunConfig, dict[str, Any]]:
     config = replace(TINY, out=tmp_path_factory.mktemp("joint"))
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     return config, result
 
 
@@ -102,10 +102,10 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
 
     monkeypatch.setattr(learning, "AuxiliaryLossCallback", Cut)
     with pytest.raises(KeyboardInterrupt):
-        run_all(config)
+        EXPERIMENT.run_all(config)
     monkeypatch.setattr(learning, "AuxiliaryLossCallback", original)
     assert json.loads((config.run_folder(0) / "checkpoint" / "state.json").read_text())["env_steps"] == 240
-    (result,) = run_all(replace(config, resume=True))
+    (result,) = EXPERIMENT.run_all(replace(config, resume=True))
     whole, uncut = joint
     assert result["scores"] == uncut["scores"]
     expected = weights(whole.run_folder(0) / "agent")
@@ -122,7 +122,7 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
 @pytest.mark.parametrize(("mask", "steps"), [("own", 4), ("untrained", 0)])
 def test_a_frozen_mask_is_trained_before_and_not_with_the_agent(mask: str, steps: int, tmp_path: Path) -> None:
     config = replace(TINY, encoder_mode="frozen", mask=mask, out=tmp_path, steps=80, episodes=1)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["mask"] == mask
     before, after = encoders.load(config.mask_folder(0)), encoders.load(config.run_folder(0) / "encoder")
     for key, value in before.state_dict().items():
@@ -135,7 +135,7 @@ def test_a_frozen_mask_is_trained_before_and_not_with_the_agent(mask: str, steps
 
 def test_the_plain_agent_has_no_mask(tmp_path: Path) -> None:
     config = replace(TINY, encoder="none", algo="ppo", out=tmp_path, steps=1024, row_steps=1024, episodes=1)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["encoder_mode"] is None and result["mask"] is None
     assert not (config.run_folder(0) / "encoder").exists()
     assert not any("encoder" in key for key in weights(config.run_folder(0) / "agent"))
@@ -168,10 +168,10 @@ def test_a_run_is_the_same_run_in_every_spelling_and_what_it_does_not_use_is_no_
 def test_a_run_that_exists_is_refused_without_resume(joint: tuple[AtariRunConfig, dict[str, Any]]) -> None:
     config, result = joint
     with pytest.raises(ValueError, match="holds this run already, complete; add --resume"):
-        run_all(config)
-    assert run_all(replace(config, resume=True)) == [result]
+        EXPERIMENT.run_all(config)
+    assert EXPERIMENT.run_all(replace(config, resume=True)) == [result]
     with pytest.raises(ValueError, match=r"holds another run: .*steps"):
-        run_all(replace(config, resume=True, steps=560))
+        EXPERIMENT.run_all(replace(config, resume=True, steps=560))
 
 
 def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: 
         made.save(tmp_path / name)
         config = replace(TINY, encoder_mode="frozen", encoder_folder=tmp_path / name, out=tmp_path / "runs")
         with pytest.raises(ValueError, match=message):
-            run_all(config)
+            EXPERIMENT.run_all(config)
     assert not (tmp_path / "runs").exists()
 
 

@@ -354,7 +354,7 @@ def test_damaged_figures_of_the_random_policy_are_named(tmp_path: Path, content:
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"demo0\.json .*{wrong}.*; delete it, and the policy is measured again"):
-        TINY_SUITE.reference(0, tmp_path)
+        TINY_SUITE.random_figures(0, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -9,20 +9,9 @@ import pytest
 
 from encoders.files import write_csv
 from experiments.suites import scoring
-from experiments.sweep.scores import (
-    CURVE_COLUMNS,
-    Row,
-    charts,
-    columns,
-    differences,
-    every_run,
-    grouped,
-    improvements,
-    markdown,
-    read_rows,
-    reference_scores,
-    summary,
-)
+from experiments.sweep.score_curves import charts
+from experiments.sweep.score_tables import differences, every_run, improvements, markdown, summary
+from experiments.sweep.scores import CURVE_COLUMNS, Row, columns, grouped, read_rows, reference_scores
 
 
 def row(method: str, seed: int, score: float | None, task: int = 0, algo: str = "ppo") -> Row:
