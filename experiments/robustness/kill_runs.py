@@ -19,29 +19,18 @@ from experiments.atari.suite import AtariSuite
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.suite import CartpoleSuite
 from experiments.kuka.config import ImitateConfig
-from experiments.kuka.recordings import RecordConfig
 from experiments.kuka.suite import KukaSuite
+from experiments.robustness.tiny_recordings import TINY
 from experiments.runs import command_line
 from experiments.suites import SUITES, Entry
 from experiments.sweep.benchmark import benchmark
 from experiments.sweep.config import AGAIN, BenchmarkConfig
 from experiments.sweep.suite import Suite
 
-RECORD = RecordConfig(
-    demos=4,
-    play=4,
-    heldout=2,
-    validation=2,
-    demo_frames=16,
-    play_frames=20,
-    image_size=32,
-    cameras=("front", "side"),
-)
-
 FIT = FitConfig(steps=12, validate_every=3, validation_batches=2)
 
 # Two environments a worker: a batch of one frame is calculated in another order than one of more.
-KUKA = ImitateConfig(record=RECORD, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
+KUKA = ImitateConfig(record=TINY, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
 
 CARTPOLE = SwingConfig(
     action_repeat=125,
@@ -63,7 +52,7 @@ ATARI = AtariRunConfig(
     training=MaskConfig(1_000, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
 
-TINY: dict[str, Suite] = {
+TINY_SUITES: dict[str, Suite] = {
     "kuka_reach": KukaSuite(KUKA),
     "cartpole": CartpoleSuite(CARTPOLE),
     "atari": AtariSuite(ATARI),
@@ -124,7 +113,7 @@ def write_preset(folder: Path, env: str) -> Path:
 def main() -> int:
     """Benchmarks every suite in a folder below the one that is given; stops at the first that does not end well."""
     out = Path(sys.argv.pop(1))
-    SUITES.update({name: Entry.of(suite) for name, suite in TINY.items()})
+    SUITES.update({name: Entry.of(suite) for name, suite in TINY_SUITES.items()})
     for env in GRIDS:
         preset = write_preset(out.with_name(f"{out.name}_presets"), env)
 

@@ -14,7 +14,7 @@ import tyro
 from experiments.kuka.config import ImitateConfig
 from experiments.robustness import kill_check, kill_runs, trouble
 from experiments.robustness.kill_check import KillConfig, Life, check_kills
-from experiments.robustness.kill_runs import GRIDS, TINY, write_preset
+from experiments.robustness.kill_runs import GRIDS, TINY_SUITES, write_preset
 from experiments.robustness.process_tree import Tree
 from experiments.robustness.run_differences import differences, litter
 from experiments.sweep.grid import read_preset
@@ -196,10 +196,10 @@ def test_the_imitation_is_the_one_that_its_settings_say(tmp_path: Path) -> None:
 @pytest.mark.parametrize("env", GRIDS)
 def test_every_suite_has_a_preset_whose_cells_can_be_run(tmp_path: Path, env: str) -> None:
     grid = read_preset(str(write_preset(tmp_path, env)))
-    cells = grid.cells(grid.methods(TINY[env].method), TINY[env].steps)
+    cells = grid.cells(grid.methods(TINY_SUITES[env].method), TINY_SUITES[env].steps)
     assert len(cells) == 2 and {cell.env for cell in cells} == {env}
     for cell in cells:
-        TINY[env].folder(cell, tmp_path)
+        TINY_SUITES[env].folder(cell, tmp_path)
 
 
 def test_what_cannot_be_checked_is_refused() -> None:
