@@ -57,12 +57,12 @@ class AuxiliaryConfig:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart; those from before there was a choice of optimizers have the agent's."""
+        """The settings as a run's identity holds them; without ``own_optimizer`` where it is off, as in older runs."""
         return {key: value for key, value in asdict(self).items() if value or key != "own_optimizer"}
 
 
 def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: float | None = None) -> float:
-    """Adds the gradient of a loss to what parameters have collected so far.
+    """Adds the gradient of a loss to the gradients that parameters already have.
 
     Args:
         loss: () float with a gradient.
@@ -84,7 +84,7 @@ def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: fl
 
 
 class AuxiliaryLossCallback(BaseCallback):
-    """Trains the encoder in a policy by its own loss, in the same gradient steps as the agent's.
+    """Trains the encoder of a policy with its own loss, in every gradient step of the agent.
 
     Just before each step of the optimizer the gradient of ``weight * L_aux`` on a batch from the agent's buffer is
     added to that of the agent's loss. PPO and A2C have clipped theirs by then: what is clipped is the agent's part
@@ -213,7 +213,7 @@ class AuxiliaryLossCallback(BaseCallback):
 
 
 def auxiliary_loss(encoder: Encoder, batch: FrameBatch) -> LossAndMetrics:
-    """An encoder's loss in training mode, whichever mode it is in."""
+    """The encoder's loss, computed in training mode whatever its current mode."""
     training = encoder.training
     encoder.train()
     try:
@@ -223,7 +223,7 @@ def auxiliary_loss(encoder: Encoder, batch: FrameBatch) -> LossAndMetrics:
 
 
 def check_copies(agent: BaseAlgorithm) -> None:
-    """Refuses an agent with a copy of its encoder that nothing would train.
+    """Refuses an agent that holds a second copy of its encoder, which nothing would train.
 
     Raises:
         ValueError: If the value network of an on-policy agent has its own, or the actor of an off-policy one has its

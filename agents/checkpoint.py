@@ -1,4 +1,4 @@
-"""Checkpoints of training: all that an agent needs to go on as if it had not been cut."""
+"""Checkpoints of training: everything an agent needs to go on as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from encoders.files import FileError, read_bytes, read_object, reading, write_at
 STATE_FILE = "state.json"
 
 MOST_COPIES = 8
-"""Sizes of a policy's weights that networks and optimizers take in a checkpoint at most."""
+"""Largest size of networks and optimizers in a checkpoint, as a multiple of the policy's weights."""
 
 MOST_EXTRA = 2**26
-"""Bytes that a checkpoint's names and generators take at most."""
+"""Largest size of the names and random generators in a checkpoint, bytes."""
 
 
 def restart_remedy(folder: Path) -> str:
@@ -35,13 +35,13 @@ def restart_remedy(folder: Path) -> str:
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Writes figures of a training with a digest of them."""
+    """Writes the state of a training as JSON, with a digest."""
     digest = content_digest(json.dumps(state).encode())
     write_atomically(path, json.dumps({**state, "digest": digest}).encode())
 
 
 def read_state(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Figures that ``write_state`` wrote.
+    """Reads what ``write_state`` wrote.
 
     Args:
         path: The file.
@@ -60,7 +60,7 @@ def read_state(path: Path, keys: Sequence[str]) -> dict[str, Any]:
 
 
 def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
-    """Writes all that ``restore_checkpoint`` needs, ``state.json`` last, so that it stands for the rest."""
+    """Writes a checkpoint; ``state.json`` comes last, so that its presence means that the rest is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"step_{agent.num_timesteps}"
     buffer = io.BytesIO()
@@ -99,7 +99,7 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
 
 
 def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
-    """Brings an agent as ``make`` gives it to where its checkpoint was written.
+    """Restores a newly made agent from its checkpoint, if there is one.
 
     Args:
         agent: An agent with the settings of the one that was cut.
@@ -164,5 +164,5 @@ def _read_weights(agent: BaseAlgorithm, path: Path, digest: str | None, remedy: 
 
 
 def _variables(agent: BaseAlgorithm) -> dict[str, torch.Tensor]:
-    """Trained tensors that belong to no module, such as SAC's entropy coefficient; they share their memory."""
+    """Trained tensors outside modules, such as SAC's entropy coefficient, without a copy."""
     return {name: getattr(agent, name).detach() for name in agent._get_torch_save_params()[1]}

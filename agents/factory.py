@@ -30,7 +30,7 @@ REMEDY = "train the agent again"
 """What to do about a folder that cannot be used."""
 
 MOST_NAMES = 2**24
-"""Bytes that the names and shapes of a policy's weights take at most."""
+"""Largest header of a policy's weights, bytes."""
 
 MOST_STEPS = 100_000
 """Steps of an episode at most: an hour at 25 a second; agents keep room for whole ones."""
@@ -140,7 +140,7 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
 
 
 def part_of(horizon: int, most: int, least: int = 1) -> int:
-    """The longest equal part of an episode that has at most so many steps; a longer one where those are too short.
+    """The longest divisor of an episode's length up to a limit; a longer one where that is too short.
 
     Args:
         horizon: Steps of the episode.
@@ -160,17 +160,17 @@ def part_of(horizon: int, most: int, least: int = 1) -> int:
 
 
 def _linear(first: float, last: float) -> Callable[[float], float]:
-    """A schedule over the remaining share of training, 1 at the start and 0 at the end."""
+    """A linear schedule of the learning rate over the remaining share of training, from 1 to 0."""
     return lambda remaining: last + (first - last) * remaining
 
 
 def save_agent(agent: BaseAlgorithm, name: str, horizon: int, folder: Path) -> None:
-    """Writes an agent's policy as safetensors, with its algorithm's name and its own encoder, if any, beside it."""
+    """Writes an agent's policy as safetensors, the name of its algorithm, and its own encoder, if any."""
     save_policy(agent, {"algo": name, "horizon": horizon}, folder)
 
 
 def save_policy(agent: BaseAlgorithm, card: dict[str, Any], folder: Path) -> None:
-    """Writes a policy's weights, its own encoder, if any, and a card: how to make it again, and the weights' digest."""
+    """Writes a policy's weights, its own encoder, if any, and a card to rebuild it from, with a digest."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = own_encoder(agent)
     if encoder is not None:
@@ -205,7 +205,7 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
 
 
 def read_card(folder: Path, types: Mapping[str, type]) -> dict[str, Any]:
-    """What ``agent.json`` tells.
+    """Reads ``agent.json``.
 
     Args:
         folder: The agent's folder.

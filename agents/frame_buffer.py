@@ -26,7 +26,7 @@ Vectors = dict[str, NDArray[np.float32]]
 
 
 class StackedFrames:
-    """The stacks of a buffer, put together when they are asked for.
+    """The stacked frames of a buffer, assembled when they are indexed.
 
     Args:
         stacks: Puts them together: (B,) rows, (B,) environments -> (B, C, S, S) uint8.
@@ -164,7 +164,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
         super().add(obs, next_obs, action, reward, done, infos)
 
     def start_episodes(self) -> None:
-        """Has the next step of every environment start an episode, whether or not the last one ended."""
+        """Makes the next step of every environment the first of an episode, even if the last one did not end."""
         self._age[:] = 0
 
     @property
@@ -236,7 +236,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Brings back what ``arrays`` gave, into a buffer of the same settings.
+        """Restores what ``arrays`` gave into a buffer of the same settings.
 
         Raises:
             ValueError: If an array has another shape or type; KeyError if one is missing.
@@ -255,7 +255,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
 
 def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
-    """Where a buffer of so many rows is written next, and whether it is full, by the file of one of as many or fewer.
+    """The write position of a buffer and whether it is full, from the file of one of the same size or smaller.
 
     A smaller one that has just been filled is not full here, and the next step goes where it would have gone.
 
@@ -269,7 +269,7 @@ def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
 
 
 def fill_rows(kept: NDArray[Any], rows: NDArray[Any], size: int) -> None:
-    """Brings back the first rows of a buffer's array.
+    """Restores the first rows of a buffer's array.
 
     Args:
         kept: (rows, ...), filled in place.

@@ -25,7 +25,7 @@ FRAME_SKIP = 4
 """Frames that an action is held for; the last two are merged by their maximum."""
 
 FRAMES_A_SECOND = 60
-"""Of the console."""
+"""Frames a second of the console."""
 
 LARGEST_IMAGE = 1024
 """Width and height of a frame at most, pixels; the console's own are 160 and 210."""
@@ -76,7 +76,7 @@ class AtariConfig:
 
 
 def rom_of(game: str) -> str:
-    """A game's name as the emulator has it, from any spelling: ``MsPacman`` or ``ALE/MsPacman-v5`` -> ``ms_pacman``.
+    """The emulator's name of a game, from any spelling: ``MsPacman`` or ``ALE/MsPacman-v5`` -> ``ms_pacman``.
 
     Raises:
         ValueError: If there is no such game.
@@ -115,7 +115,7 @@ class AtariVecEnv(Uncopied, VecEnv):
         envs: Games at once.
         config: How they are played.
         training: Whether episodes are lives and rewards are clipped.
-        seed: Seed of the no-ops at the start of the first game; those beside it have the next ones. None draws one.
+        seed: Seed of the no-ops at the start of the first game; the other games have the next ones. None draws one.
 
     Attributes:
         actions: Number of actions.
@@ -259,7 +259,7 @@ class AtariVecEnv(Uncopied, VecEnv):
         return self._observations, given.astype(np.float32), dones, infos
 
     def _start_again(self, stuck: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
-        """Truncates the games in which nothing has happened for too long, and starts them anew."""
+        """Truncates games in which nothing has happened for too long, and restarts them."""
         assert self._observations is not None
         for index in np.flatnonzero(stuck):
             infos[index]["terminal_observation"] = np.array(self._observations[index])
@@ -315,5 +315,5 @@ class AtariVecEnv(Uncopied, VecEnv):
 
 
 def _drawn_seed() -> int:
-    """A seed from the operating system's randomness, with room for the games beside the first."""
+    """A seed from the operating system's randomness, with room for the seeds of the other games."""
     return int(np.random.default_rng().integers(2**30))

@@ -200,7 +200,7 @@ class KukaReach(Simulation):
         return self._observation(), {"time": steps} if "time" in options else {}
 
     def _within(self, name: str, values: Any) -> NDArray[np.float64]:
-        """A start or a goal as numbers that the observation of that name may have."""
+        """Validates a start or a goal against the bounds of the observation of that name."""
         space = self.observation_space[name]  # type: ignore[index]
         vector = np.asarray(values, dtype=np.float64)
         if vector.shape != space.shape or not np.all((vector >= space.low) & (vector <= space.high)):

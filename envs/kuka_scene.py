@@ -17,7 +17,7 @@ NEAR = 0.05
 """Near plane of every camera, metres."""
 
 EMPTY = 0.99999
-"""The depth buffer is at least this where nothing was drawn."""
+"""Depth from which on a pixel shows nothing but the background."""
 
 RENDER_QUALITIES = ("fast", "reference")
 """``fast`` draws decimated meshes; ``reference`` draws the unmodified ones."""
@@ -70,7 +70,7 @@ SHAPES = ("ball", "box", "cylinder")
 
 @dataclass(frozen=True)
 class Distractor:
-    """A thing that stands about and means nothing; nothing collides with it.
+    """An object without meaning for the task; nothing collides with it.
 
     Attributes:
         shape: One of ``SHAPES``.
@@ -178,11 +178,11 @@ class Scene:
             pybullet.changeVisualShape(self.arm, link, rgbaColor=(*colour, 1.0), physicsClientId=self.client)
 
     def add_target(self) -> int:
-        """Adds the reach target, a thing without mass that nothing collides with; returns its body id."""
+        """Adds the reach target, massless and without collisions; returns its body id."""
         return self._add(self.look.target_shape, TARGET_RADIUS, self.look.target, (0.0, 0.0, 0.0))
 
     def add_distractors(self) -> None:
-        """Adds what else stands in the scene."""
+        """Adds the distractors."""
         for thing in self.look.distractors:
             self._add(thing.shape, thing.size, thing.colour, thing.position)
 
@@ -234,7 +234,7 @@ class Scene:
 
 
 def backdrop(look: Look, view: tuple[float, ...], field_of_view: float, size: int) -> NDArray[np.uint8]:
-    """Wall and floor behind the arm, from the viewing ray of every pixel.
+    """The image of wall and floor, from the viewing ray of every pixel.
 
     Args:
         look: Colours, and the side of a floor square.

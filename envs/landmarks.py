@@ -1,4 +1,4 @@
-"""What perfect keypoints would tell: the true places of things in a frame, as exact as one likes."""
+"""True positions of objects in the frames, with optional noise: a control for learned keypoints."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from envs.cartpole import Cartpole
 class LandmarkObservation(
     gym.Wrapper[NDArray[np.float32], NDArray[np.float32], Any, NDArray[np.float32]], gym.utils.RecordConstructorArgs
 ):
-    """Observes where cart and pole's tip are in the newest frames, in the form in which IMM's keypoints are observed.
+    """Observes true positions of cart and pole tip in the newest frames, in the format of IMM's keypoints.
 
     A control for agents on keypoints: what can be had from places at all, and how exact they must be. What is beside
     the frame is at its edge, at its true height, so an agent knows how a pole swings that no frame shows; ``held``
@@ -72,7 +72,7 @@ class LandmarkObservation(
         return self._observe(), info
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], Any, bool, bool, dict[str, Any]]:
-        """As the cartpole's."""
+        """Steps the cartpole."""
         _, reward, terminated, truncated, info = self.env.step(action)
         return self._observe(), reward, terminated, truncated, info
 

@@ -84,7 +84,7 @@ class StateObservation(
 
 
 class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Seeds every episode by its number, so that a training that was cut goes on with the same ones.
+    """Seeds every episode by its number, so that a resumed training sees the same episodes.
 
     Args:
         env: Any environment.
@@ -100,7 +100,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self.episode = first
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts the next episode, or with a seed a series of its own from its first one."""
+        """Starts the next episode; a seed starts a new series of episodes."""
         if seed is not None:
             self._seed, self.episode = seed, self._first
         drawn = int(np.random.default_rng([self._seed, self.episode]).integers(2**31))
@@ -115,7 +115,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 class FrozenEmbedding(
     gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]], gym.utils.RecordConstructorArgs
 ):
-    """Observes the embedding of frames, in their place or as ``embedding`` beside ``pixels``.
+    """Observes a frozen embedding, in place of the frames or as ``embedding`` next to ``pixels``.
 
     Args:
         env: An environment that observes frames alone, channels first.

@@ -20,7 +20,7 @@ class Source:
         key: The observation that is compared.
         path: What it should be at every step, (horizon + 1, ...), from a goal; None where that cannot be known.
         scale: The distance that counts as 1.
-        trained: Whether the encoder is trained, or left as it was born.
+        trained: Whether the encoder is trained, or left untrained.
     """
 
     key: str
@@ -44,7 +44,7 @@ def names() -> list[str]:
 
 
 def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floating], float]:
-    """What a named reward compares: the observation's key, its path over time, the distance that counts as 1.
+    """What a named reward tracks: the observation's key, its path over time, and its scale.
 
     Args:
         name: One of ``names()``.

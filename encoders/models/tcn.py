@@ -20,7 +20,7 @@ OBJECTIVES = ("single_view", "multi_view", "n_pairs")
 POOLINGS = ("spatial_softmax", "flatten")
 
 MOST_VIDEOS = 4096
-"""Videos in a batch at most."""
+"""Most videos in a batch."""
 
 
 @dataclass(frozen=True)

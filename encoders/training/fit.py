@@ -163,7 +163,7 @@ def fit(
 
 
 def calibrate(encoder: Encoder, validation: Clips, folder: Path) -> Encoder:
-    """Measures the distance scale of an encoder as it is, and saves it: all that is done to a control.
+    """Measures the distance scale of an untrained encoder and saves both: the control without training.
 
     Args:
         encoder: Trained, or never to be.
@@ -211,7 +211,7 @@ def check_clips(encoder: Encoder, clips: Clips, purpose: str) -> None:
 
 
 def distance_scale(encoder: Encoder, clips: Clips) -> float:
-    """Median embedding distance between two successive frames: what one moment of motion is worth.
+    """Median embedding distance between successive frames.
 
     Args:
         encoder: A trained encoder.

@@ -20,7 +20,7 @@ TOLERATED = 0.02
 
 
 def spoiled(log: Sequence[Packet], corrupt: set[int], stamped: bool) -> set[int]:
-    """Places of the packets whose frames are damaged: broken ones, and all that follow until the next key frame.
+    """Indices of packets with damaged frames: broken ones, and all after them until the next key frame.
 
     Args:
         log: Packets, in the order that they are decoded in.
@@ -39,7 +39,7 @@ def spoiled(log: Sequence[Packet], corrupt: set[int], stamped: bool) -> set[int]
 
 
 def overwritten(log: Sequence[Packet], damaged: Sequence[tuple[int, int]]) -> set[int]:
-    """Places of the packets that damaged bytes belong to: a packet reaches to where the next one begins.
+    """Indices of the packets that contain damaged bytes: a packet extends to the start of the next.
 
     Args:
         log: All packets.
@@ -95,7 +95,7 @@ class Loss:
     frames: set[int] = field(default_factory=set)
 
     def add(self, frames: Sequence[int]) -> None:
-        """Notes lost or damaged frames, and judges the video anew.
+        """Records lost or damaged frames, and checks the video again.
 
         Raises:
             FileError: If too much of it is lost.
@@ -105,7 +105,7 @@ class Loss:
             self.judge()
 
     def judge(self) -> None:
-        """Tells what is lost, if anything is.
+        """Warns of what is lost, if anything is.
 
         Raises:
             FileError: If it is more than ``TOLERATED``, or the end, of a video that does not say how long it was.

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from encoders.videos.video_file import VideoWarning
 
 MOST_SHARE = 0.05
-"""Share of a recording by which its views may differ in length: cameras never stop together."""
+"""Share of a recording by which its views may differ in length: cameras never stop at the same time."""
 
 MOST_SECONDS = 2.0
 """Seconds by which they may differ at most."""
 
 
 class LengthError(ValueError):
-    """Views that are no views of the same moments: their lengths differ by more than cameras do."""
+    """Views that differ too much in length to show the same moments."""
 
 
 def match_views(

@@ -1,4 +1,4 @@
-"""An index of the frames of a video, which decodes any stretch of it."""
+"""An index of the frames of a video, to decode any stretch of it."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class VideoIndex:
 
     @property
     def stamped(self) -> bool:
-        """Whether time stamps tell the frames; else they are counted from the first one on."""
+        """Whether time stamps identify the frames; else they are counted from the first."""
         return self.timeline.stamped
 
     @property
     def lead(self) -> float:
-        """Frames that are decoded on the way to a frame, on average: those since the key frame before it."""
+        """Frames decoded on the way to a frame, on average: those since the key frame before it."""
         places = np.arange(len(self))
         keys = np.where(np.isin(places, self.timeline.keys), places, 0)
         return float((places - np.maximum.accumulate(keys)).mean())

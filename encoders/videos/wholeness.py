@@ -1,4 +1,4 @@
-"""What the bytes of a file say about it, whatever its container."""
+"""What the bytes of a file show about its completeness, for any container."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Masks trained before the agent: frames of a random policy, and the attention module fitted to them."""
+"""Pretraining of masks: the attention module is fitted to frames of a random policy."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from experiments.runs.pretraining import check_given, shared_encoder
 
 GAMES_AT_ONCE = 16
 GAME_FRAMES = 250
-"""Fewest frames of each game that is played at once; starting an emulator takes as long as playing as many."""
+"""Fewest frames of each parallel game; starting an emulator takes as long as so many frames."""
 
 
 def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips:
-    """Observations of a random policy; every clip is a stretch of one game.
+    """Observations of a random policy, as clips; each is a stretch of one game.
 
     Args:
         game: Its name.
@@ -57,7 +57,7 @@ def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips
 
 
 def frozen_mask(config: AtariRunConfig, seed: int) -> Attention:
-    """The attention module of a run whose mask is frozen: given, loaded, or trained now.
+    """The attention module of a run with a frozen mask: given, loaded, or trained now.
 
     Raises:
         ValueError: If the given one is no attention module, or was made for other frames.
@@ -114,7 +114,7 @@ def _attention(encoder: encoders.Encoder, folder: Path) -> Attention:
 
 
 def _share(clips: Clips, first: float, last: float) -> Clips:
-    """A part of the clips, by their order; at least one."""
+    """A share of the clips in their order; at least one."""
     start, stop = round(first * len(clips)), round(last * len(clips))
     return clips.subset(range(min(start, len(clips) - 1), max(stop, start + 1)))
 

@@ -30,13 +30,13 @@ EVALUATION_ENVS = 8
 
 
 def games(config: AtariRunConfig) -> int:
-    """Games of the evaluation: the same number from each of those that are played at once."""
+    """Number of evaluation games, rounded up to a multiple of the parallel environments."""
     envs = min(EVALUATION_ENVS, config.episodes)
     return -(-config.episodes // envs) * envs
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the table that ends the runs tells of one."""
+    """A line of the final table of all seeds."""
     return {
         "score": f"{result['game_score']:,.0f}",
         "random policy": f"{result['random_score']:,.0f}",
@@ -45,7 +45,7 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def check_inputs(config: AtariRunConfig) -> None:
-    """Refuses a mask that would fail later.
+    """Refuses an unusable mask before any work.
 
     Raises:
         ValueError: If ``encoder_folder`` holds none that fits.
@@ -100,7 +100,7 @@ def _attention(config: AtariRunConfig, seed: int) -> Attention | None:
 
 
 def train(config: AtariRunConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
-    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    """Trains the agent, or resumes it, and writes its curve, checkpoints and weights."""
     frozen = config.encoder_mode == "frozen"
     venv = AtariVecEnv(config.game, players.GAME_ALGORITHMS[config.algo].envs, config.atari)
     agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
@@ -123,7 +123,7 @@ def train(config: AtariRunConfig, seed: int, folder: Path, attention: Attention 
 
 
 def _seed_games(venv: AtariVecEnv, seed: int, steps: int) -> None:
-    """Seeds the games that start anew after so many steps; otherwise for every run."""
+    """Seeds the games that restart after so many steps, differently for every run."""
     venv.seed(int(np.random.default_rng([seed, steps]).integers(2**30)))
 
 

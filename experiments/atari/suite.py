@@ -1,4 +1,4 @@
-"""Atari games as a benchmark sees them: tasks are games, the score is the game's."""
+"""The Atari suite of the benchmark: a task is a game, the score is the game's."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from experiments.sweep.launchers import Job
 from experiments.sweep.suite import RunSuite, write_random_figures
 
 GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
-"""Tasks by their number: the games of the paper whose names its text gives."""
+"""Tasks by their number: the games that the paper's text names."""
 
 REWARD = "game"
 
 STEP_SECONDS = {"plain": 1.4e-3, "frozen": 1.8e-3, "joint": 3.6e-3}
-"""An agent step of a training, on one core of the reference machine."""
+"""Seconds of an agent step in training, on one core of the machine of the committed results."""
 
 MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
 
 OF_THE_RUN = ("encoder_mode", "mask")
-"""Settings of a method that are the run's; all others are the attention module's own."""
+"""Settings of a method that belong to the run; all others belong to the attention module."""
 
 
 class AtariSuite(RunSuite[AtariRunConfig]):
@@ -112,23 +112,23 @@ class AtariSuite(RunSuite[AtariRunConfig]):
         return float(result["game_score"])
 
     def seconds(self, cell: Cell) -> float:
-        """By the number of steps and what is trained in them."""
+        """Estimated from the steps and from what is trained."""
         config = self._configured(cell.method)
         kind = "plain" if config.encoder == NO_ENCODER else config.encoder_mode
         return OTHER_SECONDS + cell.steps * STEP_SECONDS[kind]
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
-        """A mask a seed and kind."""
+        """One mask for each seed and kind."""
         masks = _masks([self.config(cell, Path()) for cell in cells]).values()
         return MASK_SECONDS * sum(config.mask != "untrained" for config in masks)
 
     def pictures(self, folder: Path) -> list[Path]:
-        """The mask as the agent plays, and what it was trained for."""
+        """The mask in a game, and its reconstructions."""
         return [path for path in (folder / "mask.mp4", folder / "reconstruction.png") if path.exists()]
 
 
 def _masks(configs: list[AtariRunConfig]) -> dict[Path, AtariRunConfig]:
-    """The masks that runs need before they start, by their folders, with a run that uses each."""
+    """The frozen masks that runs need, by folder, each with a run that uses it."""
     return {
         config.mask_folder(config.seeds[0]): config
         for config in configs

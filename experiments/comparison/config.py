@@ -1,4 +1,4 @@
-"""What encoders are compared on, and what of it is recorded."""
+"""The configuration of a comparison of encoders, and of its recordings."""
 
 from __future__ import annotations
 

@@ -16,10 +16,10 @@ from encoders.videos.video import write_video
 from experiments.report.figures import save_figure
 
 PERPLEXITY = 30.0
-"""Of a t-SNE plot, where the video is long enough for it; as in Blomqvist and Hämäläinen's figure 2."""
+"""Perplexity of t-SNE for long videos, as in Blomqvist and Hämäläinen's figure 2."""
 
 FEWEST_FRAMES = 5
-"""Of a t-SNE plot: below, a point has no neighbourhood to speak of."""
+"""Fewest frames of a t-SNE plot: with fewer, points have no neighbourhood."""
 
 BLUE_TO_CYAN = LinearSegmentedColormap.from_list("blue to cyan", ["blue", "cyan"])
 
@@ -154,7 +154,7 @@ def nearest_neighbour_video(
     fps: float,
     path: Path,
 ) -> None:
-    """A video beside the frames of another that an encoder takes for the same moments.
+    """A video next to its nearest neighbours in another video, by embedding.
 
     Left is the first video as it runs, right the frame of the second with the nearest embedding by Euclidean
     distance. Frames whose shorter side is below 192 pixels are enlarged by a whole factor, without blur.

@@ -45,7 +45,7 @@ class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
 def _learner(
     config: RecordConfig, goal: Goal, huber: HuberConfig, scales: Scales, camera: str | tuple[str, ...] | None
 ) -> gym.Env[Any, Any]:
-    """One environment of the learner; its own reward is the true one, which Monitor logs and PPO never sees."""
+    """One environment of the learner; its reward is the true one, which is logged but never learned from."""
     env: gym.Env[Any, Any] = FixedStart(make_env(config, camera, goal.horizon), goal.start)
     if goal.joints is not None:
         env = TrackingReward(env, "joint_positions", goal.joints, huber, scales.joints)
@@ -123,7 +123,7 @@ def _observe_and_reward(
 def random_policy(
     config: RecordConfig, goal: Goal, huber: HuberConfig, seed: int, episodes: int = 20
 ) -> tuple[float, float]:
-    """How far a policy of uniformly random actions is from a demonstration.
+    """Link error and true return of a uniformly random policy.
 
     Args:
         config: The scene.

@@ -1,4 +1,4 @@
-"""What the page of an imitation tells."""
+"""The page of an imitation run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records demonstrations and play of the Kuka as mp4 files, one a camera, with the truth beside them."""
+"""Records demonstrations and random play of the Kuka as mp4 files, one a camera, with the true states."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ from rewards.targets import positions
 
 
 def check_inputs(config: ImitateConfig) -> None:
-    """Refuses files that would fail later.
+    """Refuses unusable files before any work.
 
     Raises:
         ValueError: If a video, its card or its truth, the encoder or its weights cannot be used, or the oracle's truth
@@ -183,7 +183,7 @@ def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
 
 
 def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not.
+    """The encoder of a seed: given, loaded if it is there, else trained (for the control only calibrated).
 
     Raises:
         ValueError: If it is damaged, or has a distance scale that is none.
@@ -218,7 +218,7 @@ def train(
     scales: Scales,
     bfloat16: bool,
 ) -> BaseAlgorithm:
-    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    """Trains the agent, or resumes it, and writes its curve, checkpoints and weights."""
     # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
     torch.set_num_threads(1)
     joint = config.encoder_mode == "joint"
@@ -258,7 +258,7 @@ def train(
 
 
 def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any) -> None:
-    """The side-by-side video: the demonstration, resampled to the horizon, and the robot, drawn large."""
+    """Draws storyboard and side-by-side video: the resampled demonstration, and the robot in a larger size."""
     moments = positions(len(demonstration.frames), config.horizon + 1, demonstration.times)
     indices = np.round(moments).astype(int)
     env = make_env(config.scene)
@@ -271,7 +271,7 @@ def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, pat
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the table that ends the runs tells of one."""
+    """A line of the final table of all seeds."""
     link, still = result["link_error_m"], result["stay_still_link_error_m"]
     known = link is not None
     return {

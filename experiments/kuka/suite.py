@@ -26,22 +26,22 @@ from experiments.sweep.suite import RunSuite, write_random_figures
 from rewards import sources
 
 UNTRAINED = "random"
-"""Among the encoders: the default encoder as it was born, for observation and reward."""
+"""Name among the encoders of the untrained default encoder, for observation and reward."""
 
 FIT_SECONDS = 260.0
-"""One encoder's training, on one core of the reference machine."""
+"""Seconds of an encoder's training, on one core of the machine of the committed results."""
 
 TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
-"""An environment step of a training, on one core of the reference machine."""
+"""Seconds of an environment step in training, on one core of the machine of the committed results."""
 
 JOINT_SECONDS = 9e-3
 """The same where the agent trains its encoder."""
 
 OF_THE_RUN = ("encoder_mode",)
-"""Settings of a method that are the run's; all others are the encoder's own."""
+"""Settings of a method that belong to the run; all others belong to the encoder."""
 
 OTHER_SECONDS = 20.0
-"""Start, audit, evaluation and figures of a run."""
+"""Seconds of a run's start, audit, evaluation and figures."""
 
 
 class KukaSuite(RunSuite[ImitateConfig]):
@@ -128,12 +128,12 @@ class KukaSuite(RunSuite[ImitateConfig]):
         return -float(result["link_error_m"])
 
     def seconds(self, cell: Cell) -> float:
-        """By the number of steps and whether an encoder is trained in them."""
+        """Estimated from the steps and from whether an encoder is trained with the agent."""
         joint = cell.method.settings_in(OF_THE_RUN).get("encoder_mode") == "joint"
         return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
-        """An encoder a seed and kind; recording takes seconds."""
+        """One encoder for each seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
             (method.encoder, method.settings_without(OF_THE_RUN), seed)
@@ -143,7 +143,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         return FIT_SECONDS * len(fitted)
 
     def pictures(self, folder: Path) -> list[Path]:
-        """Side by side with the demonstration, moving and still."""
+        """Video and storyboard, next to the demonstration."""
         return [folder / "side_by_side.mp4", folder / "storyboard.png"]
 
 
@@ -152,7 +152,7 @@ def _record(config: ImitateConfig) -> None:
 
 
 def _random_policy(config: ImitateConfig, path: Path) -> None:
-    """Records a demonstration and lets a random policy try it."""
+    """Records a demonstration and measures a random policy on it."""
     videos = run.recorded_demonstration(config)
     if path.exists():
         return

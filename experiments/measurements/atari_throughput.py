@@ -1,4 +1,4 @@
-"""How fast an agent plays and learns: plain, with a frozen mask, with one that learns along; and the games alone."""
+"""Speed of Atari agents: plain, with a frozen mask, with a joint mask; and of the games alone."""
 
 from __future__ import annotations
 

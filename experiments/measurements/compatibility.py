@@ -1,4 +1,4 @@
-"""What fits with what: every encoder, frozen and joint, with every agent in every environment, by name alone."""
+"""Compatibility: every encoder, frozen and joint, with every agent in every environment, by name alone."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def observed_frames(venv: VecEnv) -> torch.Tensor:
 
 
 def make_agent(name: str, venv: VecEnv, encoder: Encoder, steps: int) -> BaseAlgorithm:
-    """An agent that sees through an encoder."""
+    """An agent with an encoder as its features extractor."""
     least = max(16, encoder.sampling.least)
     common: dict[str, Any] = {"seed": 0, "device": "cpu"}
     policy = {**policy_arguments(encoder), "net_arch": [32]}
@@ -192,7 +192,7 @@ def try_all(config: CompatibilityConfig) -> list[dict[str, str]]:
 
 
 def markdown(rows: list[dict[str, str]]) -> str:
-    """A line an encoder, a column an environment: its agents in both modes, or why not."""
+    """The table: a row per encoder, a column per environment, with the agents in both modes or the reason."""
     envs = list(dict.fromkeys(row["env"] for row in rows))
     lines = [f"| encoder | {' | '.join(envs)} |", "|---" * (len(envs) + 1) + "|"]
     for encoder in dict.fromkeys(row["encoder"] for row in rows):

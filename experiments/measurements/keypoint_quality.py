@@ -1,4 +1,4 @@
-"""Whether keypoints are where the cart and the pole tip are: a linear map to them, on held-out frames."""
+"""Accuracy of keypoints: the error of a linear map from them to cart and pole tip, on held-out frames."""
 
 from __future__ import annotations
 

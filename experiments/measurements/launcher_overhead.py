@@ -1,4 +1,4 @@
-"""What running cells side by side costs: two at once against one alone, and Ray against plain processes."""
+"""Overhead of parallel cells: two at once against one alone, and Ray against plain processes."""
 
 from __future__ import annotations
 

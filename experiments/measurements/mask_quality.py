@@ -1,4 +1,4 @@
-"""Whether masks find what moves, and whether their key points are the game's objects."""
+"""Quality of masks: whether they find what moves, and whether their keypoints hit the game's objects."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class QualityConfig:
 
 @dataclass(frozen=True)
 class Play:
-    """A stretch of play.
+    """A stretch of a game under a random policy.
 
     Attributes:
         frames: (T, stack, S, S) uint8.

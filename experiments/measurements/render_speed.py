@@ -1,4 +1,4 @@
-"""How fast the cartpole is drawn: dm_control's defaults, and both render qualities, in one run, with their frames."""
+"""Render speed of the cartpole: dm_control's defaults and both render qualities, with their frames."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of a single run, from its folder: its figures, its curves, its videos and pictures."""
+"""The page of a single run: figures, curves, videos and pictures."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class RunPage:
-    """What the page of a run tells.
+    """The content of a run's page.
 
     Attributes:
         summary: What came out, in a sentence.

@@ -1,4 +1,4 @@
-"""Agents and their checkpoints, to be damaged: made by short trainings, and read by those that go on from them."""
+"""Originals of agents and checkpoints for the damage check, from short trainings that go on from them."""
 
 from __future__ import annotations
 

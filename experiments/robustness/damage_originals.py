@@ -1,4 +1,4 @@
-"""Files that are damaged to see what their readers say: how an undamaged one is made, and what a reader finds in it."""
+"""Originals for the damage check: how an undamaged file is made, and what a reader finds in it."""
 
 from __future__ import annotations
 

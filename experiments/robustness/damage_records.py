@@ -1,4 +1,4 @@
-"""What is beside videos, encoders, presets and runs, to be damaged: made here, and read by their own readers."""
+"""Originals of records for the damage check: cards, truths, encoders, labels, presets and run files."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ CARTPOLE = SwingConfig(
 )
 
 ENDINGS = ("completed", "failed")
-"""What the status of a result may be."""
+"""Possible statuses of a result."""
 
 
 def make_recordings(folder: Path) -> None:
-    """Records demonstrations and play of the Kuka."""
+    """Records demonstrations and random play of the Kuka."""
     record_all(RECORDED, folder, workers=1)
 
 

@@ -1,4 +1,4 @@
-"""Videos of every container that people have, to be damaged: made here, and read by both readers."""
+"""Originals of videos for the damage check, in every common container, read by both readers."""
 
 from __future__ import annotations
 

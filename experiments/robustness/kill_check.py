@@ -1,4 +1,4 @@
-"""What runs survive: kills at random moments, full disks, folders that cannot be written, Ctrl-C, and one another."""
+"""Kill check: runs must survive kills at random moments, full or read-only disks, Ctrl-C, and each other."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ class Life:
 
     @property
     def survived(self) -> bool:
-        """Whether it ended as if it had been left alone, and every kill was noticed in time."""
+        """Whether it ended like an undisturbed run, and every kill was noticed in time."""
         noticed = all(kill["ended"] and not kill["orphans"] for kill in self.kills)
         return not self.problem and not self.differences and noticed
 

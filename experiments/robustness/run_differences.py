@@ -1,4 +1,4 @@
-"""What differs between the folders of two runs that should have ended alike, but for times."""
+"""Differences between the folders of two runs that should be equal except for times."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TIMES = ("seconds", "wall_seconds", "train_seconds", "env_steps_per_second", "up
 """Columns and keys that tell how long something took, or go by that."""
 
 PRESENT = (".png", ".html", ".md")
-"""Endings of files of which it is enough to be there: figures and pages with times in them."""
+"""Suffixes of files that only have to exist: figures and pages contain times."""
 
 LEFT_OUT = ("tensorboard", "logs", "log.txt")
-"""Parts of a path that tell of the way and not of the end."""
+"""Parts of a path that hold logs, not results."""
 
 
 def differences(expected: Path, found: Path) -> list[str]:
-    """Every file of a run that another one lacks, or has otherwise, or has more.
+    """Every file that is missing, different or extra in one of two runs.
 
     Args:
         expected: Folder of the run that was left alone.

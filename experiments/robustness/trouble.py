@@ -1,4 +1,4 @@
-"""Trouble that a run can meet beside being killed: a full disk, a folder that is read-only, Ctrl-C, a second run."""
+"""Trouble other than kills: a full disk, a read-only folder, Ctrl-C, a second run."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MEGABYTE = 2**20
 
 @dataclass
 class Trouble:
-    """What came of trouble.
+    """The outcome of a kind of trouble.
 
     Attributes:
         outcome: ``survived``, ``FAILED`` or ``skipped``.
@@ -151,7 +151,7 @@ def _to_its_end(work: str, run: Path, out: Path) -> Tree:
 
 
 def _complaint(tree: Tree, reason: str) -> str:
-    """What is wrong with how a command ended that could not write; empty if nothing is."""
+    """What is wrong with the error of a command that could not write; empty if nothing is."""
     said = " ".join(tree.said.split())
     if tree.parent.returncode not in (1, 2):
         return f"it ended with {tree.parent.returncode}: {_last_line(tree.said)}"

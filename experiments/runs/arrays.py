@@ -1,4 +1,4 @@
-"""Arrays that stand beside a video or in place of one: of the shapes that are expected, or one error."""
+"""Arrays of recordings in npz files, read with their shapes checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every suite's runs choose alike: an encoder, how it is used, and the names of what they share."""
+"""Choices that the runs of all suites share: no encoder, its modes, and keys of shared folders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NO_ENCODER = "none"
-"""Instead of an encoder's name: a learner that observes its own state and the phase alone."""
+"""In place of an encoder's name: a learner that observes its own state and the phase only."""
 
 ENCODER_MODES = ("frozen", "joint")
 """Whether an encoder stays as it is while the agent trains, or is trained with it."""
@@ -20,7 +20,7 @@ def key_of(content: dict[str, Any]) -> str:
 
 
 def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> None:
-    """Refuses settings of an encoder that the frames it is to see settle.
+    """Refuses encoder settings that follow from the frames.
 
     Raises:
         ValueError: If one of them is given.

@@ -61,7 +61,7 @@ def shared_encoder(folder: Path, prepare: Callable[[], Encoder]) -> Encoder:
 
 
 def check_distance_scale(encoder: Encoder, folder: Path) -> None:
-    """Refuses an encoder whose distances have no unit, so that no reward can be made of them.
+    """Refuses an encoder without a distance scale, which rewards need.
 
     Args:
         encoder: From a folder.

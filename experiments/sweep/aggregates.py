@@ -1,4 +1,4 @@
-"""What several runs say together: means with their intervals, over seeds and tasks, normalised and compared.
+"""Aggregates over seeds and tasks: interquartile means with intervals, normalised scores, comparisons.
 
 Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, 2021.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, mannwhitneyu, trim_mean
 
 MOST = 1e150
-"""Size of a figure at most, so that variances of thousands of them are finite."""
+"""Largest magnitude of a figure, so that variances of thousands are finite."""
 
 RESAMPLES = 2000
 
@@ -126,7 +126,7 @@ def stratified_iqm(strata: Strata) -> Interval:
 
 
 def difference(ours: Strata, theirs: Strata) -> Interval:
-    """Interquartile mean of one method less that of another, with the 95% interval of the same bootstrap.
+    """Difference of two methods' interquartile means, with the 95% interval of the same bootstrap.
 
     Args:
         ours: One array of seeds a task.

@@ -1,4 +1,4 @@
-"""What a benchmark compares, and where it runs."""
+"""The configuration of a benchmark."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.files import read_toml
 
 MARK = "@"
-"""In an encoder's name, before the mark of settings of its own."""
+"""Separates an encoder's name from a label of its settings."""
 
 PRESET_FOLDER = Path(__file__).parents[1] / "presets"
 
 
 @dataclass(frozen=True)
 class Method:
-    """What is compared with what.
+    """A combination of encoder, agent and reward.
 
     Attributes:
         label: Short name in tables and figures.
@@ -36,11 +36,11 @@ class Method:
     settings: tuple[str, ...] = ()
 
     def settings_in(self, names: Collection[str]) -> dict[str, Any]:
-        """The values, texts, of the settings that have one of these names; of two with one name, the last."""
+        """The settings with one of these names, as texts by name; of duplicates the last."""
         return {name: value for name, value in self._pairs if name in names}
 
     def settings_without(self, names: Collection[str]) -> tuple[str, ...]:
-        """The settings that have none of these names."""
+        """The settings with other names."""
         return tuple(f"{name}={value}" for name, value in self._pairs if name not in names)
 
     @property
@@ -49,7 +49,7 @@ class Method:
 
 
 class Measure(NamedTuple):
-    """A figure of the results as tables show it.
+    """A figure of the results, as shown in tables.
 
     Attributes:
         key: Its name in ``result.json``.
@@ -77,11 +77,11 @@ class Reference(NamedTuple):
 
 
 class Scoring(NamedTuple):
-    """What the runs of a suite are judged by.
+    """How the runs of a suite are scored.
 
     Attributes:
-        measures: Raw figures beside the normalised score.
-        reference: What a normalised score of 1 is.
+        measures: Raw figures in addition to the normalised score.
+        reference: The method whose normalised score is 1.
         learned: Whether agents are given another return than the true one.
     """
 
@@ -116,7 +116,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Names that a benchmark runs through.
+    """The grid of a benchmark, by names.
 
     Attributes:
         env: The environment.
@@ -162,7 +162,7 @@ class Grid:
             check_choice("combination to leave out", combination, combinations)
 
     def methods(self, resolve: Callable[[str, str, str, tuple[str, ...]], Method]) -> list[Method]:
-        """Every combination of encoder, agent and reward once, as the environment understands it.
+        """Every combination of encoder, agent and reward once, as the suite resolves it.
 
         Args:
             resolve: (encoder, algo, reward, settings) -> method; two combinations may mean one method.
@@ -230,13 +230,13 @@ def read_preset(name: str) -> Grid:
 
 
 def _line(text: str, key: str) -> int:
-    """Number of the line in which a key stands, from 1."""
+    """Line number of a key, from 1."""
     found = re.search(rf"^\s*\[?{re.escape(key)}\b", text, re.MULTILINE)
     return text[: found.end()].count("\n") + 1 if found else 1
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
-    """A preset's value in the type that the grid has for it."""
+    """A preset's value, checked and converted to the grid's type."""
     if key == "encoder_settings":
         if not isinstance(value, dict) or not all(_are(part, str) for part in value.values()):
             raise ValueError(f"{where}: {key} must be a table of lists of NAME=VALUE; got {value!r}.")

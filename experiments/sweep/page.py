@@ -1,4 +1,4 @@
-"""The page of a benchmark: what was run, tables, curves, and how the best and the median run of each method look."""
+"""The page of a benchmark: tables, curves, and the best and the median run of each method."""
 
 from __future__ import annotations
 

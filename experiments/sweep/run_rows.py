@@ -109,7 +109,7 @@ class RunTable:
     cells: Mapping[str, Callable[[Sequence[Row]], str]]
 
     def collect(self, folders: Sequence[Path], program: str) -> list[dict[str, Any]]:
-        """The completed runs below folders, one row each, in order.
+        """Rows of the completed runs in folders, one each, in order.
 
         Runs that imitate a video from elsewhere are left out: what really happened in it is not known.
 

@@ -57,7 +57,7 @@ def charts(rows: list[Row], points: list[Row]) -> list[ChartBlock]:
 
 
 def _final_returns(rows: list[Row], points: list[Row]) -> list[Row]:
-    """The rows with the last true return of their curves beside them."""
+    """The rows, each with the last true return of its curve."""
     last = {(p["method"], p["algo"], p["task"], p["seed"]): p["true_return"] for p in points}
     return [
         {**row, "true_return": last[key]}

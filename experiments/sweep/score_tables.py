@@ -42,7 +42,7 @@ def every_run(rows: list[Row]) -> TableBlock:
 
 
 def caption(rows: list[Row]) -> str:
-    """What the numbers are, and of how many runs."""
+    """The caption: what the numbers are, and of how many runs."""
     failed = failed_runs(rows)
     steps = sorted({int(row["steps"]) for row in rows})
     reference = ""
@@ -94,7 +94,7 @@ def improvements(rows: list[Row]) -> TableBlock:
 
 
 def differences(rows: list[Row]) -> TableBlock:
-    """By how much the suite's first figure of the method in the row is above that of the method in the column."""
+    """Difference of the suite's first figure between the method in the row and that in the column."""
     measure = scoring_of(rows).measures[0]
 
     def compared(ours: Runs, theirs: Runs) -> str:

@@ -109,7 +109,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def scoring_of(rows: list[Row]) -> Scoring:
-    """What the rows of one suite are judged by."""
+    """How the rows of one suite are scored."""
     # The table of all suites needs what a suite is from this package.
     from experiments import suites
 

@@ -1,4 +1,4 @@
-"""What a benchmark asks of a suite of tasks, and what suites have in common: a cell is a run with its own folder."""
+"""The interface between benchmark and suites, and a base for suites whose cells are runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 class Suite(Protocol):
-    """What a benchmark needs to know of a suite of tasks."""
+    """A suite of tasks, as the benchmark sees it."""
 
     scoring: Scoring
     """What its runs are judged by."""
@@ -38,13 +38,13 @@ class Suite(Protocol):
         """Refuses, with ``ValueError``, a cell whose folder holds a run with another configuration."""
 
     def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
-        """What cells share, in phases: the jobs of a phase need those of the phase before."""
+        """Jobs whose results cells share, in phases: a phase needs those before it."""
 
     def job(self, cell: Cell, out: Path) -> Job:
         """The training of a cell; it leaves ``result.json`` and ``progress.csv`` in its folder."""
 
     def random_figures_file(self, task: int, out: Path) -> Path:
-        """Where ``preparations`` leave a random policy's figures on a task."""
+        """File in which ``preparations`` leave a random policy's figures on a task."""
 
     def random_figures(self, task: int, out: Path) -> dict[str, float]:
         """A random policy's ``score`` and ``true_return`` on a task; ``ValueError`` if ``preparations`` left none."""
@@ -53,13 +53,13 @@ class Suite(Protocol):
         """A result's score, more is better."""
 
     def seconds(self, cell: Cell) -> float:
-        """How long a cell took on the reference machine, one core."""
+        """Seconds of a cell on one core of the machine of the committed results."""
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
-        """How long all preparations took there, on one core."""
+        """Seconds of all preparations, on the same core."""
 
     def pictures(self, folder: Path) -> list[Path]:
-        """Videos and figures of a run that tell how well it went."""
+        """Videos and figures of a run."""
 
 
 class RunSuite(ABC, Generic[Config]):
@@ -70,7 +70,7 @@ class RunSuite(ABC, Generic[Config]):
     """
 
     experiment: Experiment[Any]
-    """What its runs are."""
+    """The experiment that its runs are of."""
 
     def __init__(self, base: Config) -> None:
         self._base = base
@@ -140,6 +140,6 @@ def _run(suite: type[RunSuite[Config]], config: Config) -> None:
 
 
 def write_random_figures(path: Path, score: float, true_return: float) -> None:
-    """Keeps a random policy's figures."""
+    """Writes a random policy's figures."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"score": score, "true_return": true_return}).encode())

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from following_point import HORIZON, Follow
-from small_trainings import EPISODE, assert_equal, start, train
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import configure
 from stable_baselines3.common.monitor import Monitor
