@@ -161,7 +161,7 @@ def run_cell(
     """
     path = folder / "result.json"
     if path.exists():
-        return read_result(path, name, seed, split)
+        return read_cell_result(path, name, seed, split)
     variant = variant_of(name)
     torch.manual_seed(seed)
     encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem)))
@@ -190,7 +190,7 @@ def run_cell(
     return result
 
 
-def read_result(path: Path, name: str, seed: int, split: Split) -> dict[str, Any]:
+def read_cell_result(path: Path, name: str, seed: int, split: Split) -> dict[str, Any]:
     """The stored result of a variant and a seed.
 
     Raises:

@@ -27,7 +27,7 @@ from experiments.atari.pretraining import new_attention
 from experiments.runs import command_line
 
 VARIANTS = ("plain", "frozen", "joint")
-PARTS = ("play", "act", "auxiliary", "update", "rest")
+PARTS = ("games", "act", "auxiliary", "update", "rest")
 
 
 @dataclass(frozen=True)
@@ -38,16 +38,16 @@ class AtariThroughputConfig:
         steps: Agent steps of each variant in a turn.
         turns: Times that all variants are timed, one after another; the fastest turn of each counts.
         out: JSON file of the figures, or None.
-        play: The run; its masks are untrained, which changes no speed.
+        run: The run; its masks are untrained, which changes no speed.
     """
 
     steps: int = 4_000
     turns: int = 3
     out: Path | None = None
-    play: AtariRunConfig = field(default_factory=AtariRunConfig)
+    run: AtariRunConfig = field(default_factory=AtariRunConfig)
 
     def __post_init__(self) -> None:
-        check_at_least(self.play.update_steps, {"steps": self.steps})
+        check_at_least(self.run.update_steps, {"steps": self.steps})
         check_at_least(1, {"turns": self.turns})
 
 
@@ -83,7 +83,7 @@ def loop(config: AtariRunConfig, variant: str, steps: int) -> dict[str, Any]:
         # The optimizer calls what it was given when training starts.
         callback._add_loss = clock.timed("auxiliary", callback._add_loss)  # type: ignore[method-assign]
     agent.learn(config.update_steps, callback=callback)
-    venv.step_wait = clock.timed("play", venv.step_wait)  # type: ignore[method-assign]
+    venv.step_wait = clock.timed("games", venv.step_wait)  # type: ignore[method-assign]
     agent.policy.forward = clock.timed("act", agent.policy.forward)
     agent.train = clock.timed("update", agent.train)
     clock.seconds = dict.fromkeys(PARTS, 0.0)
@@ -127,7 +127,7 @@ def measure(config: AtariThroughputConfig) -> None:
     best: dict[str, dict[str, Any]] = {}
     for _ in range(config.turns):
         for variant in VARIANTS:
-            found = loop(config.play, variant, config.steps)
+            found = loop(config.run, variant, config.steps)
             if variant not in best or found["steps_per_second"] > best[variant]["steps_per_second"]:
                 best[variant] = found
     plain = best["plain"]["steps_per_second"]
@@ -138,13 +138,13 @@ def measure(config: AtariThroughputConfig) -> None:
             f"{variant}: {found['steps_per_second']:,.0f} steps/s, {found['times_plain']:.2f} times plain; {shares}",
             highlight=False,
         )
-    games = emulators(config.play.game, config.play.atari, players.GAME_ALGORITHMS[config.play.algo].envs, config.steps)
+    games = emulators(config.run.game, config.run.atari, players.GAME_ALGORITHMS[config.run.algo].envs, config.steps)
     console.print(f"games alone: {', '.join(f'{name} {rate:,.0f} steps/s' for name, rate in games.items())}")
     figures = {
         "loops": best,
         "games": games,
-        "precision": "bfloat16" if config.play.bfloat16 else "float32",
-        "config": {"steps": config.steps, "turns": config.turns, "play": asdict(config.play)},
+        "precision": "bfloat16" if config.run.bfloat16 else "float32",
+        "config": {"steps": config.steps, "turns": config.turns, "run": asdict(config.run)},
     }
     if config.out is not None:
         write_json(config.out, figures)

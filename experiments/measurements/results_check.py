@@ -111,8 +111,8 @@ def _keypoints(name: str) -> str:
     return "\n".join(lines)
 
 
-def _play_throughput() -> str:
-    figures = _measured(RESULTS / "play_throughput.json")
+def _atari_throughput() -> str:
+    figures = _measured(RESULTS / "atari_throughput.json")
     parts = list(figures["loops"]["plain"]["share"])
     lines = [f"| A2C | steps a second | time a step, plain is 1 | {' / '.join(parts)} |", "|---|---|---|---|"]
     for variant, loop in figures["loops"].items():
@@ -168,7 +168,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "mask_quality": _masks,
     "keypoint_quality": partial(_keypoints, "keypoint_quality"),
     "keypoint_quality_joint": partial(_keypoints, "keypoint_quality_joint"),
-    "play_throughput": _play_throughput,
+    "atari_throughput": _atari_throughput,
     "render_speed": _render_speed,
     "update_speed": _update_speed,
     "damage_check": lambda: robustness.damages(_measured(RESULTS / "damage_check.json")),

@@ -242,7 +242,7 @@ class TableConfig:
         check_choice("program", self.program, TABLES)
 
 
-def print_table(config: TableConfig) -> None:
+def print_runs(config: TableConfig) -> None:
     """Collects the runs and prints their table.
 
     Raises:
@@ -258,7 +258,7 @@ def print_table(config: TableConfig) -> None:
 
 def main() -> int:
     """Makes the table; 0 if it worked, 2 if the user has something to mend."""
-    return command_line.run(TableConfig, print_table, __doc__)
+    return command_line.run(TableConfig, print_runs, __doc__)
 
 
 if __name__ == "__main__":
