@@ -37,3 +37,8 @@ def demonstration(folder: Path, network: Encoder) -> Demonstration:
 @pytest.fixture(scope="module")
 def goal(demonstration: Demonstration, network: Encoder) -> Goal:
     return make_goal(demonstration, network, HORIZON)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return recorded_out(tmp_path_factory.getbasetemp())

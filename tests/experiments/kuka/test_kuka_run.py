@@ -16,7 +16,7 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 import torch
-from small_recordings import TINY, arguments, recorded_out, tiny
+from small_recordings import TINY, arguments, tiny
 
 import encoders
 from agents.training import read_curve
@@ -66,11 +66,6 @@ def threads() -> Iterator[None]:
     before = torch.get_num_threads()
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recorded_out(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture(scope="module")
