@@ -62,7 +62,7 @@ class Packet:
 
 
 @dataclass(frozen=True)
-class Source:
+class StreamInfo:
     """What a container declares about its video stream.
 
     Attributes:
@@ -100,7 +100,7 @@ class Source:
         return not (self.kind.startswith("matroska") and whole)
 
     @classmethod
-    def of(cls, path: Path, container: Any, stream: Any) -> Source:
+    def of(cls, path: Path, container: Any, stream: Any) -> StreamInfo:
         """Reads it from an open file.
 
         Raises:
@@ -142,7 +142,7 @@ def _announced(container: Any, stream: Any, wholeness: Wholeness) -> float | Non
     return None
 
 
-def demuxed(container: Any, stream: Any, source: Source, log: list[Packet], decode: bool) -> Iterator[Any]:
+def demuxed(container: Any, stream: Any, source: StreamInfo, log: list[Packet], decode: bool) -> Iterator[Any]:
     """Reads all packets, and gives the frames that can be decoded.
 
     Args:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.videos.damage import Loss, misplaced, overwritten, spoiled
-from encoders.videos.packets import Packet, Source
+from encoders.videos.packets import Packet, StreamInfo
 
 REGULAR = 0.9
 """Share of equal gaps between frames from which on a longer gap is a loss, not a variable rate."""
@@ -53,7 +53,7 @@ class Timeline:
         return float(self.durations.sum())
 
 
-def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool:
+def is_stamped(source: StreamInfo, log: Sequence[Packet], first: int | None) -> bool:
     """Whether the time stamps of packets identify the frames.
 
     Args:
@@ -66,7 +66,7 @@ def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool
 
 
 def arrange(
-    source: Source,
+    source: StreamInfo,
     log: Sequence[Packet],
     stamped: bool,
     corrupt: set[int],

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.files import FileError
-from encoders.videos.packets import Packet, Source, demuxed
+from encoders.videos.packets import Packet, StreamInfo, demuxed
 from encoders.videos.pictures import picture
 from encoders.videos.timeline import arrange, is_stamped
 from encoders.videos.video_file import open_video, warn_of_range
@@ -106,7 +106,7 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
     shown: list[int | None] = []
     corrupt: set[int] = set()
     with open_video(path) as (container, stream):
-        source = Source.of(path, container, stream)
+        source = StreamInfo.of(path, container, stream)
         warn_of_range(path, stream)
         for number, frame in enumerate(demuxed(container, stream, source, log, decode=True)):
             pixels = picture(frame, source.aspect)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.files import FileError
 from encoders.videos.damage import misplaced, spoiled
-from encoders.videos.packets import Packet, Source, demuxed
+from encoders.videos.packets import Packet, StreamInfo, demuxed
 from encoders.videos.pictures import picture, resize
 from encoders.videos.timeline import Timeline, arrange, is_stamped
 from encoders.videos.video_file import REMEDY, open_video, warn_of_range
@@ -27,7 +27,7 @@ class VideoIndex:
         size: Height and width of a frame as it is shown, pixels.
     """
 
-    source: Source
+    source: StreamInfo
     timeline: Timeline
     size: tuple[int, int]
 
@@ -143,7 +143,7 @@ def index_video(path: Path, minimum: int = 1) -> VideoIndex:
     """
     log: list[Packet] = []
     with open_video(path) as (container, stream):
-        source = Source.of(path, container, stream)
+        source = StreamInfo.of(path, container, stream)
         warn_of_range(path, stream)
         for _ in demuxed(container, stream, source, log, decode=False):
             pass
