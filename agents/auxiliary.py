@@ -31,7 +31,7 @@ class AuxiliaryLossError(ValueError):
 
 @dataclass(frozen=True)
 class AuxiliaryConfig:
-    """How an encoder is trained together with an agent.
+    """Settings of an encoder's training together with an agent.
 
     Attributes:
         weight: Of the encoder's loss in L = L_RL + weight * L_aux; 0 leaves the agent as it is, at no cost.

@@ -36,7 +36,7 @@ LARGEST_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class AtariConfig:
-    """How games are played.
+    """Settings of the preprocessing of games.
 
     Attributes:
         image_size: Width and height of a frame, pixels.

@@ -334,7 +334,7 @@ class KukaReach(Simulation):
         return observation
 
     def frame(self, camera: str | Camera, size: int | None = None) -> NDArray[np.uint8]:
-        """What a camera sees now.
+        """The current frame of a camera.
 
         Args:
             camera: A camera's name, or a viewpoint of your own.

@@ -1,4 +1,4 @@
-"""What a camera sees of the Kuka: cameras, looks, and a renderer over one pybullet client."""
+"""The visual scene of the Kuka: cameras, looks, and a renderer over one pybullet client."""
 
 from __future__ import annotations
 

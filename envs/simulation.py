@@ -1,4 +1,4 @@
-"""What the simulated environments have in common: steps after a reset, a window, a specification, no copies."""
+"""Base of the simulated environments: order of calls, a window, a specification, no copies."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
         return command
 
     def picture(self) -> NDArray[np.uint8]:
-        """What ``render`` gives and the window shows: (size, size, 3) uint8, RGB."""
+        """The image for ``render`` and the window: (size, size, 3) uint8, RGB."""
         raise NotImplementedError
 
     def render(self) -> NDArray[np.uint8] | None:

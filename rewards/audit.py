@@ -25,7 +25,7 @@ colour bars, noise, and the scene mirrored, by another camera or in another ligh
 
 @dataclass(frozen=True)
 class RewardAudit:
-    """How well a reward follows the true distance, on videos that nothing was learned from.
+    """Agreement of a reward with the true distance, on held-out videos.
 
     Attributes:
         rank_correlation: Spearman's correlation of minus the reward and the true distance over all pairs.
@@ -41,7 +41,7 @@ class RewardAudit:
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user before training on this reward, if anything."""
+        """A warning before training on this reward, if it is poor."""
         # A constant reward has no rank correlation at all, which is NaN and no better than a low one.
         if self.rank_correlation >= TOO_LOW:
             return None
@@ -117,7 +117,7 @@ class Likeness:
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user before training on this video, if anything."""
+        """A warning before training on this video, if it is unlike the recordings."""
         if self.distance <= UNLIKE * self.held_out:
             return None
         return (

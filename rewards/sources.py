@@ -14,7 +14,7 @@ from rewards.goal import Goal, Scales
 
 @dataclass(frozen=True)
 class Source:
-    """What a tracking reward is made from.
+    """The source of a tracking reward: observation, path and scale.
 
     Attributes:
         key: The observation that is compared.

@@ -59,7 +59,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which pieces are in the pool, by their number in the order of arrival.
+    """The schedule of a pool: which pieces it holds at each step, by their order of arrival.
 
     Attributes:
         length: Frames of a piece. All moments that a batch has of a video lie within a piece, so it is as long as

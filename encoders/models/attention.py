@@ -196,7 +196,7 @@ class Attention(Encoder):
         return (latest.to(torch.float32) / 255.0).contiguous(memory_format=torch.channels_last)
 
     def mask(self, frames: Tensor) -> Tensor:
-        """Where something of interest is, with a gradient: (B, C, S, S) uint8 -> (B, 1, h, w) float32 in [0, 1].
+        """The mask, with a gradient: (B, C, S, S) uint8 -> (B, 1, h, w) float32 in [0, 1].
 
         Raises:
             ValueError: If the frames have another type or shape.

@@ -19,7 +19,7 @@ from encoders.networks.pretrained import load_stem_weights
 
 @dataclass(frozen=True)
 class Plan:
-    """How a stem is built and where its standard weights come from.
+    """A stem: how to build it, and the source of its standard weights.
 
     Attributes:
         build: Makes the stem for a number of input channels; it maps float frames (B, C, H, W) in

@@ -27,7 +27,7 @@ from encoders.training.origin import claim_folder, origin_of
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How an encoder is trained.
+    """Settings of the training of an encoder.
 
     Attributes:
         steps: Optimiser steps at most.

@@ -83,7 +83,7 @@ def claim_folder(folder: Path, origin: Mapping[str, Any]) -> None:
 
 
 def _differences(name: str, there: Any, here: Any) -> Iterator[str]:
-    """What differs between two values, as texts."""
+    """Differences between two values, as texts."""
     if there == here:
         return
     if isinstance(there, dict) and isinstance(here, dict):

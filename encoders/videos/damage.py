@@ -76,7 +76,7 @@ def misplaced(shown: Sequence[int | None]) -> set[int]:
 
 @dataclass
 class Loss:
-    """How much of a video is lost or damaged; grows as frames are decoded.
+    """The lost or damaged part of a video; grows as frames are decoded.
 
     Attributes:
         path: The file.

@@ -63,7 +63,7 @@ class Packet:
 
 @dataclass(frozen=True)
 class StreamInfo:
-    """What a container declares about its video stream.
+    """Properties of a video stream that its container declares.
 
     Attributes:
         path: The file.

@@ -26,7 +26,7 @@ CONSTANT = ("ogg", "mpeg", "mpegvideo")
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the frames of a video are shown.
+    """The presentation times of a video's frames.
 
     Attributes:
         stamps: Time stamp of every frame, in order; its number where the time stamps do not tell the frames.

@@ -19,7 +19,7 @@ from encoders.videos.video_file import REMEDY, open_video, warn_of_range
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """Where the frames of a video file are, read without decoding them.
+    """Positions of the frames in a video file, read without decoding.
 
     Attributes:
         source: What the container says.

@@ -10,7 +10,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Wholeness:
-    """What the bytes of a file say about it.
+    """The completeness of a file by its bytes.
 
     Attributes:
         cut: Whether its end is missing; None where the container does not tell.

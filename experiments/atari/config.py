@@ -22,7 +22,7 @@ MASKS: dict[str, tuple[str, ...]] = {
     "transfer": ("journey_escape",),
     "untrained": (),
 }
-"""What a frozen mask was trained on: the game that is played, the paper's three games of its multi-task setting, the
+"""Games that a frozen mask was trained on: the run's own, the paper's three games of its multi-task setting, the
 source of its transfer setting, or nothing, which is the control."""
 
 
@@ -33,7 +33,7 @@ can go on from there."""
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """How a mask is trained before the agent is.
+    """Settings of the pretraining of a mask.
 
     Attributes:
         frames: Observations of every game, gathered by a random policy.

@@ -28,7 +28,7 @@ SMALLEST_SIDE = 192
 
 
 def plot_attention(frames: NDArray[np.uint8], maps: Mapping[str, NDArray[np.floating]], path: Path) -> None:
-    """Where an encoder looks: a row for each frame, with the map of each level over it.
+    """Attention maps of an encoder: a row for each frame, with the map of each level over it.
 
     Figure 3 of Ramachandruni et al., SMAK-Net, 2019. Each level has a colour scale of its own, the same for
     all frames, so that rows compare and a level that looks everywhere alike says so on its scale.

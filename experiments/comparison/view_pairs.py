@@ -42,7 +42,7 @@ SCRIPT = np.array(
 third pose reaches, up and back to the other side; joint positions, radians."""
 
 VISITS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-"""When a demonstration is at each pose of the script, as a share of its length."""
+"""Times at which a demonstration reaches each pose of the script, as shares of its length."""
 
 POSE_SPREAD = 0.12
 """Standard deviation of a demonstration's poses around the script's, radians."""

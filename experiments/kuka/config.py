@@ -141,7 +141,7 @@ class ImitateConfig:
 
     @property
     def source(self) -> sources.Source:
-        """What the reward compares."""
+        """The observation that the reward compares, and its path."""
         return sources.SOURCES[self.reward]
 
     @property

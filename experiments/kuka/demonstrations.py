@@ -21,7 +21,7 @@ from rewards.targets import resample, resample_embeddings
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What is to be imitated.
+    """A demonstration: frames, start pose, and true states where they are known.
 
     Attributes:
         frames: (T, V, S, S, 3) uint8, scaled to the encoder's size.

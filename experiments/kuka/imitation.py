@@ -74,7 +74,7 @@ def make_learner(
         config: The scene.
         goal: What to imitate.
         encoder: Frozen; its one forward pass a step in each worker serves observation and reward. None for a learner
-            that observes its own state and the phase alone.
+            that observes only its own state and the phase.
         reward: A reward's name.
         huber: Coefficients of every reward.
         scales: The distances that count as 1.
@@ -82,10 +82,10 @@ def make_learner(
         workers: Number of processes; 1 steps all of them in this one.
         bfloat16: Whether the encoder calculates in bfloat16.
         joint: Whether the agent trains an encoder of its own: then it observes pixels in place of embeddings, and this
-            one, which stays as it is, serves the reward and the demonstration alone.
+            one, which stays frozen, serves only the reward and the demonstration.
 
     Raises:
-        ValueError: If the goal does not tell what the reward needs.
+        ValueError: If the goal lacks the path that the reward needs.
     """
     key, path, scale = tracked(reward, goal, scales)
     seen = encoder is not None or key == "pixels"
@@ -111,7 +111,7 @@ def _observe_and_reward(
     keep_pixels: bool,
     dropped: str | None,
 ) -> VecEnv:
-    """Observations, then the reward on them, around the environments of one worker."""
+    """Wraps the environments of one worker: first observations, then the reward on them."""
     if encoder is None or goal.embeddings is None:
         venv = VecPhaseObservation(venv, goal.horizon, NOT_SHOWN)
     else:
@@ -156,7 +156,7 @@ def random_policy(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well the deterministic policy does what the video shows.
+    """Errors of the deterministic policy, compared with the demonstration.
 
     Attributes:
         link_error_m: Mean distance of the seven links from the demonstration's, over time, metres; None without truth.

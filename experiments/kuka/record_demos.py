@@ -14,7 +14,7 @@ from experiments.runs import command_line
 
 @dataclass(frozen=True)
 class RecordDemosConfig:
-    """What to record, and where to.
+    """Settings of the recordings, and their folder.
 
     Attributes:
         out: Folder of the videos.

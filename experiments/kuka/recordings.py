@@ -49,7 +49,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class RecordConfig:
-    """What is recorded.
+    """Settings of the recordings.
 
     Attributes:
         demos: Demonstrations to learn the embedding from.

@@ -32,7 +32,7 @@ PARTS = ("games", "act", "auxiliary", "update", "rest")
 
 @dataclass(frozen=True)
 class AtariThroughputConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         steps: Agent steps of each variant in a turn.

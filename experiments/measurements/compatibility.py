@@ -57,7 +57,7 @@ class Fit(NamedTuple):
 
 @dataclass(frozen=True)
 class CompatibilityConfig:
-    """What is tried.
+    """Settings of the trials.
 
     Attributes:
         steps: Environment steps of every combination.

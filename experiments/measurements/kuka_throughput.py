@@ -42,7 +42,7 @@ from rewards.huber import HuberConfig, huber_reward
 
 @dataclass(frozen=True)
 class ThroughputConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         cameras: Cameras of the loop.

@@ -21,7 +21,7 @@ from experiments.sweep.launchers import Launcher
 
 @dataclass(frozen=True)
 class LaunchingConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         steps: Environment steps of a cell.

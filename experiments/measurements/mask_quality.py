@@ -33,7 +33,7 @@ NATIVE = (160, 210)
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """Which masks are judged on which games.
+    """Settings of the measurement: masks and games.
 
     Attributes:
         masks: Folders of attention modules.
@@ -143,7 +143,7 @@ def random_rollout(game: str, steps: int, seed: int) -> Rollout:
 
 
 def _memory(game: str) -> tuple[Any, str]:
-    """What reads objects from the memory of a game, and the game's name there."""
+    """The reader of objects from the memory of a game, and its name of the game."""
     name = rom_of(game).replace("_", "")
     try:
         memory = importlib.import_module("ocatari.ram.extract_ram_info")

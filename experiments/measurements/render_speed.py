@@ -26,7 +26,7 @@ JOINTS = (0.4, 0.6)
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What is measured.
+    """Settings of the measurement.
 
     Attributes:
         image_size: Width and height of a frame, pixels.
@@ -48,7 +48,7 @@ class RenderConfig:
 
 
 def frames_a_second(draw: Callable[[], Any], seconds: float) -> float:
-    """How often something is drawn."""
+    """Frames a second of a drawing function."""
     started, count = time.perf_counter(), 0
     while (passed := time.perf_counter() - started) < seconds:
         draw()

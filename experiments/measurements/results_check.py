@@ -175,7 +175,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kill_check": lambda: robustness.kills(_measured(RESULTS / "kill_check.json")),
     "leak_check": lambda: robustness.leaks(_measured(RESULTS / "leak_check.json")),
 }
-"""What makes each table; on a page it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
+"""The function that derives each table; on a page it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
 
 
 def _number(text: str) -> Any:
@@ -227,7 +227,7 @@ def replaced(text: str, tables: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What is checked.
+    """Settings of the check.
 
     Attributes:
         pages: Markdown files with tables, and folders of such files.

@@ -41,7 +41,7 @@ PER_UPDATE = 40
 
 @dataclass(frozen=True)
 class UpdateSpeedConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         variants: Of ``swingup_cartpole.py``.

@@ -276,12 +276,12 @@ def _thin(curve: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 
 def _line(style: int) -> dict[str, Any]:
-    """How a curve is drawn."""
+    """Line style of a curve."""
     return {"color": PALETTE[style % len(PALETTE)], "linewidth": 1.6, "linestyle": DASHES[style % len(DASHES)]}
 
 
 def _marker(style: int) -> dict[str, Any]:
-    """How its points are marked."""
+    """Marker style of a curve."""
     return {"marker": MARKERS[style % len(MARKERS)], "markersize": 4.5, "markeredgewidth": 0}
 
 

@@ -132,7 +132,7 @@ def make_curve(folder: Path) -> None:
 
 
 def sound_curve(undamaged: Path, damaged: Path) -> bool:
-    """Whether a text is a curve: five numbers a row, steps that rise, whole counts, times that are not negative."""
+    """Whether a text is a valid curve: five numbers a row, rising steps, whole counts, no negative times."""
     try:
         heading, *lines = damaged.read_text("utf-8").splitlines()
         rows = [[float(cell) for cell in line.split(",")] for line in lines if line]

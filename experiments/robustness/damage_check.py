@@ -49,7 +49,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class DamageConfig:
-    """How many files are damaged.
+    """Settings of the check.
 
     Attributes:
         files: Files in all.

@@ -40,7 +40,7 @@ def checksummed(undamaged: Path, damaged: Path) -> bool:
 
 
 def fingerprint(found: Any) -> Any:
-    """What was read, as values that can be compared and sent: arrays and tensors as digests of their bytes."""
+    """A comparable, picklable form of what was read: arrays and tensors become digests of their bytes."""
     if isinstance(found, torch.Tensor):
         # Types that numpy lacks, such as bfloat16, have bytes all the same.
         raw = found.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

@@ -1,4 +1,4 @@
-"""How a reader takes a damaged file: refused by name, read right, reported as damaged with numbers, or mishandled."""
+"""Verdicts on readers of damaged files: refused by name, read right, reported with numbers, or mishandled."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ADVICE = ("allow_pickle", "weights_only")
 
 
 class Verdict(NamedTuple):
-    """What came of a file.
+    """The outcome for a file.
 
     Attributes:
         outcome: ``refused`` by an error that names the file or its folder, ``right``, ``reported`` with numbers what is
@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 
 
 class Escaped:
-    """What a reader lets out: its exception, which goes no further, and all that it says."""
+    """Captures what escapes a reader: its exception, warnings, logs and output."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -75,7 +75,7 @@ class Escaped:
 
 
 def quietly(call: Callable[[], Found]) -> Found:
-    """What a call gives, or its error, without what it says on the way."""
+    """The value or the error of a call, with its output suppressed."""
     with Escaped() as escaped:
         return call()
     assert escaped.error is not None
@@ -116,7 +116,7 @@ def judge(original: Original, folder: Path, file: str, undamaged: Path, expected
 
 
 def _out_of_memory(error: BaseException | None) -> bool:
-    """Whether memory was asked for that there is not; FFmpeg says so of sizes that it refuses without asking."""
+    """Whether a call ran out of memory; FFmpeg says so too of sizes that it refuses without allocating."""
     while error is not None:
         ffmpeg = isinstance(error, av.FFmpegError)
         short = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)

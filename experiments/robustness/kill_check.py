@@ -42,7 +42,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class KillConfig:
-    """What is killed, and how often.
+    """Settings of the check.
 
     Attributes:
         kills: Kills in all, of imitations and benchmarks in turn.
@@ -232,7 +232,7 @@ def check_kills(config: KillConfig) -> bool:
 
 
 def _troubled(config: KillConfig, name: str, work: str) -> Trouble | None:
-    """What came of a kind of trouble; None where it is none for this work."""
+    """The outcome of a kind of trouble; None where it does not apply to this work."""
     out = config.folder / "troubled" / f"{name.replace(' ', '_')}_{work}"
     done = out.with_suffix(".json")
     if done.exists():

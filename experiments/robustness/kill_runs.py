@@ -77,7 +77,7 @@ GRIDS = {
         "steps": ATARI.steps,
     },
 }
-"""What the benchmark of every suite compares."""
+"""The grid of every suite's benchmark, as in a preset."""
 
 
 def imitation(out: Path) -> list[str]:
@@ -98,7 +98,7 @@ def benchmark_of_all(out: Path) -> list[str]:
 
 
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {"imitation": imitation, "benchmark": benchmark_of_all}
-"""What is killed, by name; the same command goes on with it."""
+"""The commands that are killed, by name; the same command resumes."""
 
 
 def write_preset(folder: Path, env: str) -> Path:

@@ -1,4 +1,4 @@
-"""Whether environments leave anything behind: memory, files, threads and processes, over many resets and copies."""
+"""Leak check of environments: memory, files, threads and processes, over many resets and copies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENVIRONMENTS: dict[str, Callable[[], Any]] = {
 
 @dataclass(frozen=True)
 class LeakConfig:
-    """What is counted.
+    """Settings of the check.
 
     Attributes:
         envs: Those that are tried.
@@ -58,7 +58,7 @@ class LeakConfig:
 
 
 def counts() -> dict[str, float]:
-    """What this process holds: ``memory_mb``, open ``files``, ``threads``, and child ``processes``."""
+    """Resources of this process: ``memory_mb``, open ``files``, ``threads``, and child ``processes``."""
     gc.collect()
     process = psutil.Process()
     return {
@@ -84,7 +84,7 @@ def close(env: Any) -> None:
 
 
 def growth(work: Callable[[], object], times: int, warm_up: int) -> dict[str, dict[str, float]]:
-    """What there is before and after a piece of work is done many times.
+    """Resources before, during and after many repetitions of a piece of work.
 
     Args:
         work: What is done.

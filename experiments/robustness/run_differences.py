@@ -47,7 +47,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def litter(folder: Path) -> list[str]:
-    """What unfinished writes have left: files that no program looks for."""
+    """Files that unfinished writes have left behind."""
     hidden = [path.relative_to(folder) for path in folder.rglob(".*") if not path.name.endswith(".lock")]
     return sorted(str(path) for path in hidden)
 

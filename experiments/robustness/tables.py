@@ -11,7 +11,7 @@ GOOD = ("refused", "right", "reported", "undetectable")
 BAD = ("wrong", "other exception", "crash", "hang", "memory")
 
 OUTCOMES = (*GOOD, *BAD)
-"""What a damaged file comes to."""
+"""Outcomes for damaged files."""
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -20,7 +20,7 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def damages(figures: Mapping[str, Any]) -> str:
-    """A line a kind of file: what damaged ones came to.
+    """A row for each kind of file, with the outcomes of its damaged ones.
 
     Args:
         figures: What ``damage_check`` wrote.
@@ -36,7 +36,7 @@ def damages(figures: Mapping[str, Any]) -> str:
 
 
 def kills(figures: Mapping[str, Any]) -> str:
-    """What runs that were killed, and met other trouble, came to.
+    """The table of runs that were killed or met other trouble.
 
     Args:
         figures: What ``kill_check`` wrote.

@@ -189,7 +189,7 @@ def _disk(folder: Path, size: int) -> Iterator[bool]:
 
 
 def _made_read_only(disk: Path) -> bool:
-    """Whether a disk is read-only now; it cannot be while what was killed still holds files open, so it tries again."""
+    """Remounts a disk read-only; retries while killed processes still hold files open."""
     until = time.monotonic() + STOP_SECONDS
     while not _mount("-o", "remount,ro", str(disk)):
         if time.monotonic() > until:

@@ -16,7 +16,7 @@ from encoders.files import FileError, read_arrays
 
 @dataclass(frozen=True)
 class Layout:
-    """What an array must be.
+    """The expected shape and type of an array.
 
     Attributes:
         shape: Its shape.

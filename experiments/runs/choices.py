@@ -11,7 +11,7 @@ NO_ENCODER = "none"
 """In place of an encoder's name: a learner that observes its own state and the phase only."""
 
 ENCODER_MODES = ("frozen", "joint")
-"""Whether an encoder stays as it is while the agent trains, or is trained with it."""
+"""Modes of an encoder: frozen while the agent trains, or trained jointly with it."""
 
 
 def key_of(content: dict[str, Any]) -> str:

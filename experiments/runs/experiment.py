@@ -14,7 +14,7 @@ from experiments.runs.tables import Line, print_results
 
 @dataclass(frozen=True)
 class Experiment(Generic[Config]):
-    """What an experiment does in each of its runs.
+    """An experiment: the parts of its runs that are its own.
 
     Attributes:
         check_inputs: Refuses inputs that would fail later, before anything is written.

@@ -90,7 +90,7 @@ class Stopwatch:
 
 
 def read_seconds(path: Path) -> dict[str, float]:
-    """What a stopwatch wrote; nothing where it has not yet.
+    """Seconds by stage that a stopwatch wrote; empty if there are none yet.
 
     Raises:
         ValueError: If the file is damaged.
@@ -144,7 +144,7 @@ def write_result(folder: Path, result: dict[str, Any]) -> None:
 
 
 def completed(folder: Path) -> bool:
-    """Whether the run in a folder has ended well.
+    """Whether the run in a folder is complete.
 
     Raises:
         ValueError: If its result is damaged.
@@ -347,7 +347,7 @@ def run_stages(
 
 
 def _last_checkpoint(folder: Path) -> str:
-    """Where a run that is stopped would go on from, as a sentence."""
+    """The last checkpoint of a stopped run, as a sentence."""
     with suppress(FileError):
         steps = read_object(folder / STATE_FILE, "checkpoint", GO_ON, ("env_steps",))["env_steps"]
         return f"The last checkpoint in {folder} is after {steps:,} steps."

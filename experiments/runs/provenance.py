@@ -1,4 +1,4 @@
-"""Where a run came from: versions, commit, machine, command."""
+"""Provenance of a run: versions, commit, machine, command."""
 
 from __future__ import annotations
 

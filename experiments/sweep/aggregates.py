@@ -143,7 +143,7 @@ def difference(ours: Strata, theirs: Strata) -> Interval:
 
 
 def probability_of_improvement(ours: Strata, theirs: Strata) -> Interval:
-    """How likely a run of one method beats one of another on the same task, ties half; the mean over tasks.
+    """Probability that a run of one method beats one of another, ties half; the mean over tasks.
 
     Agarwal et al. 2021, equation for P(X > Y), by the Mann-Whitney U statistic.
 

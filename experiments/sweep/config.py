@@ -15,12 +15,12 @@ LAUNCHERS = ("local", "ray")
 
 
 AGAIN = "The same command goes on."
-"""What a benchmark that was stopped says."""
+"""How to resume a stopped benchmark."""
 
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What is compared, and where it runs.
+    """Settings of a benchmark.
 
     Attributes:
         preset: A committed preset, or a TOML file, that names the grid; leave the grid's flags out then.
@@ -78,7 +78,7 @@ class BenchmarkConfig:
 
     @property
     def _named(self) -> dict[str, Any]:
-        """What the flags say of the grid."""
+        """The values of the grid's flags that were given."""
         values = {part.name: getattr(self, part.name, None) for part in fields(Grid)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -91,7 +91,7 @@ class BenchmarkConfig:
 
     @property
     def results(self) -> Path:
-        """Where tables, figures and the page are written."""
+        """Folder of tables, figures and the page."""
         return self.out / (self.name or (Path(self.preset).stem if self.preset else "grid"))
 
     @property

@@ -26,7 +26,7 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 RETRIES = 3
-"""How often Ray starts a job again whose worker has died."""
+"""Retries of a Ray job whose worker has died."""
 
 _PROCESSES = threading.Lock()
 """Held while a process is started or joined: starting one also collects the exit codes of the others, each of which can

@@ -226,7 +226,7 @@ TABLES: dict[str, RunTable] = {
 
 @dataclass(frozen=True)
 class TableConfig:
-    """Where the runs are and where the table goes.
+    """Settings of the table: the runs, and where it goes.
 
     Attributes:
         program: imitate_kuka or imitate_cartpole.

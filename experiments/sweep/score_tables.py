@@ -76,7 +76,7 @@ def shown(interval: Interval | None, digits: int) -> str:
 
 
 def improvements(rows: list[Row]) -> TableBlock:
-    """How likely a run of the method in the row beats one of the method in the column."""
+    """Probability that a run of the method in the row beats one of the method in the column."""
 
     def compared(ours: Runs, theirs: Runs) -> str:
         if ours.scores is None or theirs.scores is None:

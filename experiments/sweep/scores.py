@@ -186,5 +186,5 @@ def _normalised(row: Row, one: float) -> float:
 
 
 def failed_runs(rows: list[Row]) -> int:
-    """How many of the runs have no result."""
+    """Number of runs without a result."""
     return sum(row["status"] != "completed" for row in rows)

@@ -22,17 +22,17 @@ class Suite(Protocol):
     """A suite of tasks, as the benchmark sees it."""
 
     scoring: Scoring
-    """What its runs are judged by."""
+    """How its runs are scored."""
 
     @property
     def steps(self) -> int:
         """Environment steps of a training by default."""
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
-        """What a combination of names means; ``ValueError`` for names that are unknown or do not go together."""
+        """The method of a combination of names; ``ValueError`` for unknown or incompatible names."""
 
     def folder(self, cell: Cell, out: Path) -> Path:
-        """Where a cell's run is."""
+        """Folder of a cell's run."""
 
     def check(self, cell: Cell, out: Path) -> None:
         """Refuses, with ``ValueError``, a cell whose folder holds a run with another configuration."""
@@ -96,7 +96,7 @@ class RunSuite(ABC, Generic[Config]):
 
     @abstractmethod
     def task_name(self, task: int) -> str:
-        """What a task is called in a file's name."""
+        """Name of a task in file names."""
 
     def folder(self, cell: Cell, out: Path) -> Path:
         """The run's folder."""
@@ -114,7 +114,7 @@ class RunSuite(ABC, Generic[Config]):
         return Job(cell.name, partial(_run, type(self), config), self.folder(cell, out) / "log.txt")
 
     def random_figures_file(self, task: int, out: Path) -> Path:
-        """Where a random policy's figures on a task are."""
+        """File of a random policy's figures on a task."""
         return out / "random_policy" / f"{self.task_name(task)}.json"
 
     def random_figures(self, task: int, out: Path) -> dict[str, float]:
