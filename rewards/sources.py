@@ -58,9 +58,7 @@ def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floa
     source = SOURCES[name]
     path, scale = source.path(goal), source.scale(scales)
     if path is None and source.key == "joint_positions":
-        raise ValueError(
-            f"reward {name!r} needs the true joint angles, and there are none beside this video; use 'tcn_huber'."
-        )
+        raise ValueError(f"reward {name!r} needs the true joint angles, and this video comes without; use 'tcn_huber'.")
     if path is None or scale is None:
         raise ValueError(f"reward {name!r} compares embeddings, and there is no encoder; use 'pixels' or 'oracle'.")
     return source.key, path, scale

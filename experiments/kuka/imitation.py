@@ -139,7 +139,7 @@ def random_policy(
         ValueError: If the goal comes without truth.
     """
     if goal.joints is None or goal.links is None:
-        raise ValueError("A random policy is judged by the truth, and there is none beside this video.")
+        raise ValueError("A random policy is measured by the truth, and this video comes without.")
     rng = np.random.default_rng(seed)
     arm = make_env(config, None, goal.horizon)
     env = TrackingReward(FixedStart(arm, goal.start), "joint_positions", goal.joints, huber, ORACLE_SCALE)

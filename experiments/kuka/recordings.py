@@ -321,7 +321,7 @@ def check_recording(video: Path, config: RecordConfig) -> Truth | None:
     start, truth = read_start(video, config), read_truth(video, config.cameras[0])
     if start is not None and truth is not None and not np.allclose(start, truth.joint_positions[0], rtol=0, atol=1e-6):
         raise FileError(
-            f"The card beside {video} starts the arm at {start.tolist()}, and the truth at "
+            f"The card of {video} starts the arm at {start.tolist()}, and the truth at "
             f"{truth.joint_positions[0].tolist()}; {REMEDY}."
         )
     return truth

@@ -51,7 +51,7 @@ def check_inputs(config: ImitateConfig) -> None:
         truth = check_recording(config.demo[0], config.scene)
         if config.source.key == "joint_positions" and truth is None:
             raise ValueError(
-                f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
+                f"reward {config.reward!r} needs the true joint angles, and {config.demo[0]} comes without; "
                 "use 'tcn_huber'."
             )
     if config.encoder == NO_ENCODER:

@@ -23,7 +23,7 @@ class Original:
         sound: Whether a damaged file is still a file of its kind by every rule that its format has: (undamaged,
             damaged) -> answer. Nothing shows that such a file is wrong.
         files: Patterns of the files that are damaged.
-        weight: How often it is drawn beside others.
+        weight: How often it is drawn, relative to others.
     """
 
     name: str

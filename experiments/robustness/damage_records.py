@@ -50,7 +50,7 @@ def make_recordings(folder: Path) -> None:
 
 
 def read_recordings(folder: Path) -> object:
-    """Records what is missing, and reads a demonstration with the card and the truth beside it."""
+    """Records what is missing, and reads a demonstration with its card and truth."""
     record_all(RECORDED, folder, workers=1)
     video = folder / f"{RECORDED.names['heldout'][0]}_front.mp4"
     found = read_demonstration((video,), RECORDED, None, np.random.default_rng(0))

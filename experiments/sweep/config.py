@@ -24,19 +24,19 @@ class BenchmarkConfig:
 
     Attributes:
         preset: A committed preset, or a TOML file, that names the grid; leave the grid's flags out then.
-        env: The environment; kuka_reach by default.
-        encoders: What the learners see with; random is untrained, none the robot's own state. By default tcn.
-        algos: The agents; ppo by default.
-        rewards: What the agents are given; tcn_huber and oracle by default.
+        env: The suite; kuka_reach by default.
+        encoders: Encoders of the learners; random is untrained, none observes only the robot's state. By default tcn.
+        algos: Algorithms of the agents; ppo by default.
+        rewards: Rewards of the agents; tcn_huber and oracle by default.
         tasks: Numbers of the tasks; for kuka_reach the demonstrations. By default 0.
         seeds: One training a seed; 0, 1 and 2 by default.
-        steps: Environment steps of one training; the environment's default without.
+        steps: Environment steps of one training; by default those of the suite.
         out: Folder of all runs; a cell that is complete there is not run again.
         name: Folder of the results in ``out``; the preset's name by default.
         launcher: local, or ray.
         workers: Trainings at a time on this machine; 0 for as many as it has cores.
         ray_address: HOST:PORT of a Ray cluster that sees the same folders; a local Ray by default.
-        gpus: GPUs that Ray is to give a training.
+        gpus: GPUs that Ray reserves for a training.
         core_hour_price: What a core costs an hour, for the estimate.
         publish: Folder that scores and curves are copied into, such as experiments/results.
         dry_run: Print the cells and an estimate, and run nothing.

@@ -23,10 +23,10 @@ class Method:
 
     Attributes:
         label: Short name in tables and figures.
-        encoder: What the learner sees with, as the environment's experiment calls it.
+        encoder: Name of the encoder, as the suite's experiment has it.
         settings: The encoder's own settings, NAME=VALUE.
         algo: The agent.
-        reward: What the agent is given.
+        reward: Name of the reward.
     """
 
     label: str
@@ -82,7 +82,7 @@ class Scoring(NamedTuple):
     Attributes:
         measures: Raw figures in addition to the normalised score.
         reference: The method whose normalised score is 1.
-        learned: Whether agents are given another return than the true one.
+        learned: Whether agents are trained on another return than the true one.
     """
 
     measures: tuple[Measure, ...]
@@ -95,7 +95,7 @@ class Cell:
     """One training: a method on a task with a seed.
 
     Attributes:
-        env: Name of the environment.
+        env: Name of the suite.
         method: The method.
         task: Number of the task, such as the demonstration.
         seed: Seed of everything random in it.
@@ -119,13 +119,13 @@ class Grid:
     """The grid of a benchmark, by names.
 
     Attributes:
-        env: The environment.
-        encoders: What the learners see with.
+        env: The suite.
+        encoders: Encoders of the learners.
         algos: The agents.
-        rewards: What the agents are given.
+        rewards: Rewards of the agents.
         tasks: Numbers of the tasks.
         seeds: One training a seed.
-        steps: Environment steps of one training; 0 for the environment's default.
+        steps: Environment steps of one training; 0 for the suite's default.
         encoder_settings: Settings of an encoder by its name, NAME=VALUE. A name may carry a mark, such as
             ``tcn@large``, so that one encoder takes part with several settings.
         without: Combinations to leave out, ``encoder/algo/reward``.

@@ -303,7 +303,7 @@ def test_a_card_that_differs_from_the_truth_is_refused(copied: Path) -> None:
     content = json.loads(card.read_text())
     content["start"][3] += 0.01
     card.write_text(json.dumps(content))
-    with pytest.raises(FileError, match=r"The card beside .*heldout_0000_front\.mp4 starts the arm at .* the truth at"):
+    with pytest.raises(FileError, match=r"The card of .*heldout_0000_front\.mp4 starts the arm at .* the truth at"):
         check_recording(copied, TINY)
     card.unlink()
     assert check_recording(copied, TINY) is not None
