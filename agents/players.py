@@ -66,7 +66,7 @@ def names() -> list[str]:
 def make(
     name: str, venv: VecEnv, attention: Attention | None, frozen: bool, seed: int, bfloat16: bool = False
 ) -> BaseAlgorithm:
-    """Builds an untrained player.
+    """Builds an untrained agent for games.
 
     Args:
         name: One of ``names()``.
@@ -92,7 +92,7 @@ def make(
 
 
 def load_player(folder: Path, venv: VecEnv) -> BaseAlgorithm:
-    """Loads a player that ``factory.save_policy`` wrote with the card of ``make``'s arguments; runs no code from it.
+    """Loads an agent for games that ``factory.save_policy`` wrote; runs no code from the folder.
 
     Args:
         folder: Its ``agent.json`` names ``algo``, and ``frozen`` and ``bfloat16`` as ``make`` takes them.
