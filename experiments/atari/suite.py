@@ -32,7 +32,7 @@ MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
 
 OF_THE_RUN = ("encoder_mode", "mask")
-"""Settings of a method that belong to the run; all others belong to the attention module."""
+"""Settings of a method that are the run's; all others are the attention module's own."""
 
 
 class AtariSuite(RunSuite[AtariRunConfig]):
@@ -60,7 +60,7 @@ class AtariSuite(RunSuite[AtariRunConfig]):
         return replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=method.settings_without(OF_THE_RUN),
+            encoder_settings=method.settings_beside(OF_THE_RUN),
             algo=method.algo,
             **method.settings_in(OF_THE_RUN),
         )

@@ -80,7 +80,7 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         return replace(
             self._base,
             variant=method.encoder,
-            encoder_settings=method.settings_without({*OF_THE_RUN, *learning, *auxiliary}),
+            encoder_settings=method.settings_beside({*OF_THE_RUN, *learning, *auxiliary}),
             learning=replace(self._base.learning, **_read(method, learning)),
             auxiliary=replace(self._base.auxiliary, **_read(method, auxiliary)),
             **_read(method, OF_THE_RUN),

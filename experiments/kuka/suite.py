@@ -38,7 +38,7 @@ JOINT_SECONDS = 9e-3
 """The same where the agent trains its encoder."""
 
 OF_THE_RUN = ("encoder_mode",)
-"""Settings of a method that belong to the run; all others belong to the encoder."""
+"""Settings of a method that are the run's; all others are the encoder's own."""
 
 OTHER_SECONDS = 20.0
 """Seconds of a run's start, audit, evaluation and figures."""
@@ -76,7 +76,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         config = replace(
             self._base,
             encoder=method.encoder,
-            encoder_settings=method.settings_without(OF_THE_RUN),
+            encoder_settings=method.settings_beside(OF_THE_RUN),
             **method.settings_in(OF_THE_RUN),
             algo=method.algo,
             reward=method.reward,
@@ -136,7 +136,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         """One encoder for each seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
-            (method.encoder, method.settings_without(OF_THE_RUN), seed)
+            (method.encoder, method.settings_beside(OF_THE_RUN), seed)
             for method, seed in methods
             if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
         }

@@ -38,24 +38,26 @@ class KeypointQualityConfig:
         episodes: Recorded episodes that it is judged on: half of them fit the linear map, the others test it.
         encoders: Folders of trained encoders, such as agents leave, that are judged in place of new ones.
         out: The table, CSV; figures go beside it.
-        run: The run whose encoder is trained on recorded random actions, as for ``encoder_start=recorded``.
+        world: The run whose encoder is trained on recorded random actions, as for ``encoder_start=recorded``.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
     episodes: int = 24
     encoders: tuple[Path, ...] = ()
     out: Path = Path("runs/keypoint_quality/keypoint_quality.csv")
-    run: SwingConfig = field(default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded"))
+    world: SwingConfig = field(
+        default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded")
+    )
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds)
         if self.episodes < 4:
             raise ValueError(f"episodes is {self.episodes}; at least 4 are needed, to fit and to test on.")
-        if self.run.encoder_name not in ("imm", "autoencoder_imm"):
-            raise ValueError(f"Encoder {self.run.encoder_name!r} has no keypoints; use sac_imm or sac_ae_imm.")
-        if self.run.beside:
+        if self.world.encoder_name not in ("imm", "autoencoder_imm"):
+            raise ValueError(f"Encoder {self.world.encoder_name!r} has no keypoints; use sac_imm or sac_ae_imm.")
+        if self.world.beside:
             raise ValueError(
-                f"The keypoints that are judged are the variant's, and {self.run.beside!r} is beside it; "
+                f"The keypoints that are judged are the variant's, and {self.world.beside!r} is beside it; "
                 "leave beside out, or name folders of trained encoders with --encoders."
             )
 
@@ -102,20 +104,20 @@ def judge(config: KeypointQualityConfig) -> list[dict[str, str]]:
 
 
 def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
-    run = config.run
-    judged = _recorded(config, run.stack)
+    world = config.world
+    judged = _recorded(config, world.stack)
     for seed in config.seeds:
         torch.manual_seed(seed)
-        encoder = new_encoder(run)
+        encoder = new_encoder(world)
         network = keypoint_network(encoder)
         assert network is not None
         count = network.config.keypoints
         points = {"untrained": _points(network, judged)}
         rng = np.random.default_rng(seed)
         points["random points"] = rng.uniform(size=(*judged.landmarks.shape[:2], 2 * count))
-        folder = run.shared_encoder(seed)
-        training, validation = recorded(run, seed).clips
-        fit(encoder, training, validation, run.pretraining.fit, seed, folder)
+        folder = world.shared_encoder(seed)
+        training, validation = recorded(world, seed).clips
+        fit(encoder, training, validation, world.pretraining.fit, seed, folder)
         points["trained"] = _points(network, judged)
         for name in ("trained", "untrained", "random points"):
             yield _row(name, str(seed), count, points[name], judged)
@@ -123,7 +125,7 @@ def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
 
 
 def _judge_given(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
-    given = {str(folder): _given(folder, config.run.sizes.image_size) for folder in config.encoders}
+    given = {str(folder): _given(folder, config.world.sizes.image_size) for folder in config.encoders}
     for name, network in given.items():
         judged = _recorded(config, network.config.channels // RGB)
         yield _row(name, "", network.config.keypoints, _points(network, judged), judged)
@@ -140,8 +142,8 @@ def _given(folder: Path, size: int) -> IMM:
 
 def _recorded(config: KeypointQualityConfig, stack: int) -> Recording:
     """Recordings to judge on: the same states whatever the stack."""
-    pretraining = replace(config.run.pretraining, episodes=config.episodes)
-    return recorded(replace(config.run, stack=stack, pretraining=pretraining), JUDGED_SEED)
+    pretraining = replace(config.world.pretraining, episodes=config.episodes)
+    return recorded(replace(config.world, stack=stack, pretraining=pretraining), JUDGED_SEED)
 
 
 def _row(name: str, seed: str, count: int, points: NDArray[np.float64], judged: Recording) -> dict[str, str]:

@@ -49,7 +49,7 @@ class UpdateSpeedConfig:
         turns: Times that everything is timed, one after another; the fastest turn of each counts.
         threads: Cores that a process keeps busy.
         out: JSON file of the figures, or None.
-        run: The run, but for its variant.
+        world: The run, but for its variant.
     """
 
     variants: tuple[str, ...] = tuple(pixel_sac.VARIANTS)
@@ -57,7 +57,7 @@ class UpdateSpeedConfig:
     turns: int = 3
     threads: int = 1
     out: Path | None = None
-    run: SwingConfig = field(default_factory=lambda: SwingConfig(precision="bfloat16"))
+    world: SwingConfig = field(default_factory=lambda: SwingConfig(precision="bfloat16"))
 
     def __post_init__(self) -> None:
         for name in self.variants:
@@ -65,12 +65,12 @@ class UpdateSpeedConfig:
         if not self.variants:
             raise ValueError("variants names nothing; name at least one.")
         check_at_least(1, {"updates": self.updates, "turns": self.turns, "threads": self.threads})
-        if self.run.beside:
+        if self.world.beside:
             raise ValueError(
-                f"Variants are timed on frames alone, and {self.run.beside!r} is beside them; leave beside out."
+                f"Variants are timed on frames alone, and {self.world.beside!r} is beside them; leave beside out."
             )
         for name in self.variants:
-            replace(self.run, variant=name)
+            replace(self.world, variant=name)
 
 
 class FiveEncodings(SharedEncoderSAC):
@@ -91,42 +91,42 @@ def updates_per_second(config: UpdateSpeedConfig, variant: str, stage: str) -> f
     torch.set_num_threads(config.threads)
     if "kept_memory" in has:
         keep_freed_memory()
-    run = replace(config.run, variant=variant)
+    world = replace(config.world, variant=variant)
     torch.manual_seed(0)
-    encoder = new_encoder(run) if run.seen else None
+    encoder = new_encoder(world) if world.seen else None
     if encoder is not None and "channels_last" not in has:
         encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    low = "bfloat16" in has and run.bfloat16
+    low = "bfloat16" in has and world.bfloat16
     agent = pixel_sac.make(
-        DummyVecEnv([lambda: make_env(run, None, 0)]),
+        DummyVecEnv([lambda: make_env(world, None, 0)]),
         encoder,
-        run.sizes,
-        run.learning,
-        run.kept_steps,
-        run.shift,
+        world.sizes,
+        world.learning,
+        world.kept_steps,
+        world.shift,
         seed=0,
         bfloat16=low,
-        device=run.device_name,
+        device=world.device_name,
     )
-    callback = AuxiliaryLossCallback(run.own_loss, bfloat16=low)
+    callback = AuxiliaryLossCallback(world.own_loss, bfloat16=low)
     agent.learn(PLAYED, callback=callback)
     # The hook goes when training ends; what is timed is the training's step alone.
     callback.on_training_start({}, {})
     step = agent.train if "one_encoding" in has else FiveEncodings.train.__get__(agent)
-    step(gradient_steps=2, batch_size=run.sizes.batch_size)
-    updates = config.updates * (1 if run.seen else PER_UPDATE)
+    step(gradient_steps=2, batch_size=world.sizes.batch_size)
+    updates = config.updates * (1 if world.seen else PER_UPDATE)
     started = time.perf_counter()
-    step(gradient_steps=updates, batch_size=run.sizes.batch_size)
+    step(gradient_steps=updates, batch_size=world.sizes.batch_size)
     return updates / (time.perf_counter() - started)
 
 
 def buffer_megabytes(config: UpdateSpeedConfig) -> dict[str, float]:
     """Memory that the frames of a run take, in Stable-Baselines3's buffer and in ours."""
-    run = replace(config.run, variant="sac")
-    env = make_env(run, None, 0)
+    world = replace(config.world, variant="sac")
+    env = make_env(world, None, 0)
     spaces = env.observation_space, env.action_space
-    ours = FrameReplayBuffer(run.kept_steps, *spaces).frames.nbytes
-    theirs = ReplayBuffer(run.kept_steps, *spaces)
+    ours = FrameReplayBuffer(world.kept_steps, *spaces).frames.nbytes
+    theirs = ReplayBuffer(world.kept_steps, *spaces)
     env.close()
     both = theirs.observations.nbytes + theirs.next_observations.nbytes
     return {"stable_baselines3": both / 2**20, "ours": ours / 2**20}
@@ -152,15 +152,15 @@ def measure(config: UpdateSpeedConfig) -> None:
         }
         for variant, rates in best.items()
     ]
-    title = f"updates/s, {config.run.preset_name}, {config.threads} thread(s)"
+    title = f"updates/s, {config.world.preset_name}, {config.threads} thread(s)"
     print_table(Console(stderr=True), title, lines)
     megabytes = buffer_megabytes(config)
-    Console(stderr=True).print(f"frames of {config.run.kept_steps:,} steps, MB: {megabytes}", highlight=False)
+    Console(stderr=True).print(f"frames of {config.world.kept_steps:,} steps, MB: {megabytes}", highlight=False)
     figures: dict[str, Any] = {
         "updates_per_second": best,
         "buffer_megabytes": megabytes,
         "config": asdict(config),
-        "preset": config.run.preset_name,
+        "preset": config.world.preset_name,
     }
     if config.out is not None:
         write_json(config.out, figures)

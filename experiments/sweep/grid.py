@@ -36,11 +36,11 @@ class Method:
     settings: tuple[str, ...] = ()
 
     def settings_in(self, names: Collection[str]) -> dict[str, Any]:
-        """The settings with one of these names, as texts by name; of duplicates the last."""
+        """The values, texts, of the settings that have one of these names; of two with one name, the last."""
         return {name: value for name, value in self._pairs if name in names}
 
-    def settings_without(self, names: Collection[str]) -> tuple[str, ...]:
-        """The settings with other names."""
+    def settings_beside(self, names: Collection[str]) -> tuple[str, ...]:
+        """The settings that have none of these names."""
         return tuple(f"{name}={value}" for name, value in self._pairs if name not in names)
 
     @property

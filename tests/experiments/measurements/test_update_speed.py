@@ -14,8 +14,8 @@ from experiments.measurements.update_speed import STAGES, FiveEncodings, UpdateS
     ("variant", "stages"), [("sac_state", STAGES[:2]), pytest.param("sac_ae", STAGES, marks=pytest.mark.slow)]
 )
 def test_every_stage_of_a_variant_is_timed(variant: str, stages: tuple[str, ...], tmp_path: Path) -> None:
-    run = SwingConfig(preset="cpu", steps=1_000, precision="bfloat16")
-    measure(UpdateSpeedConfig((variant,), 1, 1, out=tmp_path / "speed.json", run=run))
+    world = SwingConfig(preset="cpu", steps=1_000, precision="bfloat16")
+    measure(UpdateSpeedConfig((variant,), 1, 1, out=tmp_path / "speed.json", world=world))
 
     rates = json.loads((tmp_path / "speed.json").read_text())["updates_per_second"]
     assert tuple(rates[variant]) == stages
@@ -27,7 +27,7 @@ def test_the_baseline_steps_as_stable_baselines3_does() -> None:
 
 
 def test_frames_take_a_sixth_of_the_memory() -> None:
-    megabytes = buffer_megabytes(UpdateSpeedConfig(run=SwingConfig(preset="cpu", steps=1_000)))
+    megabytes = buffer_megabytes(UpdateSpeedConfig(world=SwingConfig(preset="cpu", steps=1_000)))
     assert megabytes["ours"] == pytest.approx(1_000 * 3 * 64 * 64 / 2**20)
     assert megabytes["stable_baselines3"] == pytest.approx(6 * megabytes["ours"])
 
@@ -38,6 +38,6 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         UpdateSpeedConfig(updates=0)
     with pytest.raises(ValueError, match="leave beside out"):
-        UpdateSpeedConfig(run=SwingConfig(beside="imm"))
+        UpdateSpeedConfig(world=SwingConfig(beside="imm"))
     with pytest.raises(ValueError, match="'sac_landmarks' sees the truth"):
-        UpdateSpeedConfig(run=SwingConfig(encoder="tcn"))
+        UpdateSpeedConfig(world=SwingConfig(encoder="tcn"))

@@ -139,7 +139,7 @@ def test_settings_of_a_method_are_picked_by_name() -> None:
     method = Method("tcn", "tcn", "ppo", "oracle", ("width=8", "encoder_mode=frozen", "encoder_mode=joint"))
 
     assert method.settings_in({"encoder_mode"}) == {"encoder_mode": "joint"}
-    assert method.settings_without({"encoder_mode"}) == ("width=8",)
+    assert method.settings_beside({"encoder_mode"}) == ("width=8",)
 
 
 def test_a_preset_that_is_no_text_is_named(tmp_path: Path) -> None:
