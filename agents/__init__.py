@@ -1,4 +1,4 @@
-"""Stable-Baselines3 agents by name, and training that can be cut."""
+"""Stable-Baselines3 agents by name, and training that can be interrupted and resumed."""
 
 from encoders.installation import warn_of_others
 

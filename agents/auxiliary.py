@@ -31,7 +31,7 @@ class AuxiliaryLossError(ValueError):
 
 @dataclass(frozen=True)
 class AuxiliaryConfig:
-    """How an encoder is trained together with an agent.
+    """Settings of an encoder's training together with an agent.
 
     Attributes:
         weight: Of the encoder's loss in L = L_RL + weight * L_aux; 0 leaves the agent as it is, at no cost.
@@ -39,7 +39,7 @@ class AuxiliaryConfig:
             step cheaper.
         max_grad_norm: Norm that the gradient of weight * L_aux is clipped to; None leaves it as it is.
         own_optimizer: Whether an Adam of its own follows the gradient of weight * L_aux, after the agent's step, in
-            place of one step on both. Its steps are as large as the agent's however small L_aux is beside L_RL.
+            place of one step on both. Its steps are as large as the agent's however small L_aux is next to L_RL.
     """
 
     weight: float = 1.0
@@ -57,12 +57,12 @@ class AuxiliaryConfig:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart; those from before there was a choice of optimizers have the agent's."""
+        """The settings as a run's identity holds them; without ``own_optimizer`` where it is off, as in older runs."""
         return {key: value for key, value in asdict(self).items() if value or key != "own_optimizer"}
 
 
 def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: float | None = None) -> float:
-    """Adds the gradient of a loss to what parameters have collected so far.
+    """Adds the gradient of a loss to the gradients that parameters already have.
 
     Args:
         loss: () float with a gradient.
@@ -84,7 +84,7 @@ def add_gradients(loss: Tensor, parameters: Iterable[nn.Parameter], max_norm: fl
 
 
 class AuxiliaryLossCallback(BaseCallback):
-    """Trains the encoder in a policy by its own loss, in the same gradient steps as the agent's.
+    """Trains the encoder of a policy with its own loss, in every gradient step of the agent.
 
     Just before each step of the optimizer the gradient of ``weight * L_aux`` on a batch from the agent's buffer is
     added to that of the agent's loss. PPO and A2C have clipped theirs by then: what is clipped is the agent's part
@@ -146,7 +146,7 @@ class AuxiliaryLossCallback(BaseCallback):
             return
         optimizer = optimizer_of(self.model)
         if not self.config.own_optimizer:
-            auxiliary_state(self.model).hook = optimizer.register_step_pre_hook(self._beside_step)
+            auxiliary_state(self.model).hook = optimizer.register_step_pre_hook(self._add_loss)
             return
         if own_optimizer(self.model) is None and optimizer.state:
             warnings.warn(
@@ -155,7 +155,7 @@ class AuxiliaryLossCallback(BaseCallback):
                 stacklevel=2,
             )
         self._own = make_own_optimizer(self.model)
-        auxiliary_state(self.model).hook = optimizer.register_step_post_hook(self._beside_step)
+        auxiliary_state(self.model).hook = optimizer.register_step_post_hook(self._add_loss)
 
     def _on_training_end(self) -> None:
         self._remove()
@@ -171,7 +171,7 @@ class AuxiliaryLossCallback(BaseCallback):
     def _on_step(self) -> bool:
         return True
 
-    def _beside_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
+    def _add_loss(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         encoder = trained_encoder(self.model)
         batch = draw_batch(stored_steps(self.model), encoder, self.config.videos or encoder.sampling.videos, self.rng)
         self._steps += 1
@@ -213,7 +213,7 @@ class AuxiliaryLossCallback(BaseCallback):
 
 
 def auxiliary_loss(encoder: Encoder, batch: FrameBatch) -> LossAndMetrics:
-    """An encoder's loss in training mode, whichever mode it is in."""
+    """The encoder's loss, computed in training mode whatever its current mode."""
     training = encoder.training
     encoder.train()
     try:
@@ -223,7 +223,7 @@ def auxiliary_loss(encoder: Encoder, batch: FrameBatch) -> LossAndMetrics:
 
 
 def check_copies(agent: BaseAlgorithm) -> None:
-    """Refuses an agent with a copy of its encoder that nothing would train.
+    """Refuses an agent that holds a second copy of its encoder, which nothing would train.
 
     Raises:
         ValueError: If the value network of an on-policy agent has its own, or the actor of an off-policy one has its

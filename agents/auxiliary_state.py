@@ -1,4 +1,4 @@
-"""What an encoder's own loss keeps with an agent: the hook of the agent's optimizer, and an Adam of its own."""
+"""The state that an auxiliary loss keeps in an agent: a hook on its optimizer, and an Adam of its own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ATTRIBUTE = "auxiliary_state"
 
 
 class AuxiliaryState:
-    """The state of an agent's auxiliary loss; pickled or copied, it is the moments of its Adam.
+    """The state of an agent's auxiliary loss; a pickle or copy of it holds only the moments of its Adam.
 
     A loaded agent has other parameters; the moments are theirs as soon as the optimizer is asked for.
 
@@ -41,7 +41,7 @@ class AuxiliaryState:
         self.hook, self.optimizer, self.moments = None, None, state["moments"]
 
     def remove_hook(self) -> None:
-        """Takes the hook, if there is one, out of the agent's optimizer."""
+        """Removes the hook from the agent's optimizer, if there is one."""
         if self.hook is not None:
             self.hook.remove()
             self.hook = None
@@ -61,7 +61,7 @@ class AuxiliaryState:
 
 
 def _on_cpu(moments: dict[str, Any]) -> dict[str, Any]:
-    """An optimizer's state that loads on machines without a graphics processor."""
+    """The state of an optimizer on the CPU, so that it loads on machines without a GPU."""
     states = {
         index: {name: value.cpu() if torch.is_tensor(value) else value for name, value in state.items()}
         for index, state in moments["state"].items()
@@ -70,7 +70,7 @@ def _on_cpu(moments: dict[str, Any]) -> dict[str, Any]:
 
 
 def auxiliary_state(agent: BaseAlgorithm) -> AuxiliaryState:
-    """The state of an agent's auxiliary loss, empty at first."""
+    """The state of an agent's auxiliary loss; a new, empty one if it has none."""
     state: AuxiliaryState = vars(agent).setdefault(ATTRIBUTE, AuxiliaryState())
     return state
 

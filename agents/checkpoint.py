@@ -1,4 +1,4 @@
-"""Checkpoints of training: all that an agent needs to go on as if it had not been cut."""
+"""Checkpoints of training: everything an agent needs to go on as if it had not been interrupted."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from stable_baselines3.common.off_policy_algorithm import OffPolicyAlgorithm
 
 from agents.auxiliary_state import make_own_optimizer, own_optimizer
 from agents.replay_file import read_replay, replay_bytes
-from agents.weights import check_types, digest_of
+from agents.weights import check_types, content_digest
 from encoders.files import FileError, read_bytes, read_object, reading, write_atomically
 
 STATE_FILE = "state.json"
 
 MOST_COPIES = 8
-"""Sizes of a policy's weights that networks and optimizers take in a checkpoint at most."""
+"""Largest size of networks and optimizers in a checkpoint, as a multiple of the policy's weights."""
 
-MOST_BESIDE = 2**26
-"""Bytes that a checkpoint's names and generators take at most."""
+MOST_EXTRA = 2**26
+"""Largest size of the names and random generators in a checkpoint, bytes."""
 
 
 def restart_remedy(folder: Path) -> str:
@@ -35,13 +35,13 @@ def restart_remedy(folder: Path) -> str:
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Writes figures of a training with a digest of them."""
-    digest = digest_of(json.dumps(state).encode())
+    """Writes the state of a training as JSON, with a digest."""
+    digest = content_digest(json.dumps(state).encode())
     write_atomically(path, json.dumps({**state, "digest": digest}).encode())
 
 
 def read_state(path: Path, keys: Sequence[str]) -> dict[str, Any]:
-    """Figures that ``write_state`` wrote.
+    """Reads what ``write_state`` wrote.
 
     Args:
         path: The file.
@@ -54,13 +54,13 @@ def read_state(path: Path, keys: Sequence[str]) -> dict[str, Any]:
     state = read_object(path, what, remedy, keys)
     # Checkpoints from before there were digests have none.
     digest = state.pop("digest", None)
-    if digest is not None and digest != digest_of(json.dumps(state).encode()):
+    if digest is not None and digest != content_digest(json.dumps(state).encode()):
         raise FileError(f"The {what} {path} has other figures than were written; {remedy}.")
     return state
 
 
 def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
-    """Writes all that ``restore_checkpoint`` needs, ``state.json`` last, so that it stands for the rest."""
+    """Writes a checkpoint; ``state.json`` comes last, so that its presence means that the rest is complete."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"step_{agent.num_timesteps}"
     buffer = io.BytesIO()
@@ -90,7 +90,7 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
         "python_rng": [python_state[0], list(python_state[1]), python_state[2]],
         "action_rng": agent.action_space.np_random.bit_generator.state,
         # PyTorch does not look at the sums of its files; zip archives of arrays are compared with theirs.
-        "weights_digest": digest_of(weights),
+        "weights_digest": content_digest(weights),
     }
     write_state(folder / STATE_FILE, state)
     for old in folder.glob("step_*"):
@@ -99,7 +99,7 @@ def save_checkpoint(agent: BaseAlgorithm, folder: Path) -> None:
 
 
 def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
-    """Brings an agent as ``make`` gives it to where its checkpoint was written.
+    """Restores a newly made agent from its checkpoint, if there is one.
 
     Args:
         agent: An agent with the settings of the one that was cut.
@@ -143,9 +143,9 @@ def restore_checkpoint(agent: BaseAlgorithm, folder: Path) -> bool:
 def _read_weights(agent: BaseAlgorithm, path: Path, digest: str | None, remedy: str) -> dict[str, Any]:
     """Fills an agent's networks and optimizers, and returns all that the file holds."""
     own = agent.policy.state_dict()
-    most = MOST_COPIES * sum(value.nbytes for value in own.values()) + MOST_BESIDE
+    most = MOST_COPIES * sum(value.nbytes for value in own.values()) + MOST_EXTRA
     content = read_bytes(path, "checkpoint", remedy, most)
-    if digest is not None and digest != digest_of(content):
+    if digest is not None and digest != content_digest(content):
         raise FileError(f"The checkpoint {path} has other weights than were written, by its digest; {remedy}.")
     with reading(path, "checkpoint", remedy):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -164,5 +164,5 @@ def _read_weights(agent: BaseAlgorithm, path: Path, digest: str | None, remedy: 
 
 
 def _variables(agent: BaseAlgorithm) -> dict[str, torch.Tensor]:
-    """Trained tensors that belong to no module, such as SAC's entropy coefficient; they share their memory."""
+    """Trained tensors outside modules, such as SAC's entropy coefficient, without a copy."""
     return {name: getattr(agent, name).detach() for name in agent._get_torch_save_params()[1]}

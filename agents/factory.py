@@ -17,7 +17,7 @@ from torch import nn
 
 import encoders
 from agents.extractor import own_encoder, policy_arguments
-from agents.weights import check_types, digest_of
+from agents.weights import check_types, content_digest
 from encoders.base import Encoder
 from encoders.errors import check_choice
 from encoders.files import FileError, read_bytes, read_object, reading, write_atomically
@@ -30,14 +30,14 @@ REMEDY = "train the agent again"
 """What to do about a folder that cannot be used."""
 
 MOST_NAMES = 2**24
-"""Bytes that the names and shapes of a policy's weights take at most."""
+"""Largest header of a policy's weights, bytes."""
 
 MOST_STEPS = 100_000
 """Steps of an episode at most: an hour at 25 a second; agents keep room for whole ones."""
 
 
 @dataclass(frozen=True)
-class Preset:
+class Algorithm:
     """An algorithm and how it is set up.
 
     Attributes:
@@ -60,15 +60,15 @@ class Preset:
 
 _NETWORK = {"pi": [128, 128, 64], "vf": [128, 128, 64]}
 
-PRESETS: dict[str, Preset] = {
-    "ppo": Preset(
+ALGORITHMS: dict[str, Algorithm] = {
+    "ppo": Algorithm(
         algorithm=PPO,
         learning_rate=1.5e-3,
         final_learning_rate=7.5e-5,
         settings={"batch_size": 800, "n_epochs": 10, "gamma": 0.85, "gae_lambda": 0.95, "clip_range": 0.2},
         policy={"net_arch": _NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
     ),
-    "a2c": Preset(
+    "a2c": Algorithm(
         algorithm=A2C,
         learning_rate=7e-4,
         final_learning_rate=3.5e-5,
@@ -76,7 +76,7 @@ PRESETS: dict[str, Preset] = {
         policy={"net_arch": _NETWORK, "activation_fn": nn.Tanh, "log_std_init": -0.5},
         rollout=5,
     ),
-    "sac": Preset(
+    "sac": Algorithm(
         algorithm=SAC,
         learning_rate=1e-3,
         final_learning_rate=1e-4,
@@ -93,7 +93,7 @@ FRAMES_KEPT = 20_000
 
 def names() -> list[str]:
     """Every algorithm's name."""
-    return list(PRESETS)
+    return list(ALGORITHMS)
 
 
 def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | None = None) -> BaseAlgorithm:
@@ -113,25 +113,25 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
         ValueError: If the name is unknown, the horizon is no length of an episode, or the encoder does not fit the
             observations.
     """
-    check_choice("algorithm", name, PRESETS)
+    check_choice("algorithm", name, ALGORITHMS)
     if not 1 <= horizon <= MOST_STEPS:
         raise ValueError(f"The horizon is {horizon}; an episode has 1 to {MOST_STEPS} steps.")
-    preset = PRESETS[name]
-    settings = dict(preset.settings)
-    if preset.algorithm in (PPO, A2C):
+    chosen = ALGORITHMS[name]
+    settings = dict(chosen.settings)
+    if chosen.algorithm in (PPO, A2C):
         least = 1 if encoder is None else encoder.sampling.least
-        settings["n_steps"] = part_of(horizon, preset.rollout or horizon, least)
+        settings["n_steps"] = part_of(horizon, chosen.rollout or horizon, least)
     else:
         settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
-    policy = preset.policy
+    policy = chosen.policy
     if encoder is not None:
         policy = policy | policy_arguments(encoder)
         if "buffer_size" in settings:
             settings["buffer_size"] = min(settings["buffer_size"], FRAMES_KEPT)
-    return preset.algorithm(
+    return chosen.algorithm(
         "MultiInputPolicy",
         venv,
-        learning_rate=_linear(preset.learning_rate, preset.final_learning_rate),
+        learning_rate=_linear(chosen.learning_rate, chosen.final_learning_rate),
         policy_kwargs=policy,
         seed=seed,
         device="cpu",
@@ -140,7 +140,7 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
 
 
 def part_of(horizon: int, most: int, least: int = 1) -> int:
-    """The longest equal part of an episode that has at most so many steps; a longer one where those are too short.
+    """The longest divisor of an episode's length up to a limit; a longer one where that is too short.
 
     Args:
         horizon: Steps of the episode.
@@ -160,24 +160,24 @@ def part_of(horizon: int, most: int, least: int = 1) -> int:
 
 
 def _linear(first: float, last: float) -> Callable[[float], float]:
-    """A schedule over the remaining share of training, 1 at the start and 0 at the end."""
+    """A linear schedule of the learning rate over the remaining share of training, from 1 to 0."""
     return lambda remaining: last + (first - last) * remaining
 
 
 def save_agent(agent: BaseAlgorithm, name: str, horizon: int, folder: Path) -> None:
-    """Writes an agent's policy as safetensors, with its algorithm's name and its own encoder, if any, beside it."""
+    """Writes an agent's policy as safetensors, the name of its algorithm, and its own encoder, if any."""
     save_policy(agent, {"algo": name, "horizon": horizon}, folder)
 
 
 def save_policy(agent: BaseAlgorithm, card: dict[str, Any], folder: Path) -> None:
-    """Writes a policy's weights, its own encoder, if any, and a card: how to make it again, and the weights' digest."""
+    """Writes a policy's weights, its own encoder, if any, and a card to rebuild it from, with a digest."""
     folder.mkdir(parents=True, exist_ok=True)
     encoder = own_encoder(agent)
     if encoder is not None:
         encoder.save(folder / ENCODER_FOLDER)
     weights = save({key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()})
     write_atomically(folder / POLICY_FILE, weights)
-    write_atomically(folder / AGENT_FILE, json.dumps({**card, "digest": digest_of(weights)}, indent=2).encode())
+    write_atomically(folder / AGENT_FILE, json.dumps({**card, "digest": content_digest(weights)}, indent=2).encode())
 
 
 def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
@@ -197,7 +197,7 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
             f"The agent {folder / AGENT_FILE} has a horizon of {horizon}, and an episode 1 to {MOST_STEPS} steps; "
             f"{REMEDY}."
         )
-    check_choice(f"algorithm in {folder / AGENT_FILE}", name, PRESETS)
+    check_choice(f"algorithm in {folder / AGENT_FILE}", name, ALGORITHMS)
     encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
     agent = make(name, venv, horizon, seed=0, encoder=encoder)
     load_policy(agent, folder)
@@ -205,7 +205,7 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
 
 
 def read_card(folder: Path, types: Mapping[str, type]) -> dict[str, Any]:
-    """What ``agent.json`` tells.
+    """Reads ``agent.json``.
 
     Args:
         folder: The agent's folder.
@@ -234,7 +234,7 @@ def load_policy(agent: BaseAlgorithm, folder: Path) -> None:
     content = read_bytes(path, "policy", REMEDY, sum(value.nbytes for value in own.values()) + MOST_NAMES)
     # Folders from before there were digests have none, and those of a policy alone have no card.
     card = read_object(folder / AGENT_FILE, "agent", REMEDY) if (folder / AGENT_FILE).exists() else {}
-    if "digest" in card and card["digest"] != digest_of(content):
+    if "digest" in card and card["digest"] != content_digest(content):
         raise FileError(
             f"The policy {path} has other weights than were written: its digest is not the one in "
             f"{folder / AGENT_FILE}; {REMEDY}."

@@ -22,11 +22,11 @@ RGB = 3
 
 
 Vectors = dict[str, NDArray[np.float32]]
-"""What is observed beside frames, by name."""
+"""Vectors that are observed with frames, by name."""
 
 
 class StackedFrames:
-    """The stacks of a buffer, put together when they are asked for.
+    """The stacked frames of a buffer, assembled when they are indexed.
 
     Args:
         stacks: Puts them together: (B,) rows, (B,) environments -> (B, C, S, S) uint8.
@@ -46,22 +46,22 @@ class Observations:
 
     Args:
         pixels: The stacks.
-        beside: (steps, environments, D) float32 each.
+        vectors: (steps, environments, D) float32 each.
     """
 
     nbytes = 0
     """Of its own."""
 
-    def __init__(self, pixels: StackedFrames, beside: Vectors) -> None:
+    def __init__(self, pixels: StackedFrames, vectors: Vectors) -> None:
         self.pixels = pixels
-        self._beside = beside
+        self._vectors = vectors
 
     def __getitem__(self, index: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Any:
-        """Of some steps: (B, C, S, S) uint8, or with vectors (B, D) beside."""
+        """Of some steps: (B, C, S, S) uint8, or a dictionary of it and vectors (B, D)."""
         stacks = self.pixels[index]
-        if not self._beside:
+        if not self._vectors:
             return stacks
-        return {PIXELS: stacks, **{name: values[index] for name, values in self._beside.items()}}
+        return {PIXELS: stacks, **{name: values[index] for name, values in self._vectors.items()}}
 
     def __setitem__(self, row: int, observations: NDArray[np.uint8]) -> None:
         """Nothing: the buffer has stored what is new when Stable-Baselines3 stores a step."""
@@ -72,17 +72,17 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
     The usual buffer stores a stack of three frames twice a step, as observation and as next observation: six frames
     where one is new. Here the older frames of a stack are those of the steps before, the first one repeated at the
-    start of an episode, as environments do. The last frame of an episode is kept beside, and so are the older frames of
+    start of an episode, as environments do. The last frame of an episode is kept apart, and so are the older frames of
     a first stack that are not the first one repeated, as where an episode begins in the middle of another.
 
     A sample is a step, the rewards of ``n_steps`` from there, and what is observed after them.
 
-    Vectors that are observed beside the frames are stored as they are.
+    Vectors that are observed with the frames are stored as they are.
 
     Args:
         buffer_size: Steps of all environments together.
         observation_space: Stacks of RGB frames (3 stack, S, S) uint8, the newest last; or ``pixels`` that are such
-            stacks, with vectors beside.
+            stacks, with vectors.
         action_space: A box.
         device: Where samples go.
         n_envs: Number of environments.
@@ -107,23 +107,23 @@ class FrameReplayBuffer(NStepReplayBuffer):
         gamma: float = 0.99,
         memory: int | None = None,
     ) -> None:
-        frames, vectors = _parts(observation_space)
+        frames, widths = _parts(observation_space)
         shape = frames.shape
         if not isinstance(frames, spaces.Box) or frames.dtype != np.uint8:
             raise ValueError(f"Frames are stored as uint8; the environment observes {observation_space}.")
         if shape is None or len(shape) != 3 or shape[0] % RGB:
             raise ValueError(f"Stacks of RGB frames have the shape (3 stack, S, S); the environment observes {shape}.")
         steps = max(1, buffer_size // n_envs)
-        check_memory(steps * n_envs, shape[1:], sum(vectors.values()), memory)
+        check_memory(steps * n_envs, shape[1:], sum(widths.values()), memory)
         # The observations of the base class would take the memory that this one saves.
         nothing = spaces.Box(0, 255, (0,), np.uint8)
         super().__init__(buffer_size, nothing, action_space, device, n_envs, n_steps=n_steps, gamma=gamma)
-        self.beside, self.next_beside = (
-            {name: np.zeros((self.buffer_size, n_envs, width), np.float32) for name, width in vectors.items()}
+        self.vectors, self.next_vectors = (
+            {name: np.zeros((self.buffer_size, n_envs, width), np.float32) for name, width in widths.items()}
             for _ in range(2)
         )
-        self.observations = Observations(StackedFrames(self.stacks), self.beside)  # type: ignore[assignment]
-        self.next_observations = Observations(StackedFrames(self.next_stacks), self.next_beside)  # type: ignore[assignment]
+        self.observations = Observations(StackedFrames(self.stacks), self.vectors)  # type: ignore[assignment]
+        self.next_observations = Observations(StackedFrames(self.next_stacks), self.next_vectors)  # type: ignore[assignment]
         self.observation_space = observation_space
         self.obs_shape = shape
         self.stack = shape[0] // RGB
@@ -144,9 +144,9 @@ class FrameReplayBuffer(NStepReplayBuffer):
     ) -> None:
         """Stores a step of every environment."""
         here = self.pos
-        for name in self.beside:
-            self.beside[name][here], self.next_beside[name][here] = obs[name], next_obs[name]
-        if self.beside:
+        for name in self.vectors:
+            self.vectors[name][here], self.next_vectors[name][here] = obs[name], next_obs[name]
+        if self.vectors:
             obs, next_obs = obs[PIXELS], next_obs[PIXELS]
         before = (here - 1) % self.buffer_size
         for env in range(self.n_envs):
@@ -164,7 +164,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
         super().add(obs, next_obs, action, reward, done, infos)
 
     def start_episodes(self) -> None:
-        """Has the next step of every environment start an episode, whether or not the last one ended."""
+        """Makes the next step of every environment the first of an episode, even if the last one did not end."""
         self._age[:] = 0
 
     @property
@@ -224,8 +224,9 @@ class FrameReplayBuffer(NStepReplayBuffer):
         """All that the buffer holds, to be written to a file."""
         size = self.size()
         whole = {name: getattr(self, name)[:size] for name in ("frames", "ages", *_PLAIN)}
-        for name in self.beside:
-            whole |= {f"beside.{name}": self.beside[name][:size], f"next_beside.{name}": self.next_beside[name][:size]}
+        for name in self.vectors:
+            whole[f"vectors.{name}"] = self.vectors[name][:size]
+            whole[f"next_vectors.{name}"] = self.next_vectors[name][:size]
         return whole | {
             "pos": np.array(self.pos),
             "full": np.array(self.full),
@@ -235,7 +236,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
         }
 
     def restore(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Brings back what ``arrays`` gave, into a buffer of the same settings.
+        """Restores what ``arrays`` gave into a buffer of the same settings.
 
         Raises:
             ValueError: If an array has another shape or type; KeyError if one is missing.
@@ -244,9 +245,9 @@ class FrameReplayBuffer(NStepReplayBuffer):
         size = self.size()
         for name in ("frames", "ages", *_PLAIN):
             fill_rows(getattr(self, name), arrays[name], size)
-        for name in self.beside:
-            fill_rows(self.beside[name], arrays[f"beside.{name}"], size)
-            fill_rows(self.next_beside[name], arrays[f"next_beside.{name}"], size)
+        for name in self.vectors:
+            fill_rows(self.vectors[name], arrays[f"vectors.{name}"], size)
+            fill_rows(self.next_vectors[name], arrays[f"next_vectors.{name}"], size)
         fill_rows(self._age, arrays["age"], self.n_envs)
         frame = self.frames.shape[2:]
         self._last = _pairs(arrays["last_keys"], arrays["last"], frame)
@@ -254,7 +255,7 @@ class FrameReplayBuffer(NStepReplayBuffer):
 
 
 def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
-    """Where a buffer of so many rows is written next, and whether it is full, by the file of one of as many or fewer.
+    """The write position of a buffer and whether it is full, from the file of one of the same size or smaller.
 
     A smaller one that has just been filled is not full here, and the next step goes where it would have gone.
 
@@ -268,7 +269,7 @@ def place_of(arrays: Mapping[str, NDArray[Any]], size: int) -> tuple[int, bool]:
 
 
 def fill_rows(kept: NDArray[Any], rows: NDArray[Any], size: int) -> None:
-    """Brings back the first rows of a buffer's array.
+    """Restores the first rows of a buffer's array.
 
     Args:
         kept: (rows, ...), filled in place.
@@ -284,17 +285,17 @@ def fill_rows(kept: NDArray[Any], rows: NDArray[Any], size: int) -> None:
 
 
 def _parts(space: gym.Space[Any]) -> tuple[gym.Space[Any], dict[str, int]]:
-    """The frames of an observation space, and the widths of the vectors beside them.
+    """The frames of an observation space, and the widths of the vectors observed with them.
 
     Raises:
-        ValueError: If what is beside them are no vectors, or nothing is.
+        ValueError: If something else than vectors is observed with them, or nothing is.
     """
     if not isinstance(space, spaces.Dict) or PIXELS not in space.spaces:
         return space, {}
-    beside = {name: part for name, part in space.spaces.items() if name != PIXELS}
-    if not beside or any(not isinstance(part, spaces.Box) or len(part.shape) != 1 for part in beside.values()):
-        raise ValueError(f"Beside frames vectors are stored; the environment observes {space}.")
-    return space[PIXELS], {name: spaces.flatdim(part) for name, part in beside.items()}
+    vectors = {name: part for name, part in space.spaces.items() if name != PIXELS}
+    if not vectors or any(not isinstance(part, spaces.Box) or len(part.shape) != 1 for part in vectors.values()):
+        raise ValueError(f"Frames and vectors are stored; the environment observes {space}.")
+    return space[PIXELS], {name: spaces.flatdim(part) for name, part in vectors.items()}
 
 
 _PLAIN = ("actions", "rewards", "dones", "timeouts")
@@ -315,23 +316,23 @@ def _pairs(
     return {(int(row), int(env)): np.array(frame) for (row, env), frame in zip(keys, frames, strict=True)}
 
 
-def check_memory(steps: int, size: tuple[int, ...], beside: int = 0, memory: int | None = None) -> None:
+def check_memory(steps: int, size: tuple[int, ...], width: int = 0, memory: int | None = None) -> None:
     """Refuses a buffer that would not fit in memory.
 
     Args:
         steps: That it is to hold.
         size: Height and width of a frame, pixels.
-        beside: Numbers that are observed beside a stack; they are stored twice, as SB3 stores observations.
+        width: Numbers in the vectors that are observed with a stack; stored twice, as SB3 stores observations.
         memory: Bytes that there are; None for what is free.
 
     Raises:
         ValueError: If it needs more.
     """
-    frames, vectors = steps * RGB * math.prod(size), steps * 2 * np.dtype(np.float32).itemsize * beside
+    frames, vectors = steps * RGB * math.prod(size), steps * 2 * np.dtype(np.float32).itemsize * width
     free = psutil.virtual_memory().available if memory is None else memory
     if frames + vectors > free:
-        parts = f"{frames / 1e9:.1f} GB for its frames" + bool(beside) * f", {vectors / 1e9:.1f} GB for what is beside,"
+        parts = f"{frames / 1e9:.1f} GB for its frames" + bool(width) * f", {vectors / 1e9:.1f} GB for its vectors,"
         raise ValueError(
             f"A replay buffer of {steps:,} steps takes {parts} and {free / 1e9:.1f} GB are free; choose a smaller "
-            "buffer_size or image_size" + bool(beside) * ", or an encoder with a shorter embedding" + "."
+            "buffer_size or image_size" + bool(width) * ", or an encoder with a shorter embedding" + "."
         )

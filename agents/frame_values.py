@@ -1,4 +1,4 @@
-"""Frames as encoders take them, whole values from 0 to 255: what hands over others is refused."""
+"""Checks that frames reach encoders as whole values from 0 to 255."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def check_normalisation(policy: BaseModel) -> None:
 
 
 def check_values(pixels: Tensor) -> bool:
-    """Refuses frames that lose by a cast to uint8: those from 0 to 1 would be black.
+    """Refuses frames that a cast to uint8 would change: those in [0, 1] would become black.
 
     Args:
         pixels: Of any shape, int or float.

@@ -19,7 +19,7 @@ from encoders.models.attention import Attention
 
 
 @dataclass(frozen=True)
-class PlayerPreset:
+class GameAlgorithm:
     """An algorithm and how it is set up for games.
 
     Attributes:
@@ -35,13 +35,13 @@ class PlayerPreset:
     envs: int = 16
 
 
-PRESETS: dict[str, PlayerPreset] = {
-    "a2c": PlayerPreset(
+GAME_ALGORITHMS: dict[str, GameAlgorithm] = {
+    "a2c": GameAlgorithm(
         A2C,
         {"learning_rate": 7e-4, "n_steps": 5, "gamma": 0.99, "gae_lambda": 1.0, "ent_coef": 0.01, "vf_coef": 0.5},
         {"optimizer_class": RMSpropTFLike, "optimizer_kwargs": {"alpha": 0.99, "eps": 1e-5}},
     ),
-    "ppo": PlayerPreset(
+    "ppo": GameAlgorithm(
         PPO,
         {
             "learning_rate": 2.5e-4,
@@ -60,13 +60,13 @@ TensorFlow's RMSprop, whose first steps are small; ``ppo`` close to the RL Zoo's
 
 def names() -> list[str]:
     """Every algorithm's name."""
-    return list(PRESETS)
+    return list(GAME_ALGORITHMS)
 
 
 def make(
     name: str, venv: VecEnv, attention: Attention | None, frozen: bool, seed: int, bfloat16: bool = False
 ) -> BaseAlgorithm:
-    """Builds an untrained player.
+    """Builds an untrained agent for games.
 
     Args:
         name: One of ``names()``.
@@ -79,20 +79,20 @@ def make(
     Raises:
         ValueError: If the name is unknown, or the attention module was made for other frames.
     """
-    check_choice("algorithm", name, PRESETS)
-    preset = PRESETS[name]
+    check_choice("algorithm", name, GAME_ALGORITHMS)
+    chosen = GAME_ALGORITHMS[name]
     extractor = {
         "features_extractor_class": MaskedConvolutions,
         "features_extractor_kwargs": {"attention": attention, "frozen": frozen, "bfloat16": bfloat16},
         # Encoders take frames as they are; the extractor divides for its own convolutions.
         "normalize_images": False,
     }
-    policy = {**preset.policy, **extractor, "net_arch": []}
-    return preset.algorithm("CnnPolicy", venv, policy_kwargs=policy, seed=seed, device="cpu", **preset.settings)
+    policy = {**chosen.policy, **extractor, "net_arch": []}
+    return chosen.algorithm("CnnPolicy", venv, policy_kwargs=policy, seed=seed, device="cpu", **chosen.settings)
 
 
 def load_player(folder: Path, venv: VecEnv) -> BaseAlgorithm:
-    """Loads a player that ``factory.save_policy`` wrote with the card of ``make``'s arguments; runs no code from it.
+    """Loads an agent for games that ``factory.save_policy`` wrote; runs no code from the folder.
 
     Args:
         folder: Its ``agent.json`` names ``algo``, and ``frozen`` and ``bfloat16`` as ``make`` takes them.

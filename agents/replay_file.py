@@ -16,7 +16,7 @@ from agents.trajectories import arrays_of
 from encoders.files import open_arrays
 
 HEADERS = 2**20
-"""Bytes that names and shapes of arrays take at most."""
+"""Largest size of the names and shapes of arrays, bytes."""
 
 _OBSERVATIONS = ("observations", "next_observations")
 
@@ -31,7 +31,7 @@ def replay_bytes(replay: ReplayBuffer) -> bytes:
 
 
 def read_replay(replay: ReplayBuffer, path: Path, remedy: str) -> None:
-    """Brings back what ``replay_bytes`` gave, into a buffer of the same settings.
+    """Restores what ``replay_bytes`` gave into a buffer of the same settings.
 
     Args:
         replay: Filled in place.
@@ -53,14 +53,14 @@ def read_replay(replay: ReplayBuffer, path: Path, remedy: str) -> None:
 
 
 def _arrays(replay: ReplayBuffer) -> dict[str, Any]:
-    """What one of Stable-Baselines3's replay buffers holds, by name."""
+    """The arrays of a Stable-Baselines3 replay buffer, by name."""
     size = replay.size()
     arrays = {"pos": np.array(replay.pos), "full": np.array(replay.full)}
     return arrays | {name: part[:size] for name, part in _parts(replay).items()}
 
 
 def _fill(replay: ReplayBuffer, arrays: Mapping[str, NDArray[Any]]) -> None:
-    """Brings back what ``_arrays`` gave."""
+    """Restores what ``_arrays`` gave."""
     replay.pos, replay.full = place_of(arrays, replay.buffer_size)
     for name, part in _parts(replay).items():
         fill_rows(part, arrays[name], replay.size())

@@ -1,4 +1,4 @@
-"""Training that can be cut: its curve, and checkpoints at the seams between two updates."""
+"""Training that can be interrupted: its learning curve, and checkpoints at rollout boundaries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from agents.frame_buffer import FrameReplayBuffer
 from encoders.files import FileError, read_rows, reading, write_csv
 
 WINDOW = 100
-"""Episodes whose mean a row has where episodes have no common length."""
+"""Episodes that a row averages over where episodes differ in length."""
 
 CURVE_FILE = "progress.csv"
 COUNTS = ("env_steps", "episodes")
@@ -25,11 +25,10 @@ COLUMNS = (*COUNTS, "true_return", "learned_return", "seconds")
 
 
 class CurveAndCheckpoint(BaseCallback):
-    """Writes a row of the learning curve and a checkpoint at seams of the training.
+    """Writes rows of the learning curve and checkpoints at rollout boundaries.
 
-    A seam is a moment at which the last update is done and every environment has just been reset:
-    what is written there, and the random generators' states, are all that training needs to go on
-    as if it had not been cut.
+    Here the last update is done and every environment has just been reset: what is written then, with the states of
+    the random generators, is all that training needs to go on as if it had not been interrupted.
 
     Args:
         folder: Where ``progress.csv`` and ``checkpoint/`` are.
@@ -70,7 +69,7 @@ class CurveAndCheckpoint(BaseCallback):
         self._started = 0.0
 
     def _on_training_start(self) -> None:
-        """Takes up the curve where the checkpoint is; a cut may have fallen between the two files."""
+        """Continues the curve from the checkpoint; an interruption may have fallen between the two files."""
         steps = self.model.num_timesteps
         self._rows = [row for row in read_curve(self._folder / CURVE_FILE) if row["env_steps"] <= steps]
         if self._rows:
@@ -89,7 +88,7 @@ class CurveAndCheckpoint(BaseCallback):
         self._started = time.perf_counter()
 
     def _restore_episodes(self, path: Path) -> None:
-        """Takes up the mean of the last episodes."""
+        """Restores the window of the last episodes."""
         saved = read_state(path, ("episodes", "true", "learned"))
         with reading(path, "training state", restart_remedy(path.parent)):
             self._episodes = int(saved["episodes"])
@@ -106,13 +105,13 @@ class CurveAndCheckpoint(BaseCallback):
         return True
 
     def _on_rollout_start(self) -> None:
-        self._seam()
+        self._rollout_boundary()
 
     def _on_training_end(self) -> None:
-        self._seam(last=True)
+        self._rollout_boundary(last=True)
         write_curve(self._folder / CURVE_FILE, self._rows)
 
-    def _seam(self, last: bool = False) -> None:
+    def _rollout_boundary(self, last: bool = False) -> None:
         steps = self.model.num_timesteps
         if steps == 0 or steps % self.episode_steps:
             return
@@ -154,7 +153,7 @@ class CurveAndCheckpoint(BaseCallback):
 
 
 def break_off(replay: ReplayBuffer) -> None:
-    """Marks the last stored step as truncated, unless its episode ended: nothing must reach beyond it."""
+    """Marks the last stored step as truncated unless its episode ended: no return may reach beyond it."""
     last = replay.pos - 1
     replay.timeouts[last] = np.maximum(replay.timeouts[last], 1.0 - replay.dones[last])
     if isinstance(replay, FrameReplayBuffer):
@@ -170,7 +169,7 @@ def start_anew(agent: BaseAlgorithm) -> None:
 
 
 def write_curve(path: Path, rows: list[dict[str, float]]) -> None:
-    """Writes a learning curve whole."""
+    """Writes a learning curve atomically."""
     write_csv(path, rows, COLUMNS)
 
 
@@ -195,7 +194,7 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def _figure(name: str, text: str) -> float:
-    """A cell of a curve; counts are written as whole numbers, and as such they are written again."""
+    """A cell of a curve as a number; counts stay whole numbers."""
     value = float(text)
     if name not in COUNTS:
         return value

@@ -19,11 +19,11 @@ from agents.frame_buffer import FrameReplayBuffer, StackedFrames
 from encoders.base import Encoder, FrameBatch, Sampling
 
 TRIES = 8
-"""Draws of a stretch, as a multiple of the stretches wanted, after which a batch has fewer of them."""
+"""Draws for each stretch wanted, after which a batch may hold fewer."""
 
 
 class Steps(NamedTuple):
-    """What a buffer holds, in the order of time.
+    """The stored steps of a buffer, in order of time.
 
     Attributes:
         pixels: (T, N, ...) uint8, frames by step and environment; or what gives them for rows of an environment.
@@ -71,7 +71,7 @@ def _pixels(observations: Any) -> NDArray[np.uint8]:
 
 
 def stretch(steps: Steps, env: int, anchor: int, span: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Rows of consecutive steps of one trajectory around an anchor, in the order of time.
+    """Rows of consecutive steps of one trajectory around an anchor, in order of time.
 
     Args:
         steps: What the buffer holds.
@@ -127,7 +127,7 @@ def draw_batch(steps: Steps, encoder: Encoder, videos: int, rng: np.random.Gener
 
 
 def _moments(length: int, sampling: Sampling, rng: np.random.Generator) -> NDArray[np.int64]:
-    """Places in a stretch, forward; with both ends where the loss needs moments that are far apart."""
+    """Ascending positions in a stretch; they include both ends where the loss needs distant moments."""
     count = min(sampling.frames, length)
     if sampling.least <= 2:
         return np.sort(rng.choice(length, count, replace=False))
@@ -166,7 +166,7 @@ def check_buffer(agent: BaseAlgorithm, encoder: Encoder) -> None:
 
 
 def check_replay_memory(replay: ReplayBuffer, memory: int | None = None) -> None:
-    """Refuses a replay buffer whose empty part would not fit in memory; it takes none before it is filled.
+    """Refuses a replay buffer that will not fit in memory once it is filled.
 
     Args:
         replay: The buffer.

@@ -1,4 +1,4 @@
-"""Weights as they are written: told apart by a digest, and never cast to another type."""
+"""Weights in files: identified by a digest, never cast to another type."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import Tensor
 from encoders.files import FileError
 
 
-def digest_of(content: bytes) -> str:
-    """What tells a file's content from any other: its SHA-256."""
+def content_digest(content: bytes) -> str:
+    """SHA-256 of the content of a file."""
     return hashlib.sha256(content).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""What a frame means: encoders by name, trained without labels."""
+"""Encoders of frames, by name, trained without labels."""
 
 from encoders.base import Encoder, FrameBatch, LossAndMetrics
 from encoders.installation import warn_of_others

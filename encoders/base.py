@@ -1,4 +1,4 @@
-"""What every encoder is: frames in, embeddings out, a loss on batches of frames, a folder on disk."""
+"""The interface of every encoder: frames to embeddings, a loss on batches of frames, a folder on disk."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class FrameBatch(NamedTuple):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How a batch is drawn for an encoder.
+    """The batches that an encoder's loss needs.
 
     Attributes:
         videos: Videos in a batch.
@@ -90,7 +90,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """What every encoder is configured with; every number is finite, whole ones are at most ``MOST``.
+    """Settings of every encoder; numbers must be finite, and integers at most ``MOST``.
 
     Attributes:
         image_size: Width and height of a frame, pixels, 1 to ``MOST_PIXELS``.
@@ -157,11 +157,11 @@ class Encoder(nn.Module):
         """The loss that trains it."""
 
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
-        """Where it looks: (B, C, H, W) uint8 -> name -> (B, h, w) float32 in [0, 1]; nothing for most encoders."""
+        """Attention maps: (B, C, H, W) uint8 -> name -> (B, h, w) float32 in [0, 1]; nothing for most encoders."""
         return {}
 
     def extract(self, frames: Tensor) -> Tensor:
-        """What a frozen part makes of frames, once for all training steps; ``loss`` takes it in place of frames.
+        """Features of a frozen part, extracted once for all training steps; ``loss`` takes them in place of frames.
 
         Args:
             frames: (B, C, H, W) uint8.

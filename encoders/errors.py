@@ -1,4 +1,4 @@
-"""Messages for wrong names and numbers: the value received, and the values allowed."""
+"""Errors about wrong names and numbers, with the value received and the values allowed."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def check_choice(what: str, value: str, allowed: Iterable[str]) -> None:
 
 
 def is_whole(value: object) -> bool:
-    """Whether a value is a whole number: an integer of any kind, but no truth value."""
+    """Whether a value is an integer of any kind, but not a boolean."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def check_steps_done(time: Any, horizon: int) -> int:
-    """Refuses what is no number of steps that an episode can begin after.
+    """Refuses a number of steps that an episode cannot begin after.
 
     Args:
         time: The ``time`` of a reset's options, or of its info.
@@ -52,7 +52,7 @@ def check_steps_done(time: Any, horizon: int) -> int:
 
 
 def beyond_path(steps: int, length: int) -> ValueError:
-    """The error of an episode that is longer than what it is compared with.
+    """The error of an episode that runs past the end of the path it is compared with.
 
     Args:
         steps: Steps of the episode so far.
@@ -107,7 +107,7 @@ def check_norm(norm: float) -> None:
 
 
 def check_seeds(seeds: Sequence[int], largest: int = LARGEST_SEED) -> None:
-    """Refuses seeds that no runs could be made of.
+    """Refuses seeds that are empty, repeated or out of range.
 
     Args:
         seeds: One a run.
@@ -151,7 +151,7 @@ def check_folder_name(what: str, name: str) -> None:
 
 
 def check_figures(what: str, figures: Mapping[str, Any]) -> None:
-    """Refuses figures that are no numbers, before they are written down: JSON knows neither NaN nor infinity.
+    """Refuses NaN and infinity in figures before they are written: JSON has neither.
 
     Args:
         what: Whose figures they are.

@@ -1,4 +1,4 @@
-"""Files: read with one error that names them, and written beside their place, then renamed into it."""
+"""Files: read with one kind of error that names them, and written atomically."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 MOST_TEXT = 2**26
-"""Bytes of a file of text at most: tables, configs and presets."""
+"""Largest text file, bytes: tables, configs and presets."""
 
 MOST_CELL = 2**20
-"""Characters of a cell of a table at most."""
+"""Longest cell of a table, characters."""
 
 DAMAGE: tuple[type[Exception], ...] = (
     OSError,
@@ -50,7 +50,7 @@ DAMAGE: tuple[type[Exception], ...] = (
     LZMAError,
     UnpicklingError,
 )
-"""What libraries raise about a file that is not what it should be; which of them is theirs to change."""
+"""Errors that libraries raise about a damaged file; which one may change with their version."""
 
 
 class FileError(ValueError):
@@ -86,7 +86,7 @@ def reading(path: Path, what: str, remedy: str, also: tuple[type[Exception], ...
 
 
 def check_regular(path: Path, what: str, remedy: str, most: int | None = None) -> None:
-    """Refuses what is no plain file, before it is opened: a pipe would be waited for without end.
+    """Refuses anything but a regular file, before it is opened: a pipe would block forever.
 
     Args:
         path: The file.
@@ -264,7 +264,7 @@ def read_arrays(path: Path, what: str, remedy: str, most: int) -> dict[str, NDAr
 
 
 def _array(content: bytes) -> NDArray[Any]:
-    """The array of numbers in an npy file's bytes, without a copy; as large as its header says, or an error."""
+    """The array in the bytes of an npy file, without a copy; its size must be that of its header."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
     header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
@@ -308,7 +308,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes figures as indented JSON, whole, in a folder that is made for them.
+    """Writes a value as indented JSON, atomically; its folder is made if needed.
 
     Args:
         path: The file; what stood there is replaced.
@@ -322,7 +322,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Writes rows under a heading as CSV, whole.
+    """Writes rows under a heading as CSV, atomically.
 
     Args:
         path: The file; what stood there is replaced.

@@ -1,4 +1,4 @@
-"""Whether an installation is whole: packages of such plain names are easily hidden, overwritten or mixed up."""
+"""Checks the installation: packages with such common names are easily hidden or overwritten by others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 PACKAGES = ("agents", "encoders", "envs", "experiments", "rewards")
-"""All that the project installs."""
+"""The packages that the project installs."""
 
 SITE = Path(__file__).parents[1]
 """The folder that the packages lie in."""
@@ -30,7 +30,7 @@ def recorded() -> dict[str, str]:
 
 
 def warn_of_others(package: str) -> None:
-    """Warns if modules of another project lie in the folder of one of ours: one of the two was overwritten.
+    """Warns if modules of another project lie in a folder of ours: one of the two was overwritten.
 
     Args:
         package: One of ``PACKAGES``.

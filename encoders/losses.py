@@ -12,7 +12,7 @@ from encoders.base import FrameBatch
 
 
 class TripletTerms(NamedTuple):
-    """A triplet loss, and the share of its triplets that it still acts on.
+    """A triplet loss, and the share of triplets that violate its margin.
 
     Attributes:
         loss: Mean hinge, () float.
@@ -31,7 +31,7 @@ def squared_distances(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _whole(embeddings: Tensor) -> Tensor:
-    """Embeddings in float32, or in float64 if they are."""
+    """Embeddings in float32 at least."""
     return embeddings if embeddings.dtype == torch.float64 else embeddings.float()
 
 

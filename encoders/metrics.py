@@ -1,4 +1,4 @@
-"""How good an embedding is: pure functions of embeddings.
+"""Metrics of embeddings, as pure functions.
 
 Values of any finite size will do: where squares are compared, they are first scaled by a power of two, which changes no
 comparison.
@@ -18,10 +18,10 @@ from scipy.stats import spearmanr
 from encoders.errors import check_choice
 
 METRICS = ("l2", "cosine")
-"""Distances by which a neighbour can be nearest."""
+"""Distances for nearest-neighbour searches."""
 
 BLOCK = 2**22
-"""Distances held at once in a search for neighbours, 32 MiB of float64."""
+"""Distances held at once in a nearest-neighbour search, 32 MiB of float64."""
 
 
 class TripletAccuracy(NamedTuple):
@@ -315,7 +315,7 @@ def _real(values: NDArray[np.floating], name: str) -> NDArray[np.float64]:
 
 
 def _exponent(values: NDArray[np.float64]) -> int:
-    """The power of two that brings the largest value to between 0.5 and 1, where no square overflows."""
+    """The power of two that scales the largest value into [0.5, 1), where no square overflows."""
     return int(np.frexp(np.abs(values).max())[1])
 
 

@@ -1,4 +1,4 @@
-"""In what a frozen encoder calculates: float32, or bfloat16 where that is faster and exact enough."""
+"""The precision of a frozen encoder: float32, or bfloat16 where that is faster and accurate enough."""
 
 from __future__ import annotations
 

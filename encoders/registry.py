@@ -67,7 +67,7 @@ def make(name: str, **config: Any) -> Encoder:
 
 
 def configure(name: str, **config: Any) -> EncoderConfig:
-    """The checked config of an encoder, without building it.
+    """The validated config of an encoder, without building it.
 
     Raises:
         ValueError: If the name or a setting is unknown, or a value is refused.

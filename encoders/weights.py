@@ -1,4 +1,4 @@
-"""Weights on disk: whether they fit is read off their header, before anything is allocated."""
+"""Weights on disk, checked by their header before anything is allocated."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LISTED = 4
 
 
 def declared_weights(build: Callable[[], nn.Module]) -> dict[str, Tensor] | None:
-    """What a module would hold, on torch's meta device: shapes and types, no memory, no random numbers.
+    """Shapes and types of a module's weights, on torch's meta device: no memory, no random numbers.
 
     Args:
         build: Makes the module.
@@ -40,7 +40,7 @@ def declared_weights(build: Callable[[], nn.Module]) -> dict[str, Tensor] | None
 
 
 def check_size(weights: Mapping[str, Tensor], what: str) -> None:
-    """Refuses weights that no machine here would hold.
+    """Refuses weights too large for memory.
 
     Raises:
         ValueError: If they take more than ``MOST_BYTES``.
@@ -131,7 +131,7 @@ def listing(items: list[str]) -> str:
 
 
 def digest_of(values: Mapping[str, Any], *contents: bytes) -> str:
-    """A digest of values and of files' bytes together, which tells whether any of them was changed.
+    """One digest of values and file contents, to detect any change.
 
     Args:
         values: As JSON takes them.

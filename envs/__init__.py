@@ -1,4 +1,4 @@
-"""The worlds, and the wrappers that put embeddings into their observations."""
+"""Environments, and wrappers that put embeddings into their observations."""
 
 import gymnasium as gym
 

@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvStepReturn
 
 from encoders.errors import check_at_least, check_choice, is_whole
-from envs.simulation import Uncopied, check_seed
+from envs.simulation import Uncopied, check_reset_seed
 
 FRAME_SKIP = 4
 """Frames that an action is held for; the last two are merged by their maximum."""
 
 FRAMES_A_SECOND = 60
-"""Of the console."""
+"""Frames a second of the console."""
 
 LARGEST_IMAGE = 1024
 """Width and height of a frame at most, pixels; the console's own are 160 and 210."""
@@ -36,7 +36,7 @@ LARGEST_SEED = 2**31 - 1
 
 @dataclass(frozen=True)
 class AtariConfig:
-    """How games are played.
+    """Settings of the preprocessing of games.
 
     Attributes:
         image_size: Width and height of a frame, pixels.
@@ -76,7 +76,7 @@ class AtariConfig:
 
 
 def rom_of(game: str) -> str:
-    """A game's name as the emulator has it, from any spelling: ``MsPacman`` or ``ALE/MsPacman-v5`` -> ``ms_pacman``.
+    """The emulator's name of a game, from any spelling: ``MsPacman`` or ``ALE/MsPacman-v5`` -> ``ms_pacman``.
 
     Raises:
         ValueError: If there is no such game.
@@ -115,7 +115,7 @@ class AtariVecEnv(Uncopied, VecEnv):
         envs: Games at once.
         config: How they are played.
         training: Whether episodes are lives and rewards are clipped.
-        seed: Seed of the no-ops at the start of the first game; those beside it have the next ones. None draws one.
+        seed: Seed of the no-ops at the start of the first game; the other games have the next ones. None draws one.
 
     Attributes:
         actions: Number of actions.
@@ -129,7 +129,7 @@ class AtariVecEnv(Uncopied, VecEnv):
     ) -> None:
         if not is_whole(envs) or envs < 1:
             raise ValueError(f"envs is {envs!r}; it must be a whole number of at least 1 game.")
-        check_seed(seed, LARGEST_SEED - envs + 1)
+        check_reset_seed(seed, LARGEST_SEED - envs + 1)
         games = AtariVectorEnv(
             rom_of(game),
             envs,
@@ -180,7 +180,7 @@ class AtariVecEnv(Uncopied, VecEnv):
         Raises:
             ValueError: If there is no seed for the last game.
         """
-        check_seed(seed, LARGEST_SEED - self.num_envs + 1)
+        check_reset_seed(seed, LARGEST_SEED - self.num_envs + 1)
         self._next_seed = first = _drawn_seed() if seed is None else int(seed)
         return [first + index for index in range(self.num_envs)]
 
@@ -259,7 +259,7 @@ class AtariVecEnv(Uncopied, VecEnv):
         return self._observations, given.astype(np.float32), dones, infos
 
     def _start_again(self, stuck: NDArray[np.bool_], infos: list[dict[str, Any]]) -> None:
-        """Truncates the games in which nothing has happened for too long, and starts them anew."""
+        """Truncates games in which nothing has happened for too long, and restarts them."""
         assert self._observations is not None
         for index in np.flatnonzero(stuck):
             infos[index]["terminal_observation"] = np.array(self._observations[index])
@@ -315,5 +315,5 @@ class AtariVecEnv(Uncopied, VecEnv):
 
 
 def _drawn_seed() -> int:
-    """A seed from the operating system's randomness, with room for the games beside the first."""
+    """A seed from the operating system's randomness, with room for the seeds of the other games."""
     return int(np.random.default_rng().integers(2**30))

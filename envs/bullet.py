@@ -8,7 +8,7 @@ import tempfile
 
 
 def _import_silently() -> None:
-    """Imports pybullet, and passes on what it says to stderr but for the time that it was built.
+    """Imports pybullet without its build-time line; everything else on stderr is passed on.
 
     The line comes from C, so the file descriptor itself leads elsewhere meanwhile.
     """

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.errors import check_choice, is_whole
 from envs.mujoco_gl import choose_renderer, let_go
-from envs.simulation import RENDER_MODES, Simulation, check_seed
+from envs.simulation import RENDER_MODES, Simulation, check_reset_seed
 from envs.starts import begun_at
 
 TASKS = ("swingup", "swingup_sparse", "balance", "balance_sparse")
@@ -28,10 +28,10 @@ POLE_LENGTH = 1.0
 """From the hinge on the cart to the pole's tip, metres."""
 
 SUPERSAMPLING = 2
-"""Drawn pixels for one of a frame, along each side, with ``fast``."""
+"""Rendered pixels per pixel of a frame, along each side, with ``fast``."""
 
 _SPARED = ("shadow", "reflection", "skybox", "haze")
-"""What ``fast`` does not draw: none of it tells where the cart and the pole are."""
+"""Visual elements that ``fast`` leaves out: none shows where cart and pole are."""
 
 
 class Cartpole(Simulation):
@@ -137,7 +137,7 @@ class Cartpole(Simulation):
 
     @property
     def _drawn_size(self) -> int:
-        """Pixels along a side of what is drawn, of which a frame is made."""
+        """Side of the rendered image that a frame is made from, pixels."""
         return self.image_size * (SUPERSAMPLING if self._fast else 1)
 
     @property
@@ -153,7 +153,7 @@ class Cartpole(Simulation):
         Raises:
             ValueError: If an option is unknown or has another shape.
         """
-        check_seed(seed, most=2**32 - 1)
+        check_reset_seed(seed, most=2**32 - 1)
         super().reset(seed=seed)
         observation, _ = self._open_env.reset(seed=seed)
         self._frames.clear()
@@ -244,7 +244,7 @@ class Cartpole(Simulation):
         return self._camera
 
     def landmarks(self) -> NDArray[np.float64]:
-        """Where the cart and the pole's tip are in the frame now: (2, 2), (x, y) in pixels, pixel centres at wholes."""
+        """Positions of the cart and the pole's tip in the frame: (2, 2), (x, y) in pixels, centres at integers."""
         place, angle = self.physics.data.qpos
         tip = np.array([place + POLE_LENGTH * np.sin(angle), 0.0, 1.0 + POLE_LENGTH * np.cos(angle)])
         points = np.array([[place, 0.0, 1.0, 1.0], [*tip, 1.0]])
@@ -254,7 +254,7 @@ class Cartpole(Simulation):
         return (drawn + 0.5) * (self.image_size / self._drawn_size) - 0.5
 
     def close(self) -> None:
-        """Frees the simulation and what it draws with; a second call does nothing."""
+        """Frees the simulation and its rendering context; a second call does nothing."""
         super().close()
         if self._env is None:
             return

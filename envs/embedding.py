@@ -1,4 +1,4 @@
-"""Embeddings in observations: what the robot looks like, and what the demonstration does at this step."""
+"""Embeddings in observations: of the current frames, and of the demonstration's next frame."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from envs.starts import all_begun_at, begun_at
 Observation = dict[str, NDArray[Any]]
 
 ADDED = ("embedding", "demonstration")
-"""What is observed beside what an environment observes."""
+"""Observations that the wrappers add."""
 
 
 def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,7 +43,7 @@ def embed_pixels(encoder: Encoder, pixels: NDArray[np.uint8]) -> NDArray[np.floa
 
 
 def embed_views(encoder: Encoder | None, frames: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Embeds the frames of several cameras, a bounded number at a time; without an encoder the pixels themselves.
+    """Embeds the frames of several cameras in bounded batches; without an encoder, flattens the pixels.
 
     Args:
         encoder: A fitted encoder, or None.
@@ -64,7 +64,7 @@ def embedding_space(
     keep_pixels: bool = False,
     drop: Collection[str] = (),
 ) -> spaces.Space[Any]:
-    """The observation space after ``pixels`` have become embeddings.
+    """The observation space with ``pixels`` replaced by embeddings.
 
     Raises:
         ValueError: If there are no pixels, they or the demonstration do not fit the encoder, there is no observation of
@@ -91,12 +91,12 @@ def embedding_space(
 
 
 def _left_out(keep_pixels: bool, drop: Collection[str]) -> Collection[str]:
-    """Names of the observations that do not stay."""
+    """Names of the observations that are dropped."""
     return drop if keep_pixels or isinstance(drop, str) else {*drop, "pixels"}
 
 
 def upcoming(demonstration: NDArray[np.floating]) -> NDArray[np.float32]:
-    """For each number of steps done the entry that the step now to be chosen will be compared with.
+    """For each number of steps done, the index of the demonstration's entry that the next step is compared with.
 
     Args:
         demonstration: Embeddings, one a time step, (horizon + 1, D).
@@ -112,12 +112,12 @@ class EmbeddingObservation(
 ):
     """Replaces ``pixels`` by ``embedding``, and adds the demonstration's embedding to be matched next.
 
-    Whatever else is observed stays, but for what ``drop`` names. A learner that watches is usually not told where the
+    Whatever else is observed stays, but for what ``drop`` names. An imitator usually must not see where the
     target is: ``drop=("goal",)``.
 
     Args:
         env: An environment that observes ``pixels``. ``options={"time": 5}`` of a reset is for it too, and it has to
-            know what that means, as this project's worlds do.
+            know what that means, as this project's environments do.
         encoder: A frozen encoder.
         demonstration: Embeddings of the demonstration, one a time step, (horizon + 1, D).
         keep_pixels: Whether ``pixels`` stay in the observation, for an agent that trains an encoder of its own.
@@ -215,7 +215,7 @@ class VecEmbeddingObservation(VecEnvWrapper):
         return self._observe(observations, embed_pixels(self._encoder, observations["pixels"]), self._time)
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Waits for the step and embeds every new frame."""
+        """Waits for the step and embeds the new frames."""
         observations, rewards, dones, infos = self.venv.step_wait()
         assert isinstance(observations, dict)
         self._time += 1
@@ -244,11 +244,11 @@ class VecEmbeddingObservation(VecEnvWrapper):
 
 
 class VecNamedObservation(VecEnvWrapper, ABC):
-    """Observes what is made of named observations, the last ones of episodes included."""
+    """Base of wrappers that transform named observations, including the last ones of episodes."""
 
     @abstractmethod
     def observation(self, observations: Observation) -> Any:
-        """What is observed in place of named observations, of one environment or of all."""
+        """The transformed observation, of one environment or of all."""
 
     def reset(self) -> VecEnvObs:
         """Resets all environments."""
@@ -267,7 +267,7 @@ class VecNamedObservation(VecEnvWrapper, ABC):
 
 
 class VecDropObservation(VecNamedObservation):
-    """Leaves one observation out, after a reward has used it and before a buffer would store it.
+    """Drops one observation, after a reward has used it and before a buffer stores it.
 
     Args:
         venv: A vectorised environment with dictionary observations.

@@ -13,7 +13,7 @@ from encoders.errors import check_choice, is_whole
 from envs import kuka_meshes
 from envs.bullet import pybullet
 from envs.kuka_scene import CAMERAS, LOOKS, RENDER_QUALITIES, Camera, Look, Scene
-from envs.simulation import RENDER_MODES, Simulation, check_seed
+from envs.simulation import RENDER_MODES, Simulation, check_reset_seed
 from envs.starts import begun_at
 from envs.window import WINDOW_SIZE
 
@@ -38,7 +38,7 @@ MOTOR_FORCE = 300.0
 """Torque limit of a position or velocity motor, newton metres (the model's effort limit)."""
 
 HOME = np.array([0.0, 0.4, 0.0, -0.9, 0.0, 0.6, 0.0])
-"""Joint positions at the start of an episode unless ``reset`` is told others, radians."""
+"""Joint positions at the start of an episode unless ``reset`` gets others, radians."""
 
 POSE_RANGE = 1.0
 """Random poses are uniform within this angle of the upright arm in every joint, radians."""
@@ -56,7 +56,7 @@ class KukaReach(Simulation):
     Observation, a dictionary:
         - ``joint_positions``: (7,) float32, radians.
         - ``joint_velocities``: (7,) float32, radians a second.
-        - ``goal``: (3,) float32, target position in the world's frame, metres.
+        - ``goal``: (3,) float32, target position in the world frame, metres.
         - ``pixels``: (size, size, 3) uint8 RGB; (V, size, size, 3) for a tuple of V cameras; absent without camera.
 
     Action: (7,) float32 in [-1, 1]. Under ``position`` control it is a joint increment of at most
@@ -179,7 +179,7 @@ class KukaReach(Simulation):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
         """Starts an episode; see the class for ``options``."""
-        check_seed(seed)
+        check_reset_seed(seed)
         super().reset(seed=seed)
         options = options or {}
         for name in options:
@@ -200,7 +200,7 @@ class KukaReach(Simulation):
         return self._observation(), {"time": steps} if "time" in options else {}
 
     def _within(self, name: str, values: Any) -> NDArray[np.float64]:
-        """A start or a goal as numbers that the observation of that name may have."""
+        """Validates a start or a goal against the bounds of the observation of that name."""
         space = self.observation_space[name]  # type: ignore[index]
         vector = np.asarray(values, dtype=np.float64)
         if vector.shape != space.shape or not np.all((vector >= space.low) & (vector <= space.high)):
@@ -307,14 +307,14 @@ class KukaReach(Simulation):
         return np.array([state[0] for state in states]), np.array([state[1] for state in states])
 
     def link_positions(self) -> NDArray[np.float64]:
-        """Centres of mass of the seven links in the world's frame, (7, 3) metres."""
+        """Centres of mass of the seven links in the world frame, (7, 3) metres."""
         states = pybullet.getLinkStates(
             self.arm, self.joints, computeForwardKinematics=1, physicsClientId=self._open_client
         )
         return np.array([state[0] for state in states])
 
     def hand_position(self) -> NDArray[np.float64]:
-        """Centre of mass of the last link in the world's frame, (3,) metres."""
+        """Centre of mass of the last link in the world frame, (3,) metres."""
         state = pybullet.getLinkState(
             self.arm, self.joints[-1], computeForwardKinematics=1, physicsClientId=self._open_client
         )
@@ -334,7 +334,7 @@ class KukaReach(Simulation):
         return observation
 
     def frame(self, camera: str | Camera, size: int | None = None) -> NDArray[np.uint8]:
-        """What a camera sees now.
+        """The current frame of a camera.
 
         Args:
             camera: A camera's name, or a viewpoint of your own.

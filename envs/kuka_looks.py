@@ -1,4 +1,4 @@
-"""Looks and cameras drawn at random: what an embedding should not depend on."""
+"""Random looks and cameras, which an embedding should be invariant to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from envs.kuka_scene import SHAPES, Camera, Colour, Distractor, Look
 
 LINK_COLOURS = 4
-"""Different colours along an arm of a random look."""
+"""Number of different colours along an arm with a random look."""
 
 MOST_DISTRACTORS = 4
 
@@ -20,7 +20,7 @@ def _colour(rng: np.random.Generator, low: float = 0.05, high: float = 1.0) -> C
 
 
 def random_look(rng: np.random.Generator) -> Look:
-    """Colours, light, floor, distractors and target shape, all drawn.
+    """Draws a look: colours, light, floor, distractors and target shape.
 
     Distractors stand on the floor in a ring that the arm's base is the centre of.
     """

@@ -28,7 +28,7 @@ FACES = 480
 """Faces of the seven links and the base together after decimation."""
 
 _LAYOUT = 1
-"""Raised when the files written here change, so that an older cache is not used."""
+"""Version of the cached files; a cache of another version is not used."""
 
 _MANIFEST = "manifest.json"
 
@@ -120,7 +120,7 @@ def _load(path: Path) -> trimesh.Trimesh:
 
 
 def _is_intact(folder: Path, source: Path) -> bool:
-    """Whether every file of the model is there and as the manifest says.
+    """Whether every file of the model exists and matches the manifest.
 
     Args:
         folder: The cached model's.
@@ -138,7 +138,7 @@ def _is_intact(folder: Path, source: Path) -> bool:
 
 
 def _files(source: Path) -> list[str]:
-    """What is copied of a model, relative to its folder."""
+    """Files of a model that are copied, relative to its folder."""
     meshes = [path for path in (source.parent / "meshes").glob("*.*") if path.suffix != ".mtl"]
     return [source.name, *(str(path.relative_to(source.parent)) for path in meshes)]
 

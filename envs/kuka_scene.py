@@ -1,4 +1,4 @@
-"""What a camera sees of the Kuka: cameras, looks, and a renderer over one pybullet client."""
+"""The visual scene of the Kuka: cameras, looks, and a renderer over one pybullet client."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NEAR = 0.05
 """Near plane of every camera, metres."""
 
 EMPTY = 0.99999
-"""The depth buffer is at least this where nothing was drawn."""
+"""Depth from which on a pixel shows nothing but the background."""
 
 RENDER_QUALITIES = ("fast", "reference")
 """``fast`` draws decimated meshes; ``reference`` draws the unmodified ones."""
@@ -33,7 +33,7 @@ class Camera:
     """A named viewpoint.
 
     Attributes:
-        eye: Position in metres, in the world's frame, or in the hand's frame if ``on_wrist``.
+        eye: Position in metres, in the world frame, or in the hand frame if ``on_wrist``.
         target: Point that the camera looks at, metres, in the same frame.
         field_of_view: Vertical angle of view, degrees.
         orbit: Angle that the eye travels around the vertical axis through ``target`` a second, radians.
@@ -70,7 +70,7 @@ SHAPES = ("ball", "box", "cylinder")
 
 @dataclass(frozen=True)
 class Distractor:
-    """A thing that stands about and means nothing; nothing collides with it.
+    """An object without meaning for the task; nothing collides with it.
 
     Attributes:
         shape: One of ``SHAPES``.
@@ -178,11 +178,11 @@ class Scene:
             pybullet.changeVisualShape(self.arm, link, rgbaColor=(*colour, 1.0), physicsClientId=self.client)
 
     def add_target(self) -> int:
-        """Adds the reach target, a thing without mass that nothing collides with; returns its body id."""
+        """Adds the reach target, massless and without collisions; returns its body id."""
         return self._add(self.look.target_shape, TARGET_RADIUS, self.look.target, (0.0, 0.0, 0.0))
 
     def add_distractors(self) -> None:
-        """Adds what else stands in the scene."""
+        """Adds the distractors."""
         for thing in self.look.distractors:
             self._add(thing.shape, thing.size, thing.colour, thing.position)
 
@@ -234,7 +234,7 @@ class Scene:
 
 
 def backdrop(look: Look, view: tuple[float, ...], field_of_view: float, size: int) -> NDArray[np.uint8]:
-    """Wall and floor behind the arm, from the viewing ray of every pixel.
+    """The image of wall and floor, from the viewing ray of every pixel.
 
     Args:
         look: Colours, and the side of a floor square.

@@ -1,4 +1,4 @@
-"""What perfect keypoints would tell: the true places of things in a frame, as exact as one likes."""
+"""True positions of objects in the frames, with optional noise: a control for learned keypoints."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from envs.cartpole import Cartpole
 class LandmarkObservation(
     gym.Wrapper[NDArray[np.float32], NDArray[np.float32], Any, NDArray[np.float32]], gym.utils.RecordConstructorArgs
 ):
-    """Observes where cart and pole's tip are in the newest frames, in the form in which IMM's keypoints are observed.
+    """Observes true positions of cart and pole tip in the newest frames, in the format of IMM's keypoints.
 
     A control for agents on keypoints: what can be had from places at all, and how exact they must be. What is beside
-    the frame is at its edge, at its true height, so an agent is told how a pole swings that no frame shows; ``held``
+    the frame is at its edge, at its true height, so an agent knows how a pole swings that no frame shows; ``held``
     keeps that from it.
 
     Args:
@@ -51,10 +51,10 @@ class LandmarkObservation(
             raise ValueError(f"places is {places}; it must be at least 2, the cart and the pole's tip.")
         if frames < 1 or not (math.isfinite(noise) and noise >= 0):
             raise ValueError(f"frames is {frames} and noise {noise}; frames must be at least 1, noise at least 0.")
-        world = env.unwrapped
-        if not isinstance(world, Cartpole):
-            raise ValueError(f"The environment is a {type(world).__name__}; it must be this project's Cartpole.")
-        self._world = world
+        cartpole = env.unwrapped
+        if not isinstance(cartpole, Cartpole):
+            raise ValueError(f"The environment is a {type(cartpole).__name__}; it must be this project's Cartpole.")
+        self._cartpole = cartpole
         self._noise = noise
         self._held = held
         self._count = places
@@ -72,19 +72,19 @@ class LandmarkObservation(
         return self._observe(), info
 
     def step(self, action: NDArray[np.float32]) -> tuple[NDArray[np.float32], Any, bool, bool, dict[str, Any]]:
-        """As the cartpole's."""
+        """Steps the cartpole."""
         _, reward, terminated, truncated, info = self.env.step(action)
         return self._observe(), reward, terminated, truncated, info
 
     def _observe(self) -> NDArray[np.float32]:
-        size = self._world.image_size
-        cart, tip = self._world.landmarks()
+        size = self._cartpole.image_size
+        cart, tip = self._cartpole.landmarks()
         true = np.linspace(cart, tip, self._count)
         exact = np.clip(true, -0.5, size - 0.5)
         if self._held and self._last is not None:
             exact = np.where((exact == true).all(axis=1, keepdims=True), exact, self._last)
         self._last = exact
-        seen = exact + self._noise * self._world.np_random.standard_normal(exact.shape)
+        seen = exact + self._noise * self._cartpole.np_random.standard_normal(exact.shape)
         place = ((seen + 0.5) * (2 / size) - 1).astype(np.float32)
         self._places.extend([place] * ((self._places.maxlen or 1) - len(self._places)) or [place])
         return motion_of(torch.from_numpy(np.stack(self._places)[None]), MOTION_GAIN)[0].numpy()

@@ -1,4 +1,4 @@
-"""The renderer that MuJoCo draws with: what the machine has, chosen before MuJoCo is imported."""
+"""The OpenGL backend of MuJoCo, chosen by what the machine has, before MuJoCo is imported."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class RendererError(ValueError):
 
 
 def choose_renderer(drawn: bool = True) -> str:
-    """Chooses the renderer and tells dm_control of it, which must not have been imported yet.
+    """Chooses the backend and sets it for dm_control, which must not have been imported yet.
 
     A graphics processor draws through EGL; without one Mesa does in software, through EGL or OSMesa. Mesa is told to
     draw in the calling thread: handing a frame of a few thousand pixels to others takes longer than drawing it.
@@ -65,7 +65,7 @@ def choose_renderer(drawn: bool = True) -> str:
 
 
 def let_go(context: Any) -> None:
-    """Takes a context of dm_control's off this thread, so that any thread can draw with it next, or free it.
+    """Releases a dm_control context from this thread, so that any thread can draw with it or free it.
 
     A context that stays with the thread that drew last can be used by no other, and not be freed when that thread has
     ended. dm_control has no call for it: the tables are those that its ``make_current`` keeps.
@@ -93,7 +93,7 @@ def let_go(context: Any) -> None:
 
 
 def egl_works() -> bool:
-    """Whether an EGL display can be opened, on a graphics processor or in software."""
+    """Whether an EGL display can be opened, on a GPU or in software."""
     name = ctypes.util.find_library("EGL")
     if name is None:
         return False

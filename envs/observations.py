@@ -1,4 +1,4 @@
-"""Named observations: what is left of them without some, and whether a name is free for another."""
+"""Names of observations: which stay when some are left out, and whether a name is free for another."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import gymnasium as gym
 from gymnasium import spaces
 
-STATE = ("joint_positions", "joint_velocities")
-"""What the worlds call the state of their own joints."""
+JOINT_STATE = ("joint_positions", "joint_velocities")
+"""Names of the observations that hold the state of the joints."""
 
 
 def left_over(space: gym.Space[Any], drop: Collection[str]) -> dict[str, gym.Space[Any]]:

@@ -1,4 +1,4 @@
-"""The phase in observations: where in the demonstration an episode is, for learners that see nothing."""
+"""The phase of an episode as an observation, for learners without frames."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from envs.starts import all_begun_at, begun_at
 Observation = dict[str, NDArray[Any]]
 
 CYCLES = (0.5, 1.0, 2.0, 4.0)
-"""Cycles an episode of the sines and cosines that tell the phase finely enough for a small network."""
+"""Frequencies of the sines and cosines of the phase, in cycles an episode."""
 
 
 def phase(time: NDArray[np.integer] | int, horizon: int) -> NDArray[np.float32]:
-    """Where in an episode a step is: the share of it that is over, and sines and cosines of that.
+    """The phase after a number of steps: the share of the episode that is over, and its sines and cosines.
 
     Args:
         time: Steps done, (...).
@@ -80,7 +80,7 @@ class PhaseObservation(
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Starts an episode at phase 0, or after as many steps as ``options["time"]`` names."""
+        """Starts an episode at phase 0, or after ``options["time"]`` steps."""
         self._time = begun_at(options, self._horizon)
         observation, info = self.env.reset(seed=seed, options=options)
         return self._observe(observation), info

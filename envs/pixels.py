@@ -11,7 +11,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
-from envs.observations import STATE
+from envs.observations import JOINT_STATE
 
 Observation = dict[str, NDArray[Any]]
 
@@ -69,7 +69,7 @@ class StateObservation(
     def __init__(
         self,
         env: gym.Env[Observation, NDArray[np.float32]],
-        keys: tuple[str, ...] = STATE,
+        keys: tuple[str, ...] = JOINT_STATE,
     ) -> None:
         gym.utils.RecordConstructorArgs.__init__(self, keys=keys)
         super().__init__(env)
@@ -84,7 +84,7 @@ class StateObservation(
 
 
 class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Seeds every episode by its number, so that a training that was cut goes on with the same ones.
+    """Seeds every episode by its number, so that a resumed training sees the same episodes.
 
     Args:
         env: Any environment.
@@ -100,7 +100,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         self.episode = first
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts the next episode, or with a seed a series of its own from its first one."""
+        """Starts the next episode; a seed starts a new series of episodes."""
         if seed is not None:
             self._seed, self.episode = seed, self._first
         drawn = int(np.random.default_rng([self._seed, self.episode]).integers(2**31))
@@ -115,7 +115,7 @@ class SeededEpisodes(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
 class FrozenEmbedding(
     gym.ObservationWrapper[Any, NDArray[np.float32], NDArray[np.uint8]], gym.utils.RecordConstructorArgs
 ):
-    """Observes the embedding of frames, in their place or as ``embedding`` beside ``pixels``.
+    """Observes a frozen embedding, in place of the frames or as ``embedding`` next to ``pixels``.
 
     Args:
         env: An environment that observes frames alone, channels first.

@@ -1,4 +1,4 @@
-"""What the simulated worlds have in common: steps after a reset, a window, a specification, no copies."""
+"""Base of the simulated environments: order of calls, a window, a specification, no copies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from envs.window import Window
 RENDER_MODES = ("rgb_array", "human")
 
 _TOLERANCE = 1e-6
-"""How far an action may be out of range, for what rounding to float32 does."""
+"""How far an action may be out of range: rounding to float32."""
 
 
 class Uncopied:
@@ -30,7 +30,7 @@ class Uncopied:
 
 
 class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]):
-    """A world that truncates its own episodes, whose actions are in [-1, 1].
+    """An environment that truncates its own episodes, whose actions are in [-1, 1].
 
     Args:
         render_mode: ``rgb_array``, ``human`` for a window that shows every step, or None.
@@ -49,7 +49,7 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
 
     @property
     def spec(self) -> EnvSpec | None:
-        """The specification that Gymnasium made it from, with this one's own horizon."""
+        """The Gymnasium specification it was made from, with its own horizon."""
         return self._spec
 
     @spec.setter
@@ -57,7 +57,7 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
         self._spec = None if spec is None else replace(spec, max_episode_steps=self.horizon)
 
     def _command(self, action: Any) -> NDArray[np.float64]:
-        """An action as the simulation takes it.
+        """Validates an action and converts it for the simulation.
 
         Raises:
             ValueError: If no episode has begun, or the action has another shape or is not in [-1, 1].
@@ -74,11 +74,11 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
         return command
 
     def picture(self) -> NDArray[np.uint8]:
-        """What ``render`` gives and the window shows: (size, size, 3) uint8, RGB."""
+        """The image for ``render`` and the window: (size, size, 3) uint8, RGB."""
         raise NotImplementedError
 
     def render(self) -> NDArray[np.uint8] | None:
-        """The picture; None where the window shows it, or where there is no render mode, with a warning."""
+        """The picture, or None: in a window, or with a warning where there is no render mode."""
         if self.render_mode is None:
             name = type(self).__name__
             gym.logger.warn(f"render() was called on {name} without a render_mode; pass render_mode='rgb_array'.")
@@ -100,8 +100,8 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
             self._window = None
 
 
-def check_seed(seed: int | None, most: int | None = None) -> None:
-    """Refuses a seed that no generator could be made of.
+def check_reset_seed(seed: int | None, most: int | None = None) -> None:
+    """Refuses a seed that a generator does not take.
 
     Args:
         seed: The seed received; None for none.

@@ -1,4 +1,4 @@
-"""Where an episode begins: along a demonstration, in states of one's own that look like it there."""
+"""Episode starts along a demonstration, in known states that look like it (reference state initialisation)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from encoders.errors import check_steps_done
 
 
 def nearest(path: NDArray[np.floating], own: NDArray[np.floating], count: int, farthest: float) -> list[NDArray[Any]]:
-    """For every moment of a path the states that are nearest to it.
+    """For every moment of a path, the nearest states.
 
     Args:
         path: What is to be followed, (T, D).
@@ -40,7 +40,7 @@ def nearest(path: NDArray[np.floating], own: NDArray[np.floating], count: int, f
 
 
 def begun_at(options: Mapping[str, Any] | None, horizon: int) -> int:
-    """Steps of an episode that count as done when it begins, by its reset's options or info; 0 where they do not say.
+    """Steps that count as done when an episode begins, from its reset's options or info; 0 by default.
 
     Args:
         options: Of the reset, or its info.
@@ -53,7 +53,7 @@ def begun_at(options: Mapping[str, Any] | None, horizon: int) -> int:
 
 
 def all_begun_at(venv: VecEnv, horizon: int) -> NDArray[np.int64]:
-    """Steps that count as done where each environment's newest episode begins, by the infos of the resets; (N,)."""
+    """``begun_at`` of the newest episode of each environment, from the reset infos; (N,)."""
     return np.array([begun_at(info, horizon) for info in venv.unwrapped.reset_infos])
 
 
@@ -108,7 +108,7 @@ class DemonstrationStarts(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConst
         self._rng = np.random.default_rng()
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Starts an episode; the seed settles where, and where those after it begin that are given none."""
+        """Starts an episode; the seed determines where it and later unseeded episodes begin."""
         if seed is not None:
             self._rng = np.random.default_rng(seed)
         rng = self._rng

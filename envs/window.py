@@ -13,7 +13,7 @@ WINDOW_SIZE = 480
 """Width and height of the window, pixels."""
 
 DISPLAYS = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
-"""Environment variables of Linux of which one says where a window can be."""
+"""Environment variables of Linux, one of which names a display."""
 
 
 class WindowError(ValueError):
@@ -21,7 +21,7 @@ class WindowError(ValueError):
 
 
 class Window:
-    """Shows frames at their own pace; one a process, as pygame has it.
+    """Shows frames at their frame rate; pygame has one window a process.
 
     Args:
         title: What its bar says.

@@ -22,12 +22,12 @@ from encoders.errors import is_whole
 from envs.simulation import Uncopied
 
 GUARD = "a script that starts workers needs `if __name__ == '__main__':` around what it does"
-"""What most workers lack that die as they begin: they import the script that started them."""
+"""Advice for workers that die at the start: they import the script that started them."""
 
 
 @contextmanager
 def deaf_to_interrupts() -> Iterator[None]:
-    """Has processes that are started here never hear of Ctrl-C, which a terminal sends to them too.
+    """Makes processes that are started here ignore Ctrl-C, which a terminal sends to them too.
 
     The process that starts them does, and ends them.
     """
@@ -45,7 +45,7 @@ def _as_it_is(venv: VecEnv) -> VecEnv:
 
 
 def _serve(remote: Connection) -> None:
-    """A worker: receives its environments, and calls their methods by name until it is told to close."""
+    """A worker process: receives its environments, and calls their methods by name until it is closed."""
     # Workers share the cores: one thread each, or their networks wait for one another.
     torch.set_num_threads(1)
     try:
@@ -141,7 +141,7 @@ class WorkerVecEnv(Uncopied, VecEnv):
             raise self._death() from error
 
     def _answers(self, workers: Sequence[int]) -> list[Any]:
-        """What workers send back; the first error is raised here, after all of them have answered."""
+        """The answers of workers; the first error is raised after all have answered."""
         try:
             answers = [self._remotes[worker].recv() for worker in workers]
         except (EOFError, ConnectionResetError) as error:

@@ -1,4 +1,4 @@
-"""Everything put together."""
+"""Experiments: the programs, and the suites, runs and reports behind them."""
 
 from encoders.installation import check_whole, warn_of_others
 

@@ -11,9 +11,9 @@ from experiments.runs import command_line
 def work(config: ImitateConfig) -> None:
     """Runs every seed."""
     # Imported here, so that a question or a mistake on the command line is answered at once.
-    from experiments.kuka.run import run_all
+    from experiments.kuka.run import EXPERIMENT
 
-    run_all(config)
+    EXPERIMENT.run_all(config)
 
 
 def main() -> int:

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.runs import command_line
 
 
-def work(config: PlayConfig) -> None:
+def work(config: AtariRunConfig) -> None:
     """Runs every seed."""
     # Imported here, so that a question or a mistake on the command line is answered at once.
-    from experiments.atari.run import play_all
+    from experiments.atari.run import EXPERIMENT
 
-    play_all(config)
+    EXPERIMENT.run_all(config)
 
 
 def main() -> int:
     """Runs the experiment; 0 if every seed completed, 2 if the user has something to mend."""
-    return command_line.run(PlayConfig, work, __doc__)
+    return command_line.run(AtariRunConfig, work, __doc__)
 
 
 if __name__ == "__main__":

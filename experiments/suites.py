@@ -1,4 +1,4 @@
-"""Every suite of tasks that a benchmark can run through, by its name; each is imported when it is asked for."""
+"""Suites of tasks by name, each imported when it is asked for."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from experiments.sweep.suite import Suite
 
 
 class Entry(NamedTuple):
-    """A suite that is not loaded yet.
+    """A suite that is loaded on demand.
 
     Attributes:
         suite: Gives it, with the simulator that it needs.
@@ -55,7 +55,7 @@ def get(name: str) -> Suite:
 
 
 def scoring(name: str) -> Scoring:
-    """What the runs of a suite are judged by.
+    """How the runs of a suite are scored.
 
     Raises:
         ValueError: If it is unknown.

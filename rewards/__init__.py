@@ -1,4 +1,4 @@
-"""What a distance is worth: rewards as pure functions, and wrappers over them."""
+"""Rewards of distances: pure functions, and wrappers over them."""
 
 from encoders.installation import warn_of_others
 

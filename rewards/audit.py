@@ -13,19 +13,19 @@ from encoders.metrics import rank_correlation
 from rewards.huber import HuberConfig, huber_reward
 
 TOO_LOW = 0.5
-"""Below this rank correlation an agent cannot be expected to learn from a reward."""
+"""Rank correlation below which a reward is too poor to learn from."""
 
 HELD_OUT_QUANTILE = 0.95
-"""Share of the frames of held-out videos that are nearer to recorded states than what a video is compared with."""
+"""Quantile of the held-out frames' distances that a video is compared with."""
 
 UNLIKE = 1.2
-"""Times that distance from which on a video looks like nothing recorded. Other videos of the scene come to 0.6 to 1.1;
+"""Multiple of that distance from which on a video looks like nothing recorded. Other videos of the scene: 0.6 to 1.1;
 colour bars, noise, and the scene mirrored, by another camera or in another light to 1.2 to 2.7."""
 
 
 @dataclass(frozen=True)
 class RewardAudit:
-    """How well a reward follows the true distance, on videos that nothing was learned from.
+    """Agreement of a reward with the true distance, on held-out videos.
 
     Attributes:
         rank_correlation: Spearman's correlation of minus the reward and the true distance over all pairs.
@@ -41,7 +41,7 @@ class RewardAudit:
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user before training on this reward, if anything."""
+        """A warning before training on this reward, if it is poor."""
         # A constant reward has no rank correlation at all, which is NaN and no better than a low one.
         if self.rank_correlation >= TOO_LOW:
             return None
@@ -105,7 +105,7 @@ def audit_reward(
 
 @dataclass(frozen=True)
 class Likeness:
-    """How near a video is to what was recorded, beside how near held-out videos of the same kind are.
+    """Distance of a video to recorded states, next to that of held-out videos of the same kind.
 
     Attributes:
         distance: Median distance of the video's frames to the nearest recorded state, in units of the embedding.
@@ -117,21 +117,21 @@ class Likeness:
 
     @property
     def warning(self) -> str | None:
-        """What to tell the user before training on this video, if anything."""
+        """A warning before training on this video, if it is unlike the recordings."""
         if self.distance <= UNLIKE * self.held_out:
             return None
         return (
             f"The video looks like nothing that was recorded: its frames are {self.distance:.2f} from the nearest "
             f"recorded state, and {HELD_OUT_QUANTILE:.0%} of those of held-out videos within {self.held_out:.2f}. "
-            "An agent can hardly imitate what its world cannot show: film the same scene, by the same cameras in their "
-            "order, or record more like the video."
+            "An agent can hardly imitate what its simulation cannot show: film the same scene, by the same cameras in "
+            "their order, or record more like the video."
         )
 
 
 def measure_likeness(
     video: NDArray[np.floating], held_out: Sequence[NDArray[np.floating]], recorded: NDArray[np.floating]
 ) -> Likeness:
-    """Compares a video with recorded states, by what an encoder makes of them.
+    """Compares a video with recorded states by their embeddings.
 
     Args:
         video: Embeddings of its frames, (T, D).

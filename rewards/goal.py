@@ -1,4 +1,4 @@
-"""What a learner is compared with at every step, and the distances that count as 1."""
+"""The path that a learner is compared with at every step, and the units of distances."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ def huber_reward(
 def _far_rewards(
     own: NDArray[np.float64], target: NDArray[np.float64], config: HuberConfig, scale: float
 ) -> NDArray[np.float64]:
-    """``huber_reward`` of embeddings so far apart that squares overflow, where gamma is nothing beside them."""
+    """``huber_reward`` where squared distances overflow; gamma is negligible there."""
     kind = np.finfo(np.float64)
     most = kind.max
     # At least the least normal number: rows of zeros have a distance too, which is 0.
@@ -93,7 +93,7 @@ def _far_rewards(
 
 
 def check_scale(scale: float) -> None:
-    """Refuses a distance that cannot count as 1.
+    """Refuses a scale that is not positive and finite.
 
     Raises:
         ValueError: If it is not positive and finite.

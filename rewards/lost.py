@@ -1,4 +1,4 @@
-"""When a demonstration is lost, and what an episode is worth until then."""
+"""Early termination: when an episode has lost the demonstration, and its rewards until then."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def lost_reward(path: NDArray[np.floating], share: float, config: HuberConfig, s
 
 
 class EndWhenLost(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Ends an episode when its reward falls below a floor, and counts rewards from there, in shares of the floor.
+    """Ends an episode when its reward falls below a floor, and rescales rewards from [floor, 0] to [0, 1].
 
     A penalty on a distance that is compared over time asks for every moment at its own time, and whoever has missed the
     beginning learns to pay little for the rest: to hide, or to stand somewhere between. Here an episode ends as soon as

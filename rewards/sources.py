@@ -14,13 +14,13 @@ from rewards.goal import Goal, Scales
 
 @dataclass(frozen=True)
 class Source:
-    """What a tracking reward is made from.
+    """The source of a tracking reward: observation, path and scale.
 
     Attributes:
         key: The observation that is compared.
         path: What it should be at every step, (horizon + 1, ...), from a goal; None where that cannot be known.
         scale: The distance that counts as 1.
-        trained: Whether the encoder is trained, or left as it was born.
+        trained: Whether the encoder is trained, or left untrained.
     """
 
     key: str
@@ -44,7 +44,7 @@ def names() -> list[str]:
 
 
 def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floating], float]:
-    """What a named reward compares: the observation's key, its path over time, the distance that counts as 1.
+    """What a named reward tracks: the observation's key, its path over time, and its scale.
 
     Args:
         name: One of ``names()``.
@@ -58,9 +58,7 @@ def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floa
     source = SOURCES[name]
     path, scale = source.path(goal), source.scale(scales)
     if path is None and source.key == "joint_positions":
-        raise ValueError(
-            f"reward {name!r} needs the true joint angles, and there are none beside this video; use 'tcn_huber'."
-        )
+        raise ValueError(f"reward {name!r} needs the true joint angles, and this video comes without; use 'tcn_huber'.")
     if path is None or scale is None:
         raise ValueError(f"reward {name!r} compares embeddings, and there is no encoder; use 'pixels' or 'oracle'.")
     return source.key, path, scale

@@ -1,4 +1,4 @@
-"""What the robot should look like at every step: a demonstration resampled to the horizon."""
+"""Targets of every step: a demonstration resampled to the horizon."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROUNDING = 2e-3
 
 
 def positions(count: int, length: int, times: NDArray[np.floating] | None = None) -> NDArray[np.float64]:
-    """Where the moments of a horizon lie in a sequence, spread evenly over its time, ends kept.
+    """Fractional indices of a horizon's steps in a sequence, evenly spaced in time, including both ends.
 
     Args:
         count: Values in the sequence, at least 2.
@@ -38,7 +38,7 @@ def positions(count: int, length: int, times: NDArray[np.floating] | None = None
 def resample(
     sequence: NDArray[np.floating | np.integer], length: int, times: NDArray[np.floating] | None = None
 ) -> NDArray[np.float64]:
-    """A sequence of any length spread over another by time, linear in between, ends kept.
+    """Resamples a sequence to another length by linear interpolation in time, keeping both ends.
 
     Args:
         sequence: (T, ...) values over time, T at least 2.
@@ -61,7 +61,7 @@ def resample(
 def resample_embeddings(
     embeddings: NDArray[np.floating], length: int, times: NDArray[np.floating] | None = None
 ) -> NDArray[np.float32]:
-    """``resample`` for embeddings of one norm: what lies between two of them is put back on their sphere.
+    """``resample`` for embeddings of one norm: interpolated ones are projected back onto the sphere.
 
     Args:
         embeddings: (T, D), all of about one norm.

@@ -67,7 +67,7 @@ class TrackingReward(
         return self.env.reset(seed=seed, options=options)
 
     def step(self, action: NDArray[np.float32]) -> tuple[Observation, SupportsFloat, bool, bool, dict[str, Any]]:
-        """Steps the environment; the reward compares what it then observes with the path."""
+        """Steps the environment; the reward compares the new observation with the path."""
         observation, replaced, terminated, truncated, info = self.env.step(action)
         self._time += 1
         if self._time >= len(self._path):
@@ -75,8 +75,11 @@ class TrackingReward(
         self._replaced_return += float(replaced)
         own, target = np.asarray(observation[self._key], np.float64).ravel(), self._path[self._time]
         reward = huber_reward(own, target, self._config, self._scale)
-        told = {"replaced_return": self._replaced_return, "distance": float(np.linalg.norm(own - target)) / self._scale}
-        return observation, float(reward), terminated, truncated, {**info, **told}
+        added = {
+            "replaced_return": self._replaced_return,
+            "distance": float(np.linalg.norm(own - target)) / self._scale,
+        }
+        return observation, float(reward), terminated, truncated, {**info, **added}
 
 
 class VecTrackingReward(VecEnvWrapper):
@@ -117,12 +120,12 @@ class VecTrackingReward(VecEnvWrapper):
         return observations
 
     def _begun_at(self) -> NDArray[np.int64]:
-        """Steps that count as done where each environment's newest episode begins, (N,)."""
+        """``begun_at`` of the newest episode of each environment, (N,)."""
         infos = self.venv.unwrapped.reset_infos
         return np.array([check_steps_done(info.get("time", 0), len(self._path) - 1) for info in infos])
 
     def step_wait(self) -> VecEnvStepReturn:
-        """Waits for the step; a finished episode is compared by its last observation, not the next reset's."""
+        """Waits for the step; a finished episode is compared by its own last observation."""
         observations, _, dones, infos = self.venv.step_wait()
         assert isinstance(observations, dict)
         own = np.array(observations[self._key], np.float64)

@@ -1,4 +1,4 @@
-"""Changes to a batch's frames that leave what happens in them as it is."""
+"""Augmentations of a batch's frames that keep what happens in them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from encoders.base import FrameBatch
 
 
 def jitter_colours(batch: FrameBatch, strength: float, rng: np.random.Generator) -> FrameBatch:
-    """Draws other colours for every video and view of a batch, one draw for all frames of both.
+    """Jitters the colours of every video and view of a batch, with one draw for all its frames.
 
     Channels are exchanged, stretched around mid grey and shifted, so that the same moment keeps its
     shapes and loses its palette.
@@ -46,7 +46,7 @@ def jitter_colours(batch: FrameBatch, strength: float, rng: np.random.Generator)
 
 
 def random_shift(frames: torch.Tensor, pixels: int, draw: Callable[..., NDArray[Any]]) -> torch.Tensor:
-    """Shifts every frame by a random number of whole pixels; what comes in is the edge, repeated.
+    """Shifts every frame by a random number of whole pixels; the edge is repeated.
 
     Kostrikov, Yarats and Fergus, Image Augmentation Is All You Need (DrQ), 2021: pad by repetition, crop at random.
 

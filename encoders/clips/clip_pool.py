@@ -1,4 +1,4 @@
-"""The pool of stretches that batches are drawn from where there are too many videos to decode before the first one.
+"""A pool of decoded stretches to draw batches from, for folders too large to decode before the first batch.
 
 A shuffle buffer, as streaming data loaders have: threads decode stretches of the videos in random order, one
 enters the pool every so many batches, and when the memory is full the oldest one leaves. A batch is drawn from
@@ -59,7 +59,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Which pieces are in the pool, by their number in the order of arrival.
+    """The schedule of a pool: which pieces it holds at each step, by their order of arrival.
 
     Attributes:
         length: Frames of a piece. All moments that a batch has of a video lie within a piece, so it is as long as
@@ -122,7 +122,7 @@ def plan_pool(videos: Sequence[FileVideo], sampling: Sampling) -> Schedule | Non
 
 
 def cover(videos: Sequence[FileVideo], views: int, length: int) -> list[Piece]:
-    """Pieces that hold every frame once; the last one of a video is longer by what remains.
+    """Pieces that hold every frame once; the last one of a video takes the remainder.
 
     Args:
         videos: What is cut.
@@ -142,7 +142,7 @@ def cover(videos: Sequence[FileVideo], views: int, length: int) -> list[Piece]:
 
 
 def random_piece(videos: Sequence[FileVideo], views: int, length: int, seed: int, number: int) -> Piece:
-    """One of an endless row of pieces: every video once in random order, then again, each time a random stretch.
+    """A piece of an endless sequence: epochs over all videos in random order, each time a random stretch.
 
     Args:
         videos: What is cut.
@@ -170,7 +170,7 @@ class _Entry:
 
 
 class ClipPool:
-    """What the batches of a training are drawn from: the clips themselves, or stretches of them decoded ahead.
+    """The source of a training's batches: the clips themselves, or stretches of them decoded ahead.
 
     Args:
         clips: Arrays, or videos on disk; of the latter a pool is made if they do not fit into their memory or

@@ -110,7 +110,7 @@ def _open(paths: Sequence[Sequence[Path]], names: Sequence[str], size: int, memo
 
 @dataclass(frozen=True)
 class Labels:
-    """What is true of every frame; for judging embeddings alone.
+    """Binary attributes of every frame, used only to judge embeddings.
 
     Attributes:
         attributes: Names of the attributes.

@@ -1,4 +1,4 @@
-"""Batches drawn ahead of their use, in another thread."""
+"""Batches drawn ahead, in another thread."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Batch = TypeVar("Batch")
 
 
 class Prefetcher(Generic[Batch]):
-    """Draws batches in a thread while the training uses the ones before; their order is the drawing's own.
+    """Draws batches in a thread while training uses earlier ones; their order stays that of drawing.
 
     Args:
         draw: Gives the next batch.
@@ -61,7 +61,7 @@ class Prefetcher(Generic[Batch]):
 
     @property
     def waiting_share(self) -> float:
-        """Share of the time since the start that went into waiting for batches."""
+        """Share of the time since the start that was spent waiting for batches."""
         return self.waiting_seconds / max(time.perf_counter() - self._started, 1e-9)
 
     def __exit__(

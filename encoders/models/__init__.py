@@ -1,1 +1,1 @@
-"""Every encoder, one a file."""
+"""Encoders, one per file."""

@@ -1,4 +1,4 @@
-"""Self-supervised attention: a mask over what must be seen of a frame, given another frame of the same trajectory."""
+"""Self-supervised attention: a mask over what changed in a frame, relative to another of its trajectory."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from encoders.registry import register
 KERNELS = (8, 4, 3)
 STRIDES = (4, 2, 1)
 WIDTHS = (32, 64, 32)
-"""The three convolutions of the feature encoder and the mask generator: 84 pixels become a 7 x 7 map."""
+"""Channels of the three convolutions of feature encoder and mask generator: 84 pixels become a 7 x 7 map."""
 
 STRIDE = 8
 """Pixels from one position of the map to the next."""
@@ -68,7 +68,7 @@ class AttentionConfig(EncoderConfig):
 
 
 class Reconstruction(NamedTuple):
-    """What becomes of a target frame.
+    """Reconstructions of a target frame.
 
     Attributes:
         mixed: (B, C, S, S) float, from the target's foreground and the source's background.
@@ -105,14 +105,14 @@ def mix_features(source: Tensor, target: Tensor, source_mask: Tensor, target_mas
 
 
 def map_size(image_size: int) -> int:
-    """Side of the map that the convolutions make of a frame, positions."""
+    """Side of the convolutions' feature map, positions."""
     for kernel, stride in zip(KERNELS, STRIDES, strict=True):
         image_size = (image_size - kernel) // stride + 1
     return image_size
 
 
 def map_convolutions(channels: int, normalised: bool = False) -> nn.Sequential:
-    """The convolutions from frames to the map, as the agents of the paper have them too.
+    """The convolutions from frames to the feature map, shared in shape with the paper's agents.
 
     Args:
         channels: Of the frames.
@@ -196,7 +196,7 @@ class Attention(Encoder):
         return (latest.to(torch.float32) / 255.0).contiguous(memory_format=torch.channels_last)
 
     def mask(self, frames: Tensor) -> Tensor:
-        """Where something of interest is, with a gradient: (B, C, S, S) uint8 -> (B, 1, h, w) float32 in [0, 1].
+        """The mask, with a gradient: (B, C, S, S) uint8 -> (B, 1, h, w) float32 in [0, 1].
 
         Raises:
             ValueError: If the frames have another type or shape.

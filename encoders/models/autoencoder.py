@@ -1,4 +1,4 @@
-"""SAC+AE's regularised auto-encoder: a small latent that must hold what a frame looks like."""
+"""The regularised auto-encoder of SAC+AE: a small latent from which frames are reconstructed."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AutoencoderConfig(ConvolutionsConfig):
 
 
 class Latent(nn.Sequential):
-    """From a map to a bounded latent: linear layer, layer norm, tanh; (B, F, s, s) float -> (B, D) float32.
+    """Feature map to bounded latent: linear layer, layer norm, tanh; (B, F, s, s) float -> (B, D) float32.
 
     Args:
         inputs: Elements of the map.
@@ -151,7 +151,7 @@ class Autoencoder(Encoder):
         return latent
 
     def reconstruct(self, frames: Tensor) -> Tensor:
-        """What is left of frames after the latent: (B, C, S, S) uint8 -> float, about -0.5 to 0.5."""
+        """Frames reconstructed from their latents: (B, C, S, S) uint8 -> float, about -0.5 to 0.5."""
         output: Tensor = self.decoder(self(frames))
         return output
 

@@ -49,7 +49,7 @@ class AutoencoderIMMConfig(IMMConfig):
 
 @register("autoencoder_imm")
 class AutoencoderIMM(Encoder):
-    """The latent of SAC+AE beside the keypoints of IMM, from one set of convolutions.
+    """The latent of SAC+AE concatenated with the keypoints of IMM, on shared convolutions.
 
     Plesner, Dahl and Rygaard, Self-Supervised Keypoint Learning, "SAC+AE with key points". Where frames of a stack are
     looked at one by one, the latent is made of all their maps.

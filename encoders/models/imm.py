@@ -1,4 +1,4 @@
-"""IMM keypoints: places of things, learned by redrawing a frame from another one's looks and its own geometry."""
+"""IMM keypoints, learned by redrawing a frame from the appearance of another and its own keypoints."""
 
 from __future__ import annotations
 
@@ -71,19 +71,19 @@ class IMMConfig(ConvolutionsConfig):
 
     @property
     def frames(self) -> int:
-        """Frames that are looked at one by one: of three channels each, or of one where that does not come out."""
+        """Single frames of a stack: of three channels each, or of one if the channels do not divide by three."""
         if not self.single_frames:
             return 1
         return self.channels if self.channels % RGB else self.channels // RGB
 
     @property
     def frame_channels(self) -> int:
-        """Channels of what is looked at."""
+        """Channels of a single frame."""
         return self.channels // self.frames
 
 
 class Keypoints(NamedTuple):
-    """Places that a frame's score maps point to.
+    """Keypoints of a frame, from its score maps.
 
     Attributes:
         points: (B, K, 2) float32, (x, y), each from -1 (left, top) to 1 (right, bottom).
@@ -122,7 +122,7 @@ def marginal_soft_argmax(scores: Tensor) -> Keypoints:
 
 
 def axis(count: int, like: Tensor) -> Tensor:
-    """Middles of so many cells between -1 and 1, so that a place means the same at every resolution: (count,)."""
+    """Centres of equal cells between -1 and 1, so that coordinates mean the same at every resolution: (count,)."""
     return (torch.arange(count, dtype=like.dtype, device=like.device) + 0.5) * (2.0 / count) - 1.0
 
 
@@ -153,11 +153,11 @@ def heat_maps(points: Tensor, height: int, width: int, sigma: float) -> Tensor:
 
 
 def motion_of(points: Tensor, gain: float) -> Tensor:
-    """Places in the newest frame, and what they moved by from frame to frame.
+    """Keypoints of the newest frame, and their movements from frame to frame.
 
     Args:
         points: (B, T, K, 2) float, oldest frame first.
-        gain: Factor of the movements, which are small beside places.
+        gain: Factor of the movements, which are small next to coordinates.
 
     Returns:
         (B, T K 2) float: the newest places, then the movements, oldest first.
@@ -167,11 +167,11 @@ def motion_of(points: Tensor, gain: float) -> Tensor:
 
 
 MOTION_GAIN = 5.0
-"""Factor of movements in an embedding: in 0.08 seconds a pole's tip moves by about a fifth of a frame at most."""
+"""Scale of movements in an embedding: a pole's tip moves by at most a fifth of a frame in 0.08 seconds."""
 
 
 SHARPNESS = 10.0
-"""Factor of normalised scores: with less the marginals of 16 or 21 positions stay nearly flat."""
+"""Scale of normalised scores: with less, the marginals over 16 or 21 positions stay nearly flat."""
 
 
 class KeypointHead(nn.Module):
@@ -239,11 +239,11 @@ class IMM(Encoder):
         return Sampling(videos=16, frames=2, span=64, views=1)
 
     def single(self, frames: Tensor) -> Tensor:
-        """The frames that are looked at one by one: (B, C, S, S) -> (B T, c, S, S)."""
+        """Splits stacks into single frames: (B, C, S, S) -> (B T, c, S, S)."""
         return frames.reshape(-1, self.config.frame_channels, *frames.shape[2:])
 
     def keypoints(self, frames: Tensor) -> Keypoints:
-        """The places in frames: (B, C, S, S) uint8 -> those of B T frames, oldest of each stack first.
+        """Keypoints of stacks: (B, C, S, S) uint8 -> those of B T frames, the oldest of each stack first.
 
         Raises:
             ValueError: If the frames have another type or shape.
@@ -258,7 +258,7 @@ class IMM(Encoder):
             return self.embedding_of(self.keypoints(frames).points)
 
     def embedding_of(self, points: Tensor) -> Tensor:
-        """What an embedding tells of places: (B T, K, 2) -> (B, D)."""
+        """The embedding of keypoints: (B T, K, 2) -> (B, D)."""
         if self.config.features == "heat_maps":
             side = self.config.sides[-1]
             maps = heat_maps(points, side, side, self.config.sigma)
@@ -274,7 +274,7 @@ class IMM(Encoder):
         return {f"keypoint{index}": maps[:, index] for index in range(self.config.keypoints)}
 
     def generate(self, frames: Tensor, source: Tensor) -> tuple[Tensor, Keypoints]:
-        """Redraws single frames, each from the looks of another one and its own geometry.
+        """Redraws single frames, each from the appearance of another and its own keypoints.
 
         Args:
             frames: (B, c, S, S) uint8, the targets.
@@ -293,16 +293,16 @@ class IMM(Encoder):
         return self.generator(both).float(), found
 
     def newest(self, frames: Tensor) -> Tensor:
-        """What is reconstructed of stacks: (B, C, S, S) -> (B, c, S, S)."""
+        """The part of a stack that is reconstructed: (B, C, S, S) -> (B, c, S, S)."""
         return frames[:, -self.config.frame_channels :]
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
-        """The reconstruction of the newest frame, or of the stack; every frame of a pair is a target once."""
+        """The reconstruction loss of the newest frame, or of the stack; each frame of a pair is a target once."""
         self.check_input(batch.frames)
         return self.loss_of(self.convolutions(centred(self.newest(batch.frames))), batch)
 
     def loss_of(self, maps: Tensor, batch: FrameBatch) -> LossAndMetrics:
-        """``loss`` from the convolutions' maps of what is reconstructed, (B, F, h, w) float."""
+        """``loss``, from the feature maps of the frames that are reconstructed, (B, F, h, w) float."""
         output, found = self.redraw(maps, source_frames(batch))
         target = centred(self.newest(batch.frames))
         if self.perceptual is None:

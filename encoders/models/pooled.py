@@ -1,4 +1,4 @@
-"""Pooled backbone features without training: the baseline that the papers compare with."""
+"""Pooled backbone features without training: the papers' baseline."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Pooled(BackboneEncoder):
 
     @property
     def sampling(self) -> Sampling:
-        """Single frames would do: there is nothing to learn."""
+        """Single frames: there is nothing to learn."""
         return Sampling(videos=1, frames=2, span=2, views=1)
 
     def forward(self, frames: Tensor) -> Tensor:

@@ -159,7 +159,7 @@ class SMAK(BackboneEncoder):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def _deeper(self, inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> list[nn.Module]:
-        """The convolution to the next map, and the extended network's additional one."""
+        """The convolutions to the next map: one, or two in the extended network."""
         extra = [conv_block(outputs, outputs, 3)] if self.config.extended else []
         return [conv_block(inputs, outputs, kernel, stride), *extra]
 
@@ -193,7 +193,7 @@ class SMAK(BackboneEncoder):
 
     @torch.no_grad()
     def attention_maps(self, frames: Tensor) -> Mapping[str, Tensor]:
-        """Where each level looks: (B, C, H, W) uint8 -> ``L1`` and so on, each (B, h, w) float32 in [0, 1]."""
+        """Attention maps of each level: (B, C, H, W) uint8 -> ``L1`` and so on, each (B, h, w) float32 in [0, 1]."""
         self.check_input(frames)
         training = self.training
         self.eval()
@@ -202,7 +202,7 @@ class SMAK(BackboneEncoder):
         return {f"L{level}": value[:, 0] for level, value in weights.items()}
 
     def loss(self, batch: FrameBatch) -> LossAndMetrics:
-        """N-pairs among the moments of each video: its other moments, seen from the other view, are negatives."""
+        """N-pairs loss within each video: its other moments, seen from the other view, are the negatives."""
         embeddings = self(batch.frames)
         # The sampler gives the two views of a moment in the same order.
         first, second = embeddings[batch.view == 0], embeddings[batch.view == 1]

@@ -24,7 +24,7 @@ OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 POOLINGS: tuple[Pooling, ...] = get_args(Pooling)
 
 MOST_VIDEOS = 4096
-"""Videos in a batch at most."""
+"""Most videos in a batch."""
 
 
 @dataclass(frozen=True)

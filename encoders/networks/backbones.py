@@ -19,7 +19,7 @@ from encoders.networks.pretrained import load_stem_weights
 
 @dataclass(frozen=True)
 class Plan:
-    """How a stem is built and where its standard weights come from.
+    """A stem: how to build it, and the source of its standard weights.
 
     Attributes:
         build: Makes the stem for a number of input channels; it maps float frames (B, C, H, W) in
@@ -81,7 +81,7 @@ _PLANS: dict[str, Plan] = {
 
 @dataclass(frozen=True)
 class BackboneConfig(EncoderConfig):
-    """What every encoder on a backbone is configured with.
+    """Settings shared by all encoders on a backbone.
 
     Attributes:
         backbone: Name of the stem.
@@ -119,7 +119,7 @@ class BackboneConfig(EncoderConfig):
 
 
 class Backbone(nn.Module):
-    """A stem as an encoder holds it.
+    """A stem inside an encoder.
 
     Args:
         config: Its name, whether it is frozen, and its dropout.
@@ -145,7 +145,7 @@ class Backbone(nn.Module):
     @property
     @torch.no_grad()
     def positions(self) -> int:
-        """Positions of a feature map; stems differ in how they round, so a frame is passed through."""
+        """Positions of a feature map, found by passing a frame through: stems round differently."""
         training = self.training
         self.eval()
         maps = self.stem(torch.zeros(1, self._channels, self._image_size, self._image_size))
@@ -153,7 +153,7 @@ class Backbone(nn.Module):
         return int(maps[0, 0].numel())
 
     def load_pretrained(self) -> None:
-        """Loads the weight file of the config, or the packaged one; a stem without either stays random.
+        """Loads the configured weight file, or the packaged one; without either the stem stays random.
 
         Raises:
             ValueError: If the file is missing or damaged, or lacks a layer of the stem.
@@ -165,7 +165,7 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def extract(self, frames: Tensor) -> Tensor:
-        """What a frozen stem makes of frames, to be kept and given to ``forward`` again and again.
+        """Features of a frozen stem, to be stored and passed to ``forward`` many times.
 
         Args:
             frames: (B, C, H, W) uint8.
@@ -193,7 +193,7 @@ class Backbone(nn.Module):
         return self.dropout(maps)
 
     def train(self, mode: bool = True) -> Self:
-        """Switches modes; a frozen stem's batch norms stay with the statistics they came with."""
+        """Switches modes; the batch norms of a frozen stem keep their pretrained statistics."""
         super().train(mode)
         if self._freeze:
             self.stem.eval()
@@ -214,7 +214,7 @@ class BackboneEncoder(Encoder):
         self.backbone = Backbone(config)
 
     def check_input(self, frames: Tensor) -> None:
-        """Refuses what is neither a batch of frames nor what ``extract`` made of one.
+        """Refuses input that is neither a batch of frames nor features from ``extract``.
 
         Raises:
             ValueError: If type or shape are others.
@@ -229,7 +229,7 @@ class BackboneEncoder(Encoder):
         self.backbone.load_pretrained()
 
     def extract(self, frames: Tensor) -> Tensor:
-        """What the frozen stem makes of frames: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
+        """Features of the frozen stem: (B, C, H, W) uint8 -> (B, F, h, w) float16."""
         return self.backbone.extract(frames)
 
 

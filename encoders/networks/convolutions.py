@@ -1,4 +1,4 @@
-"""Convolutions from frames to maps that keep every position, and back, as agents on pixels have them."""
+"""The convolutions of agents on pixels, from frames to feature maps, and the decoder back to frames."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SMALLEST = 8
 
 @dataclass(frozen=True)
 class ConvolutionsConfig(EncoderConfig):
-    """What every encoder on these convolutions is configured with.
+    """Settings shared by all encoders on these convolutions.
 
     Attributes:
         channels: Channels of an observation; a stack of RGB frames has three of each.
@@ -61,7 +61,7 @@ def frame_convolutions(channels: int, config: ConvolutionsConfig) -> nn.Sequenti
 
 
 class FrameDecoder(nn.Module):
-    """The convolutions backwards: (B, inputs, s, s) float -> (B, channels, S, S) float.
+    """Transposed convolutions back to frames: (B, inputs, s, s) float -> (B, channels, S, S) float.
 
     Args:
         inputs: Channels of the map.
@@ -114,7 +114,7 @@ def initialise_convolutions(module: nn.Module) -> None:
 
 
 def quantised(frames: Tensor, bits: int = 5) -> Tensor:
-    """What is reconstructed of frames: their highest bits, centred.
+    """Frames as reconstruction targets: reduced to their highest bits and centred.
 
     Kingma and Dhariwal, Glow, 2018, section 6; without the noise inside a level, which a mean squared error averages
     out.

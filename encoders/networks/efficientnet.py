@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 cut short, on the packages that hold its model and its ImageNet weights."""
+"""The first blocks of EfficientNet-Lite0, with ImageNet weights from a package."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class EfficientNetLite0Stem(nn.Sequential):
 
 
 class _Block(nn.Sequential):
-    """The layers of one of the package's blocks in a row, as folding batch norms wants them."""
+    """A block of the package with its layers in sequence, so that batch norms can be folded."""
 
     def __init__(self, block: nn.Module) -> None:
         layers: OrderedDict[str, nn.Module] = OrderedDict()

@@ -1,4 +1,4 @@
-"""Weights that others trained: reading their files into a stem, and the range of frames they expect."""
+"""Pretrained weights: loading standard files into a stem, and the input range they expect."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from encoders.weights import MOST_BYTES, listing
 
 
 class Normalise(nn.Module):
-    """Brings an encoder's frames to the range that a stem's weights expect.
+    """Scales an encoder's frames to the range that a stem's weights expect.
 
     Args:
         mean: Of each channel, for pixels in [0, 1].
@@ -38,7 +38,7 @@ class Normalise(nn.Module):
 
 
 def load_stem_weights(module: nn.Module, path: Path, source: str) -> None:
-    """Loads a standard weight file: every layer that the module has, by name; the file may hold more.
+    """Loads a standard weight file by layer name; the file may hold more layers than the module.
 
     Args:
         module: What the weights go into, in place.
@@ -82,7 +82,7 @@ def load_stem_weights(module: nn.Module, path: Path, source: str) -> None:
 
 
 def _like(found: Tensor, wanted: Tensor) -> bool:
-    """Whether a tensor can stand for another: dense, in memory, of floating point as that, or of its very type."""
+    """Whether a tensor can replace another: dense, in memory, and both floating point or of one type."""
     dense = found.layout == torch.strided and found.device.type == "cpu"
     return dense and (found.dtype == wanted.dtype or (found.is_floating_point() and wanted.is_floating_point()))
 

@@ -12,7 +12,7 @@ FEATURES = WIDTHS[-1]
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; halves the size.
+    """Two 3x3 convolutions with a shortcut; halves the size.
 
     He et al., Deep Residual Learning for Image Recognition, 2016, with the pooled shortcut of He et al., Bag of Tricks
     for Image Classification, 2019.

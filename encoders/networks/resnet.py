@@ -46,7 +46,7 @@ class ResNet50V2Stem(nn.Sequential):
 
 
 class _Block(nn.Sequential):
-    """Bottleneck with pre-activation; its layers stand in a row so that batch norms can be folded.
+    """Bottleneck with pre-activation, its layers in sequence so that batch norms can be folded.
 
     Args:
         inputs: Channels it takes.

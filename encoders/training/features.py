@@ -12,11 +12,11 @@ from encoders.clips.augmentation import jitter_colours
 from encoders.clips.clips import Clips
 
 BATCH = 128
-"""Frames that the stem sees at a time."""
+"""Frames per forward pass of the stem."""
 
 
 def extract_clips(encoder: Encoder, clips: Clips, copies: int, colour_jitter: float, rng: np.random.Generator) -> Clips:
-    """The features of every frame, several times under different colours, as clips to draw batches from.
+    """Features of every frame, several times with jittered colours, as clips to draw batches from.
 
     Args:
         encoder: With a frozen stem.

@@ -21,13 +21,13 @@ from encoders.clips.prefetch import Prefetcher
 from encoders.errors import check_at_least, check_choice
 from encoders.training.features import extract_clips
 from encoders.training.fit_checkpoint import Progress, has_checkpoint, read_checkpoint, write_checkpoint
-from encoders.training.optimisers import PRESETS, Stepper
+from encoders.training.optimisers import OPTIMISERS, Stepper
 from encoders.training.origin import claim_folder, origin_of
 
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How an encoder is trained.
+    """Settings of the training of an encoder.
 
     Attributes:
         steps: Optimiser steps at most.
@@ -60,7 +60,7 @@ class FitConfig:
             raise ValueError(f"feature_copies is {self.feature_copies}; it must be at least 0.")
         if not 0.0 <= self.colour_jitter <= 1.0:
             raise ValueError(f"colour_jitter is {self.colour_jitter}; it must be from 0 to 1.")
-        check_choice("optimiser preset", self.optimiser, PRESETS)
+        check_choice("optimiser preset", self.optimiser, OPTIMISERS)
         check_choice("precision of the training", self.precision, ("float32", "bfloat16"))
         if self.learning_rate is not None and not 0 < self.learning_rate < 1:
             raise ValueError(f"learning_rate is {self.learning_rate}; it must be between 0 and 1.")
@@ -163,7 +163,7 @@ def fit(
 
 
 def calibrate(encoder: Encoder, validation: Clips, folder: Path) -> Encoder:
-    """Measures the distance scale of an encoder as it is, and saves it: all that is done to a control.
+    """Measures the distance scale of an untrained encoder and saves both: the control without training.
 
     Args:
         encoder: Trained, or never to be.
@@ -211,7 +211,7 @@ def check_clips(encoder: Encoder, clips: Clips, purpose: str) -> None:
 
 
 def distance_scale(encoder: Encoder, clips: Clips) -> float:
-    """Median embedding distance between two successive frames: what one moment of motion is worth.
+    """Median embedding distance between successive frames.
 
     Args:
         encoder: A trained encoder.

@@ -1,4 +1,4 @@
-"""Where the training of an encoder stands, on disk."""
+"""Checkpoints of the training of an encoder."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _WHAT = "checkpoint of a fit"
 
 @dataclass
 class Progress:
-    """Where training stands; the part of a checkpoint that is no tensor.
+    """The progress of a training: the part of a checkpoint without tensors.
 
     Attributes:
         step: Steps done.

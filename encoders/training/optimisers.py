@@ -33,7 +33,7 @@ class Stage:
     final: float = 1.0
 
 
-PRESETS: dict[str, tuple[Stage, ...]] = {
+OPTIMISERS: dict[str, tuple[Stage, ...]] = {
     "default": (Stage(1.0, "adamw", 1e-3, "one_cycle", weight_decay=1e-4),),
     "snaps": tuple(Stage(0.25, "momentum", rate) for rate in (1e-1, 1e-2, 1e-3, 1e-4)),
     "pouring": (
@@ -62,7 +62,7 @@ class Stepper:
 
     Args:
         parameters: What is trained; frozen ones are left out.
-        preset: A key of ``PRESETS``.
+        preset: A key of ``OPTIMISERS``.
         steps: Steps of the whole training.
         learning_rate: Replaces the rate of the first stage and scales the others with it; None keeps them.
 
@@ -73,11 +73,11 @@ class Stepper:
     def __init__(
         self, parameters: Iterable[nn.Parameter], preset: str, steps: int, learning_rate: float | None = None
     ) -> None:
-        check_choice("optimiser preset", preset, PRESETS)
+        check_choice("optimiser preset", preset, OPTIMISERS)
         self._parameters = [parameter for parameter in parameters if parameter.requires_grad]
         if not self._parameters:
             raise ValueError("Every parameter is frozen: there is nothing to train. Leave --freeze out.")
-        self._stages = PRESETS[preset]
+        self._stages = OPTIMISERS[preset]
         self._factor = 1.0 if learning_rate is None else learning_rate / self._stages[0].learning_rate
         # Every stage has a step; where that makes them longer than the training, the last ones are never reached.
         ends = [0]

@@ -1,4 +1,4 @@
-"""What a fitted encoder was made from: a record in its folder, so that no other fit is taken for it."""
+"""The origin of a fitted encoder, recorded in its folder so that no other fit is mistaken for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from encoders.videos.frame_cache import FileVideo
 ORIGIN_FILE = "fit.json"
 
 ENDS = 2**20
-"""Bytes at either end of a video file that tell it from others, together with its size: where a container keeps the
+"""Bytes at either end of a video file that identify it, together with its size: where a container keeps the
 sizes of all its frames."""
 
 
@@ -30,7 +30,7 @@ def origin_of(
     settings: Mapping[str, Any] | None = None,
     seed: int | None = None,
 ) -> dict[str, Any]:
-    """What a fit is made from.
+    """Everything that determines a fit.
 
     Args:
         encoder: As it is before.
@@ -55,7 +55,7 @@ def origin_of(
 
 
 def claim_folder(folder: Path, origin: Mapping[str, Any]) -> None:
-    """Notes in a folder what is being fitted into it.
+    """Records in a folder what is being fitted into it.
 
     Args:
         folder: Made if it is not there.
@@ -83,7 +83,7 @@ def claim_folder(folder: Path, origin: Mapping[str, Any]) -> None:
 
 
 def _differences(name: str, there: Any, here: Any) -> Iterator[str]:
-    """What differs between two values, as texts."""
+    """Differences between two values, as texts."""
     if there == here:
         return
     if isinstance(there, dict) and isinstance(here, dict):

@@ -1,4 +1,4 @@
-"""Video files: opened, judged whole or damaged, decoded by time, and written."""
+"""Video files: opening, checking for damage, decoding by time, and writing."""
 
 from encoders.videos.video import read_video, write_video
 

@@ -1,4 +1,4 @@
-"""Containers of video checked by their own bytes: whether a file is all there, and where it was overwritten.
+"""Checks of video containers from their bytes: whether a file is complete, and where it was overwritten.
 
 FFmpeg finds its way on after damage without a word, so this is asked first. MP4 and Matroska (which WebM is) are made
 of elements that fit into one another; Matroska may carry checksums of them. An MPEG transport stream is made of packets
@@ -48,7 +48,7 @@ def check_container(path: Path, kind: str) -> Wholeness:
 
 
 def _boxes_end(content: mmap.mmap) -> int:
-    """Where the last box of an MP4 file ends by its own account."""
+    """Where the last box of an MP4 file ends according to its header."""
     at = 0
     while at + 8 <= len(content):
         size = int.from_bytes(content[at : at + 4], "big")
@@ -63,7 +63,7 @@ def _boxes_end(content: mmap.mmap) -> int:
 
 
 def _check_transport(content: mmap.mmap) -> Wholeness:
-    """Looks at the head of every packet: it begins with one byte, and counts the packets of its stream to 16."""
+    """Checks the header of every packet: its first byte, and its counter within the stream."""
     for length, before in TS_PACKETS:
         count = len(content) // length
         if count and all(content[length * place + before] == TS_SYNC for place in range(min(count, 5))):

@@ -16,11 +16,11 @@ from encoders.videos.packets import Packet
 from encoders.videos.video_file import REMEDY, VideoWarning
 
 TOLERATED = 0.02
-"""A video of which more than this share of the time is lost or damaged is refused; less is told."""
+"""A video of which more than this share of the time is lost or damaged is refused; less is reported."""
 
 
 def spoiled(log: Sequence[Packet], corrupt: set[int], stamped: bool) -> set[int]:
-    """Places of the packets whose frames are damaged: broken ones, and all that follow until the next key frame.
+    """Indices of packets with damaged frames: broken ones, and all after them until the next key frame.
 
     Args:
         log: Packets, in the order that they are decoded in.
@@ -39,7 +39,7 @@ def spoiled(log: Sequence[Packet], corrupt: set[int], stamped: bool) -> set[int]
 
 
 def overwritten(log: Sequence[Packet], damaged: Sequence[tuple[int, int]]) -> set[int]:
-    """Places of the packets that damaged bytes belong to: a packet reaches to where the next one begins.
+    """Indices of the packets that contain damaged bytes: a packet extends to the start of the next.
 
     Args:
         log: All packets.
@@ -76,7 +76,7 @@ def misplaced(shown: Sequence[int | None]) -> set[int]:
 
 @dataclass
 class Loss:
-    """How much of a video is lost or damaged; grows as frames are decoded.
+    """The lost or damaged part of a video; grows as frames are decoded.
 
     Attributes:
         path: The file.
@@ -95,7 +95,7 @@ class Loss:
     frames: set[int] = field(default_factory=set)
 
     def add(self, frames: Sequence[int]) -> None:
-        """Notes lost or damaged frames, and judges the video anew.
+        """Records lost or damaged frames, and checks the video again.
 
         Raises:
             FileError: If too much of it is lost.
@@ -105,7 +105,7 @@ class Loss:
             self.judge()
 
     def judge(self) -> None:
-        """Tells what is lost, if anything is.
+        """Warns of what is lost, if anything is.
 
         Raises:
             FileError: If it is more than ``TOLERATED``, or the end, of a video that does not say how long it was.
@@ -115,18 +115,19 @@ class Loss:
             return
         lost = float(self.durations[list(self.frames)].sum()) + self.missing
         whole = float(self.durations.sum()) + self.missing
-        told = (
+        losses = (
             f"{count} of {len(self.durations) + self.missing_frames} frames ({lost:.2f} s of {whole:.2f} s) are lost "
             "or damaged"
         )
         if lost > TOLERATED * whole:
-            raise FileError(f"The video {self.path} is truncated or damaged: {told}; {REMEDY}.")
+            raise FileError(f"The video {self.path} is truncated or damaged: {losses}; {REMEDY}.")
         if self.endless and len(self.durations) - 1 in self.frames:
             raise FileError(
                 f"The video {self.path} is truncated or damaged at its end, and nothing says how long it was; {REMEDY}."
             )
         warnings.warn(
-            f"Of the video {self.path}, {told}; the frame before stands in for one that is lost. To be sure, {REMEDY}.",
+            f"Of the video {self.path}, {losses}; the frame before stands in for one that is lost. "
+            f"To be sure, {REMEDY}.",
             VideoWarning,
             stacklevel=2,
         )

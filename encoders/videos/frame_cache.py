@@ -1,4 +1,4 @@
-"""Videos on disk that are decoded when a frame is asked for, and kept within a bound of memory."""
+"""Videos on disk, decoded on access and cached within a memory limit."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CHUNK = 64
 
 
 class FrameCache:
-    """Chunks of decoded and scaled frames; the ones unused for longest go first.
+    """A least-recently-used cache of chunks of decoded and scaled frames.
 
     Args:
         limit_bytes: Most memory that the kept frames take. One chunk is kept however large it is.
@@ -55,7 +55,7 @@ class FrameCache:
         return frames
 
     def clear(self) -> None:
-        """Forgets all frames, for someone else to have the memory."""
+        """Drops all frames to free their memory."""
         with self._lock:
             self._chunks.clear()
             self.used_bytes = 0
@@ -100,10 +100,10 @@ class FileVideo:
     def _check(self, what: str, paths: Sequence[Path], values: Sequence[object]) -> None:
         """Refuses views that differ in something."""
         if len(set(values)) > 1:
-            told = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
+            described = ", ".join(f"{path.name} has {value}" for path, value in zip(paths, values, strict=True))
             raise ValueError(
-                f"The views of one recording in {paths[0].parent} differ in {what}: {told}; cut or scale them to the "
-                "same."
+                f"The views of one recording in {paths[0].parent} differ in {what}: {described}; cut or scale them to "
+                "the same."
             )
 
     @property
@@ -113,7 +113,7 @@ class FileVideo:
 
     @property
     def longest(self) -> int:
-        """Frames of the view that has most, before they were matched."""
+        """Frames of the longest view, before views are matched."""
         return max(len(view) for view in self._views)
 
     @property
@@ -129,7 +129,7 @@ class FileVideo:
 
     @property
     def lead(self) -> float:
-        """Frames that are decoded on the way to a frame, on average over all frames of all views."""
+        """Frames decoded on the way to a frame, on average over all frames of all views."""
         return float(np.mean([view.lead for view in self._views]))
 
     def decode(self, views: Sequence[int], start: int, stop: int) -> NDArray[np.uint8]:
@@ -171,7 +171,7 @@ class FileVideo:
 
 
 class Stretch:
-    """Frames that are decoded once, by whoever comes first, indexed like an array of shape (V, T, S, S, 3) uint8.
+    """A stretch of frames, decoded once on first access, indexed like an array (V, T, S, S, 3) uint8.
 
     Args:
         shape: Views, frames, height, width, channels.
@@ -185,7 +185,7 @@ class Stretch:
         self._lock = Lock()
 
     def load(self) -> NDArray[np.uint8]:
-        """The array; waits for another thread that is decoding it.
+        """The array; waits if another thread is decoding it.
 
         Raises:
             ValueError: If a frame cannot be decoded.

@@ -1,4 +1,4 @@
-"""Matroska and WebM checked by their own bytes: elements that fit into one another, checksums, and blocks counted."""
+"""Checks of Matroska and WebM files from their bytes: nesting of elements, checksums, counts of blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LEVELS = {
 """Elements of Matroska within a segment, and within a cluster (RFC 9559, Section 5)."""
 
 MASTERS = {INFO, TRACKS, SEEKS, CUES, TAGS, GROUP, TRACK, 0xE0, 0xE1, 0x4DBB, 0xBB, 0xB7, 0x7373, 0x63C0, 0x67C8}
-"""Elements that are made of others, and of nothing else."""
+"""Elements that contain only other elements."""
 
 BLOCK_HEAD = 3
 """Bytes of a block between the number of its track and its content: a time and flags."""
@@ -28,7 +28,7 @@ BLOCK_HEAD = 3
 
 @dataclass(frozen=True)
 class _Element:
-    """An element of EBML: its name, and where its content begins and ends; no end where it has not noted any."""
+    """An EBML element: its name, and where its content begins and ends; the end may be unknown."""
 
     name: int
     start: int
@@ -36,7 +36,7 @@ class _Element:
 
 
 def check_matroska(content: mmap.mmap) -> Wholeness:
-    """Goes from element to element, into clusters; after a place where none fits, on at the next cluster."""
+    """Walks through the elements and into clusters; after an error it goes on at the next cluster."""
     header = _element(content, 0)
     segment = _element(content, header.stop) if header and header.stop and header.stop < len(content) else None
     if header is None or header.name != EBML or segment is None or segment.name != SEGMENT:
@@ -97,12 +97,12 @@ def _element(content: mmap.mmap, at: int) -> _Element | None:
 
 
 def _length(byte: int) -> int:
-    """Bytes of a number of variable length, by its first one."""
+    """Length of a variable-length number from its first byte, bytes."""
     return 9 - byte.bit_length()
 
 
 def _within(content: mmap.mmap, start: int, stop: int) -> Iterator[tuple[_Element, int]]:
-    """The elements that an element is made of, each with its end, up to the first one that does not fit."""
+    """The child elements of an element, each with its end, up to the first invalid one."""
     while start < stop:
         part = _element(content, start)
         if part is None or part.stop is None or part.stop > stop:
@@ -112,7 +112,7 @@ def _within(content: mmap.mmap, start: int, stop: int) -> Iterator[tuple[_Elemen
 
 
 def _track_numbers(content: mmap.mmap, start: int, stop: int) -> Iterator[int]:
-    """The numbers of the tracks that are described in a stretch."""
+    """The track numbers that a range of bytes declares."""
     for track, end in _within(content, start, stop):
         if track.name == TRACK:
             for part, last in _within(content, track.start, end):
@@ -136,7 +136,7 @@ def _block_track(content: mmap.mmap, part: _Element, stop: int) -> int | None:
 
 
 def _is_sound(content: mmap.mmap, part: _Element, stop: int) -> bool:
-    """Whether an element agrees with its checksum, and is filled by the elements that it is made of."""
+    """Whether an element agrees with its checksum and its child elements fill it."""
     if not _sum_is_right(content, part.start, stop):
         return False
     if part.name not in MASTERS:

@@ -1,4 +1,4 @@
-"""The packets of a video: compressed frames, one after the other, and what their container says of them."""
+"""The packets of a video: compressed frames in order, and what their container declares."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ UNANNOUNCED = (
     "mjpeg",
     "vc1",
 )
-"""Containers that do not say how long they are: FFmpeg gives what it found as their duration."""
+"""Containers that declare no duration: FFmpeg reports what it found."""
 
 REORDERED = 60.0
 """Seconds that a frame may be shown after it was decoded; a time stamp further off is damaged."""
@@ -62,8 +62,8 @@ class Packet:
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a container says of its pictures.
+class StreamInfo:
+    """Properties of a video stream that its container declares.
 
     Attributes:
         path: The file.
@@ -91,17 +91,17 @@ class Source:
     wholeness: Wholeness
 
     def lacking(self, found: int) -> int:
-        """How many packets FFmpeg did not give of those that are there, as after an error at which it stops."""
+        """How many packets FFmpeg skipped, such as after an error at which it stops."""
         return max(0, self.packets - found)
 
     def may_lack_its_end(self, found: int) -> bool:
-        """Whether its end may be missing, with so many packets; not of Matroska where all of it is there."""
+        """Whether the end of the file may be missing, given its packets; never of a complete Matroska file."""
         whole = not (self.wholeness.cut or self.wholeness.damaged or self.lacking(found))
         return not (self.kind.startswith("matroska") and whole)
 
     @classmethod
-    def of(cls, path: Path, container: Any, stream: Any) -> Source:
-        """Of an open file.
+    def of(cls, path: Path, container: Any, stream: Any) -> StreamInfo:
+        """Reads it from an open file.
 
         Raises:
             FileError: If its header is damaged, or its end is missing and nothing says how much that is.
@@ -129,7 +129,7 @@ class Source:
 
 
 def _announced(container: Any, stream: Any, wholeness: Wholeness) -> float | None:
-    """Seconds that the container announces of its pictures; sound may outlast them."""
+    """Declared duration of the video stream, seconds; sound may outlast it."""
     if container.format.name in UNANNOUNCED:
         return None
     if stream.duration:
@@ -142,7 +142,7 @@ def _announced(container: Any, stream: Any, wholeness: Wholeness) -> float | Non
     return None
 
 
-def demuxed(container: Any, stream: Any, source: Source, log: list[Packet], decode: bool) -> Iterator[Any]:
+def demuxed(container: Any, stream: Any, source: StreamInfo, log: list[Packet], decode: bool) -> Iterator[Any]:
     """Reads all packets, and gives the frames that can be decoded.
 
     Args:

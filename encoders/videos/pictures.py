@@ -1,4 +1,4 @@
-"""Pictures of a video as they are to be shown: colours, square pixels, the right way up, and scaled."""
+"""Decoded frames as they are to be shown: colours, square pixels, orientation, and size."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FULL_RANGE = 2
 """FFmpeg's number for luma from 0 to 255."""
 
 SIDE_DATA: Any = SideDataContainer
-"""PyAV's reader of what is noted beside a frame; its type hints lack the frame that it is made from."""
+"""PyAV's reader of a frame's side data; its type hints lack the constructor's argument."""
 
 WIDEST_PIXEL = 4
-"""No camera or disc has pixels further from a square than this."""
+"""Largest pixel aspect ratio that is applied; no camera or disc has more."""
 
 
 def picture(frame: Any, aspect: Fraction) -> NDArray[np.uint8]:
@@ -49,11 +49,11 @@ def picture(frame: Any, aspect: Fraction) -> NDArray[np.uint8]:
 
 
 def _rgb(frame: Any) -> NDArray[np.uint8]:
-    """The colours by the stream's own matrix and range, (H, W, 3) uint8."""
+    """RGB by the stream's own colour matrix and range, (H, W, 3) uint8."""
     matrix = MATRICES.get(int(frame.colorspace))
     full = frame.color_range == FULL_RANGE
-    told = frame.format.name.startswith("yuvj")
-    if not frame.format.name.startswith(("yuv", "nv", "p0")) or (matrix is None and (told or not full)):
+    declared = frame.format.name.startswith("yuvj")
+    if not frame.format.name.startswith(("yuv", "nv", "p0")) or (matrix is None and (declared or not full)):
         return frame.to_ndarray(format="rgb24")
     source = Colorspace.ITU601.value if matrix is None else matrix
     return frame.reformat(
@@ -67,7 +67,7 @@ def _rgb(frame: Any) -> NDArray[np.uint8]:
 
 
 def _square(pixels: NDArray[np.uint8], aspect: Fraction) -> NDArray[np.uint8]:
-    """Pixels that are not square are made so by the side that grows."""
+    """Makes pixels square by enlarging one side."""
     if aspect == 1:
         return pixels
     if not Fraction(1, WIDEST_PIXEL) <= aspect <= WIDEST_PIXEL:
@@ -77,7 +77,7 @@ def _square(pixels: NDArray[np.uint8], aspect: Fraction) -> NDArray[np.uint8]:
 
 
 def _upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
-    """Turned and mirrored as the display matrix says.
+    """Rotates and mirrors by the display matrix.
 
     A telephone stores its pictures as the sensor has them and notes how it was held, and whether it was a mirror.
     """

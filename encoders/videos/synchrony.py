@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from encoders.videos.video_file import VideoWarning
 
 MOST_SHARE = 0.05
-"""Share of a recording by which its views may differ in length: cameras never stop together."""
+"""Share of a recording by which its views may differ in length: cameras never stop at the same time."""
 
 MOST_SECONDS = 2.0
 """Seconds by which they may differ at most."""
 
 
 class LengthError(ValueError):
-    """Views that are no views of the same moments: their lengths differ by more than cameras do."""
+    """Views that differ too much in length to show the same moments."""
 
 
 def match_views(
@@ -50,12 +50,12 @@ def match_views(
         between = (view[:-1] + view[1:]) / 2
         matched.append(np.searchsorted(between, moments, side="left"))
     if len({len(view) for view in times}) > 1 or len(moments) < len(first):
-        told = ", ".join(
+        counts = ", ".join(
             f"{name} has {len(view)} ({duration:.2f} s)"
             for name, view, duration in zip(names, times, durations, strict=True)
         )
         warnings.warn(
-            f"The views of {what} differ in frames: {told}; {len(moments)} moments ({short:.2f} s) are used, matched "
+            f"The views of {what} differ in frames: {counts}; {len(moments)} moments ({short:.2f} s) are used, matched "
             "by time.",
             VideoWarning,
             stacklevel=3,

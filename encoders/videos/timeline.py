@@ -1,4 +1,4 @@
-"""When the frames of a video are shown, by its packets, and how much of it is missing."""
+"""The presentation times of a video's frames, from its packets, and how much is missing."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.videos.damage import Loss, misplaced, overwritten, spoiled
-from encoders.videos.packets import Packet, Source
+from encoders.videos.packets import Packet, StreamInfo
 
 REGULAR = 0.9
-"""Where so many of the gaps between frames are alike, a longer one is a loss, and not a rate that varies."""
+"""Share of equal gaps between frames from which on a longer gap is a loss, not a variable rate."""
 
 ROUNDED = 0.5
-"""Frames by which a video of constant rate may be shorter than announced, for times are rounded."""
+"""Frames by which a video of constant rate may be shorter than declared: times are rounded."""
 
 ROUNDED_VARYING = 1.5
 """The same, of one whose rate varies: its last frame may be shown for longer than most."""
 
 CONSTANT = ("ogg", "mpeg", "mpegvideo")
-"""Containers whose pictures follow at one rate by their standard, so that a gap is a loss."""
+"""Containers with a constant frame rate by their standard, so that a gap is a loss."""
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """When the frames of a video are shown.
+    """The presentation times of a video's frames.
 
     Attributes:
         stamps: Time stamp of every frame, in order; its number where the time stamps do not tell the frames.
@@ -53,8 +53,8 @@ class Timeline:
         return float(self.durations.sum())
 
 
-def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool:
-    """Whether the time stamps of packets tell the frames.
+def is_stamped(source: StreamInfo, log: Sequence[Packet], first: int | None) -> bool:
+    """Whether the time stamps of packets identify the frames.
 
     Args:
         source: What the container says.
@@ -66,7 +66,7 @@ def is_stamped(source: Source, log: Sequence[Packet], first: int | None) -> bool
 
 
 def arrange(
-    source: Source,
+    source: StreamInfo,
     log: Sequence[Packet],
     stamped: bool,
     corrupt: set[int],

@@ -1,4 +1,4 @@
-"""Video files in and out, through the libraries of FFmpeg in this process."""
+"""Reading and writing video files, with FFmpeg's libraries in this process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.files import FileError
-from encoders.videos.packets import Packet, Source, demuxed
+from encoders.videos.packets import Packet, StreamInfo, demuxed
 from encoders.videos.pictures import picture
 from encoders.videos.timeline import arrange, is_stamped
 from encoders.videos.video_file import open_video, warn_of_range
@@ -22,7 +22,7 @@ MOST_BYTES = 2**30
 """Memory that the frames of a video may take."""
 
 FIRST_FRAMES = 64
-"""Frames that there is room for at first; twice as many whenever it is full."""
+"""Initial capacity, frames; it doubles whenever it is full."""
 
 
 def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
@@ -87,7 +87,7 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
     """Decodes a video file of any container, size and length that FFmpeg reads.
 
     Frames are as they are to be shown: turned and mirrored, in the colours of their own matrix and range, with square
-    pixels. What is lost or damaged is told with a ``VideoWarning``, and refused if it is more than a fiftieth of the
+    pixels. What is lost or damaged is reported by a ``VideoWarning``, and refused if it is more than a fiftieth of the
     time; a lost frame is the one before it. What cannot be known: changed bytes that still decode, in a container
     without checksums (VP8, VP9, HEVC and GIF notice few of them, H.264 and AV1 most); and the end of a video that was
     cut between two frames, where the container does not say how long it was (MPEG-TS, MPEG-PS, Ogg, bare streams).
@@ -106,7 +106,7 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
     shown: list[int | None] = []
     corrupt: set[int] = set()
     with open_video(path) as (container, stream):
-        source = Source.of(path, container, stream)
+        source = StreamInfo.of(path, container, stream)
         warn_of_range(path, stream)
         for number, frame in enumerate(demuxed(container, stream, source, log, decode=True)):
             pixels = picture(frame, source.aspect)

@@ -1,4 +1,4 @@
-"""Video files, opened: the one way in, which every reader of videos takes."""
+"""Opening video files, for every reader of videos."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ KINDS = (
 Lists and patterns of other files (concat, hls, dash, image2 and their like) are left out."""
 
 MOST_PIXELS = 2**26
-"""Pixels of a frame at most: twice the 7680 x 4320 of the largest screens."""
+"""Largest frame, pixels: twice the 7680 x 4320 of the largest screens."""
 
 HDR = {16: "PQ", 18: "HLG"}
 """Transfer functions of a high dynamic range, by H.273's TransferCharacteristics."""
@@ -29,16 +29,16 @@ HDR = {16: "PQ", 18: "HLG"}
 REMEDY = "copy it again"
 
 RAISED: tuple[type[Exception], ...] = (av.FFmpegError, *DAMAGE)
-"""What reading a damaged video raises."""
+"""Errors that reading a damaged video raises."""
 
 
 class VideoWarning(UserWarning):
-    """A video that is used although something about it is not as it should be; the message has the figures."""
+    """A video that is used in spite of a defect; the message has the numbers."""
 
 
 @contextmanager
 def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
-    """Opens a video file, and gives its container and its stream of pictures.
+    """Opens a video file, and gives its container and its video stream.
 
     Whatever FFmpeg raises about the file while it is open becomes one error.
 
@@ -77,7 +77,7 @@ def open_video(path: Path) -> Iterator[tuple[Any, Any]]:
 
 
 def check_file(path: Path) -> None:
-    """Refuses a path without a video, before anything is opened.
+    """Refuses a path that is no video file, before it is opened.
 
     Raises:
         FileError: If there is no plain file, or it is empty.
@@ -92,7 +92,7 @@ def check_file(path: Path) -> None:
 
 
 def picture_stream(container: Any, path: Path) -> Any:
-    """The first stream of pictures that is no cover.
+    """The first video stream that is not a cover image.
 
     Raises:
         FileError: If there is none, its codec is not known, or its frames are too large.
@@ -116,7 +116,7 @@ def picture_stream(container: Any, path: Path) -> Any:
 
 
 def warn_of_range(path: Path, stream: Any) -> None:
-    """Says that a video of a high dynamic range is read without mapping its tones."""
+    """Warns that a high-dynamic-range video is read without tone mapping."""
     transfer = HDR.get(int(stream.codec_context.color_trc or 0))
     if transfer is not None:
         warnings.warn(

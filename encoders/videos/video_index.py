@@ -1,4 +1,4 @@
-"""An index of the frames of a video, which decodes any stretch of it."""
+"""An index of the frames of a video, to decode any stretch of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.files import FileError
 from encoders.videos.damage import misplaced, spoiled
-from encoders.videos.packets import Packet, Source, demuxed
+from encoders.videos.packets import Packet, StreamInfo, demuxed
 from encoders.videos.pictures import picture, resize
 from encoders.videos.timeline import Timeline, arrange, is_stamped
 from encoders.videos.video_file import REMEDY, open_video, warn_of_range
@@ -19,7 +19,7 @@ from encoders.videos.video_file import REMEDY, open_video, warn_of_range
 
 @dataclass(frozen=True)
 class VideoIndex:
-    """Where the frames of a video file are, read without decoding them.
+    """Positions of the frames in a video file, read without decoding.
 
     Attributes:
         source: What the container says.
@@ -27,7 +27,7 @@ class VideoIndex:
         size: Height and width of a frame as it is shown, pixels.
     """
 
-    source: Source
+    source: StreamInfo
     timeline: Timeline
     size: tuple[int, int]
 
@@ -41,12 +41,12 @@ class VideoIndex:
 
     @property
     def stamped(self) -> bool:
-        """Whether time stamps tell the frames; else they are counted from the first one on."""
+        """Whether time stamps identify the frames; else they are counted from the first."""
         return self.timeline.stamped
 
     @property
     def lead(self) -> float:
-        """Frames that are decoded on the way to a frame, on average: those since the key frame before it."""
+        """Frames decoded on the way to a frame, on average: those since the key frame before it."""
         places = np.arange(len(self))
         keys = np.where(np.isin(places, self.timeline.keys), places, 0)
         return float((places - np.maximum.accumulate(keys)).mean())
@@ -143,7 +143,7 @@ def index_video(path: Path, minimum: int = 1) -> VideoIndex:
     """
     log: list[Packet] = []
     with open_video(path) as (container, stream):
-        source = Source.of(path, container, stream)
+        source = StreamInfo.of(path, container, stream)
         warn_of_range(path, stream)
         for _ in demuxed(container, stream, source, log, decode=False):
             pass

@@ -1,4 +1,4 @@
-"""What the bytes of a file say about it, whatever its container."""
+"""What the bytes of a file show about its completeness, for any container."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Wholeness:
-    """What the bytes of a file say about it.
+    """The completeness of a file by its bytes.
 
     Attributes:
         cut: Whether its end is missing; None where the container does not tell.

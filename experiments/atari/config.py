@@ -1,4 +1,4 @@
-"""What a run on a game is configured with, and where it lives on disk."""
+"""The configuration of a run on an Atari game, and its folders."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MASKS: dict[str, tuple[str, ...]] = {
     "transfer": ("journey_escape",),
     "untrained": (),
 }
-"""What a frozen mask was trained on: the game that is played, the paper's three games of its multi-task setting, the
+"""Games that a frozen mask was trained on: the run's own, the paper's three games of its multi-task setting, the
 source of its transfer setting, or nothing, which is the control."""
 
 
@@ -33,7 +33,7 @@ can go on from there."""
 
 @dataclass(frozen=True)
 class MaskConfig:
-    """How a mask is trained before the agent is.
+    """Settings of the pretraining of a mask.
 
     Attributes:
         frames: Observations of every game, gathered by a random policy.
@@ -49,7 +49,7 @@ class MaskConfig:
 
 
 @dataclass(frozen=True)
-class PlayConfig:
+class AtariRunConfig:
     """An agent plays an Atari game, with or without self-supervised attention.
 
     Attributes:
@@ -142,22 +142,22 @@ class PlayConfig:
     @property
     def update_steps(self) -> int:
         """Agent steps between two updates."""
-        preset = players.PRESETS[self.algo]
+        preset = players.GAME_ALGORITHMS[self.algo]
         return int(preset.envs * preset.settings["n_steps"])
 
     @property
     def rom(self) -> str:
-        """The game's name as the emulator has it."""
+        """The emulator's name of the game."""
         return rom_of(self.game)
 
     @property
     def mask_name(self) -> str:
-        """What a frozen mask is called."""
+        """Name of a frozen mask in folder names."""
         return "given" if self.encoder_folder is not None else self.mask
 
     @property
     def attention(self) -> AttentionConfig:
-        """The checked settings of the attention module: it sees the latest frame of the stack."""
+        """The validated settings of the attention module; it sees the latest frame of the stack."""
         settings = encoders.settings_of("attention", self.encoder_settings)
         shape = {"image_size": self.atari.image_size, "channels": self.atari.stack, "latest": 1}
         check_unsettled(shape, settings)
@@ -185,7 +185,7 @@ class PlayConfig:
         return max(1, min(CHECKPOINT_STEPS, self.steps // 2) // self.row_steps) * self.row_steps
 
     def bound_to(self, steps: int) -> str:
-        """Why a run of so many steps cannot go on for more: where its games start anew may go by how many there are."""
+        """Why a run of so many steps cannot be extended; empty if it can: short runs restart their games halfway."""
         if steps >= 2 * CHECKPOINT_STEPS:
             return ""
         return (
@@ -194,11 +194,11 @@ class PlayConfig:
         )
 
     def run_folder(self, seed: int) -> Path:
-        """Where the run of a seed is."""
+        """Folder of the run of a seed."""
         return self.out / self.variant / f"seed_{seed}"
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """What makes a run this run and no other."""
+        """The settings that determine the result of a run."""
         left_out = {"seeds", "out", "resume", "track", "track_project"}
         if self.encoder == NO_ENCODER:
             left_out |= {"encoder_settings", "encoder_mode", "mask", "encoder_folder", "auxiliary", "training"}
@@ -211,7 +211,7 @@ class PlayConfig:
         return content | {"game": self.rom, "seed": seed}
 
     def mask_folder(self, seed: int) -> Path:
-        """Where the mask of a seed is, shared by all runs that use it."""
+        """Folder of the mask of a seed, shared by all runs that use it."""
         content = {"training": asdict(self.training), "attention": asdict(self.attention), "atari": asdict(self.atari)}
         games = "untrained" if self.mask == "untrained" else "+".join(self.mask_games)
         return self.out / "masks" / f"{games}-{key_of(content)}" / f"seed_{seed}"

@@ -1,4 +1,4 @@
-"""What a mask sees: over the game as the agent plays, and in the reconstruction that trains it."""
+"""Figures of a mask: over a game of the agent, and in the reconstruction that trains it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from envs.atari import FRAME_SKIP, AtariConfig, AtariVecEnv
 from experiments.report.figures import save_figure
 
 SCALE = 4
-"""How much larger than an observation a film of it is."""
+"""Enlargement of observations in a film."""
 
 FILM_STEPS = 300
 
@@ -28,7 +28,7 @@ KEYPOINTS = 5
 
 
 def spread(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
-    """A mask at the size of the frame: every pixel has the value of the position whose centre is nearest.
+    """Enlarges a mask to the size of the frame, by the nearest position.
 
     Args:
         mask: (..., h, w).
@@ -45,7 +45,7 @@ def spread(mask: NDArray[np.float32], size: int) -> NDArray[np.float32]:
 def film_mask(
     agent: BaseAlgorithm, attention: Attention, game: str, config: AtariConfig, seed: int, path: Path
 ) -> None:
-    """Films a game as the agent plays it: the frame, the mask over it, the key points."""
+    """Films a game of the agent: the frame, the mask over it, the keypoints."""
     venv = AtariVecEnv(game, 1, config, training=False, seed=seed)
     observations = venv.reset()
     film = []

@@ -1,4 +1,4 @@
-"""What the page of a run on a game tells."""
+"""The page of a run on a game."""
 
 from __future__ import annotations
 

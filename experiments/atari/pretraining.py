@@ -1,4 +1,4 @@
-"""Masks trained before the agent: frames of a random policy, and the attention module fitted to them."""
+"""Pretraining of masks: the attention module is fitted to frames of a random policy."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from encoders.files import write_atomically
 from encoders.models.attention import Attention
 from encoders.training.fit import fit
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.runs.pretraining import check_given, shared_encoder
 
 GAMES_AT_ONCE = 16
 GAME_FRAMES = 250
-"""Fewest frames of each game that is played at once; starting an emulator takes as long as playing as many."""
+"""Fewest frames of each parallel game; starting an emulator takes as long as so many frames."""
 
 
 def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips:
-    """Observations of a random policy; every clip is a stretch of one game.
+    """Observations of a random policy, as clips; each is a stretch of one game.
 
     Args:
         game: Its name.
@@ -56,8 +56,8 @@ def random_play(game: str, config: AtariConfig, frames: int, seed: int) -> Clips
     return Clips(videos, tuple(f"{game} {index}" for index in range(len(videos))))
 
 
-def frozen_mask(config: PlayConfig, seed: int) -> Attention:
-    """The attention module of a run whose mask is frozen: given, loaded, or trained now.
+def frozen_mask(config: AtariRunConfig, seed: int) -> Attention:
+    """The attention module of a run with a frozen mask: given, loaded, or trained now.
 
     Raises:
         ValueError: If the given one is no attention module, or was made for other frames.
@@ -68,7 +68,7 @@ def frozen_mask(config: PlayConfig, seed: int) -> Attention:
     return _attention(shared_encoder(folder, lambda: _fitted_mask(config, seed, folder)), folder)
 
 
-def _fitted_mask(config: PlayConfig, seed: int, folder: Path) -> Attention:
+def _fitted_mask(config: AtariRunConfig, seed: int, folder: Path) -> Attention:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
@@ -89,12 +89,12 @@ def _fitted_mask(config: PlayConfig, seed: int, folder: Path) -> Attention:
     return attention
 
 
-def new_attention(config: PlayConfig) -> Attention:
+def new_attention(config: AtariRunConfig) -> Attention:
     """An attention module for a run's frames, with weights from torch's generator."""
     return _attention(encoders.make("attention", **asdict(config.attention)), config.out)
 
 
-def given_mask(config: PlayConfig, folder: Path) -> Attention:
+def given_mask(config: AtariRunConfig, folder: Path) -> Attention:
     """The attention module in a folder that the user names.
 
     Raises:
@@ -114,7 +114,7 @@ def _attention(encoder: encoders.Encoder, folder: Path) -> Attention:
 
 
 def _share(clips: Clips, first: float, last: float) -> Clips:
-    """A part of the clips, by their order; at least one."""
+    """A share of the clips in their order; at least one."""
     start, stop = round(first * len(clips)), round(last * len(clips))
     return clips.subset(range(min(start, len(clips) - 1), max(stop, start + 1)))
 

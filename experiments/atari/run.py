@@ -16,43 +16,28 @@ from agents.extractor import trained_encoder
 from agents.training import CURVE_FILE, read_curve
 from encoders.models.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.figures import film_mask, reconstruction_sheet
 from experiments.atari.page import game_page
 from experiments.atari.pretraining import frozen_mask, given_mask, new_attention, random_play
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
-from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.experiment import Experiment
+from experiments.runs.folder import Stopwatch
 from experiments.runs.learning import OwnLoss, learn_to_end, printed
-from experiments.runs.tables import print_results
 from experiments.runs.tracking import tracking_of
 
 EVALUATION_ENVS = 8
 
 
-def play_all(config: PlayConfig) -> list[dict[str, Any]]:
-    """Runs every seed and prints the table.
-
-    Returns:
-        The content of every ``result.json``.
-
-    Raises:
-        ValueError: If an input is wrong; everything that can be is checked before any long work.
-    """
-    check_inputs(config)
-    results = run_seeds(config, play_seed)
-    print_results(console, f"{config.variant}: mean score of {games(config)} games", config, results, result_line)
-    return results
-
-
-def games(config: PlayConfig) -> int:
-    """Games of the evaluation: the same number from each of those that are played at once."""
+def games(config: AtariRunConfig) -> int:
+    """Number of evaluation games, rounded up to a multiple of the parallel environments."""
     envs = min(EVALUATION_ENVS, config.episodes)
     return -(-config.episodes // envs) * envs
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the table that ends the runs tells of one."""
+    """A line of the final table of all seeds."""
     return {
         "score": f"{result['game_score']:,.0f}",
         "random policy": f"{result['random_score']:,.0f}",
@@ -60,8 +45,8 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def check_inputs(config: PlayConfig) -> None:
-    """Refuses a mask that would fail later.
+def check_inputs(config: AtariRunConfig) -> None:
+    """Refuses an unusable mask before any work.
 
     Raises:
         ValueError: If ``encoder_folder`` holds none that fits.
@@ -70,18 +55,7 @@ def check_inputs(config: PlayConfig) -> None:
         given_mask(config, config.encoder_folder)
 
 
-def play_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
-    """All stages of one run; returns the content of its ``result.json``."""
-    title = f"{config.variant}, seed {seed}"
-    return run_stages(
-        config,
-        seed,
-        lambda folder, watch: _stages(config, seed, folder, watch),
-        lambda folder, result: run_page.write(folder, title, game_page(result)),
-    )
-
-
-def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+def _stages(config: AtariRunConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     torch.set_num_threads(1)
     with watch.stage("mask"):
         attention = _attention(config, seed)
@@ -117,7 +91,7 @@ def _stages(config: PlayConfig, seed: int, folder: Path, watch: Stopwatch) -> di
     }
 
 
-def _attention(config: PlayConfig, seed: int) -> Attention | None:
+def _attention(config: AtariRunConfig, seed: int) -> Attention | None:
     if config.encoder == NO_ENCODER:
         return None
     if config.encoder_mode == "frozen":
@@ -126,10 +100,10 @@ def _attention(config: PlayConfig, seed: int) -> Attention | None:
     return new_attention(config)
 
 
-def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
-    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+def train(config: AtariRunConfig, seed: int, folder: Path, attention: Attention | None) -> BaseAlgorithm:
+    """Trains the agent, or resumes it, and writes its curve, checkpoints and weights."""
     frozen = config.encoder_mode == "frozen"
-    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari)
+    venv = AtariVecEnv(config.game, players.GAME_ALGORITHMS[config.algo].envs, config.atari)
     agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
     restore_checkpoint(agent, folder / "checkpoint")
     learn_to_end(
@@ -151,7 +125,7 @@ def train(config: PlayConfig, seed: int, folder: Path, attention: Attention | No
 
 
 def _seed_games(venv: AtariVecEnv, seed: int, steps: int) -> None:
-    """Seeds the games that start anew after so many steps; otherwise for every run."""
+    """Seeds the games that restart after so many steps, differently for every run."""
     venv.seed(int(np.random.default_rng([seed, steps]).integers(2**30)))
 
 
@@ -180,3 +154,13 @@ def evaluate(agent: BaseAlgorithm | None, game: str, config: AtariConfig, episod
             if "episode" in info and len(mine) < each:
                 mine.append(info["episode"]["r"])
     return [score for mine in scores for score in mine]
+
+
+EXPERIMENT = Experiment(
+    check_inputs,
+    _stages,
+    run_page.writer(game_page),
+    lambda config: f"{config.variant}: mean score of {games(config)} games",
+    result_line,
+)
+"""Training and evaluation on a game, run as ``play_atari.py`` runs it."""

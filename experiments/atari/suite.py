@@ -1,4 +1,4 @@
-"""Atari games as a benchmark sees them: tasks are games, the score is the game's."""
+"""The Atari suite of the benchmark: a task is a game, the score is the game's."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import numpy as np
 from agents import players
 from encoders.errors import check_choice
 from experiments.atari import run
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.pretraining import frozen_mask
 from experiments.atari.scoring import SCORING
 from experiments.runs.choices import NO_ENCODER
 from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.suite import RunSuite, write_reference
+from experiments.sweep.suite import RunSuite, write_random_figures
 
 GAMES = ("assault", "asteroids", "ms_pacman", "carnival", "journey_escape")
-"""Tasks by their number: the games of the paper whose names its text gives."""
+"""Tasks by their number: the games that the paper's text names."""
 
 REWARD = "game"
 
 STEP_SECONDS = {"plain": 1.4e-3, "frozen": 1.8e-3, "joint": 3.6e-3}
-"""An agent step of a training, on one core of the reference machine."""
+"""Seconds of an agent step in training, on one core of the machine of the committed results."""
 
 MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
@@ -35,7 +35,7 @@ OF_THE_RUN = ("encoder_mode", "mask")
 """Settings of a method that are the run's; all others are the attention module's own."""
 
 
-class AtariSuite(RunSuite[PlayConfig]):
+class AtariSuite(RunSuite[AtariRunConfig]):
     """``play_atari.py``, one process a run.
 
     Args:
@@ -43,11 +43,7 @@ class AtariSuite(RunSuite[PlayConfig]):
     """
 
     scoring = SCORING
-
-    @property
-    def steps(self) -> int:
-        """The steps of a training in which A2C begins to play."""
-        return self._base.steps
+    experiment = run.EXPERIMENT
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """An agent without attention, or with it as its settings say."""
@@ -60,7 +56,7 @@ class AtariSuite(RunSuite[PlayConfig]):
         self._configured(method)
         return method
 
-    def _configured(self, method: Method) -> PlayConfig:
+    def _configured(self, method: Method) -> AtariRunConfig:
         return replace(
             self._base,
             encoder=method.encoder,
@@ -69,7 +65,7 @@ class AtariSuite(RunSuite[PlayConfig]):
             **method.settings_in(OF_THE_RUN),
         )
 
-    def config(self, cell: Cell, out: Path) -> PlayConfig:
+    def config(self, cell: Cell, out: Path) -> AtariRunConfig:
         """The run of a cell."""
         if cell.task >= len(GAMES):
             raise ValueError(f"Task {cell.task} is no game; there are {len(GAMES)}: {', '.join(GAMES)}.")
@@ -81,16 +77,6 @@ class AtariSuite(RunSuite[PlayConfig]):
             out=out,
             resume=True,
         )
-
-    @staticmethod
-    def check_inputs(config: PlayConfig) -> None:
-        """Refuses a mask that would fail later."""
-        run.check_inputs(config)
-
-    @staticmethod
-    def run_seed(config: PlayConfig, seed: int) -> dict[str, Any]:
-        """Trains and evaluates a player."""
-        return run.play_seed(config, seed)
 
     def task_name(self, task: int) -> str:
         """The game."""
@@ -105,7 +91,7 @@ class AtariSuite(RunSuite[PlayConfig]):
                 *(
                     Job(
                         f"random-{task}",
-                        partial(_reference, task, configs[0], self.reference_file(task, out)),
+                        partial(_random_policy, task, configs[0], self.random_figures_file(task, out)),
                         logs / f"random-{task}.log",
                     )
                     for task in sorted({cell.task for cell in cells})
@@ -126,23 +112,23 @@ class AtariSuite(RunSuite[PlayConfig]):
         return float(result["game_score"])
 
     def seconds(self, cell: Cell) -> float:
-        """By the number of steps and what is trained in them."""
+        """Estimated from the steps and from what is trained."""
         config = self._configured(cell.method)
         kind = "plain" if config.encoder == NO_ENCODER else config.encoder_mode
         return OTHER_SECONDS + cell.steps * STEP_SECONDS[kind]
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
-        """A mask a seed and kind."""
+        """One mask for each seed and kind."""
         masks = _masks([self.config(cell, Path()) for cell in cells]).values()
         return MASK_SECONDS * sum(config.mask != "untrained" for config in masks)
 
     def pictures(self, folder: Path) -> list[Path]:
-        """The mask as the agent plays, and what it was trained for."""
+        """The mask in a game, and its reconstructions."""
         return [path for path in (folder / "mask.mp4", folder / "reconstruction.png") if path.exists()]
 
 
-def _masks(configs: list[PlayConfig]) -> dict[Path, PlayConfig]:
-    """The masks that runs need before they start, by their folders, with a run that uses each."""
+def _masks(configs: list[AtariRunConfig]) -> dict[Path, AtariRunConfig]:
+    """The frozen masks that runs need, by folder, each with a run that uses it."""
     return {
         config.mask_folder(config.seeds[0]): config
         for config in configs
@@ -150,11 +136,11 @@ def _masks(configs: list[PlayConfig]) -> dict[Path, PlayConfig]:
     }
 
 
-def _reference(task: int, config: PlayConfig, path: Path) -> None:
+def _random_policy(task: int, config: AtariRunConfig, path: Path) -> None:
     if not path.exists():
         score = float(np.mean(run.evaluate(None, GAMES[task], config.atari, config.episodes, seed=0)))
-        write_reference(path, score, score)
+        write_random_figures(path, score, score)
 
 
-SUITE = AtariSuite(PlayConfig())
+SUITE = AtariSuite(AtariRunConfig())
 """The suite with every setting at its default."""

@@ -14,7 +14,7 @@ from agents import factory, pixel_sac
 from encoders.files import write_atomically
 from encoders.videos.video import write_video
 from envs.cartpole import Cartpole
-from envs.observations import STATE as OWN_STATE
+from envs.observations import JOINT_STATE as OWN_STATE
 from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingConfig
 from experiments.cartpole.figures import FILM_SIZE

@@ -22,7 +22,7 @@ from encoders.files import read_object
 from encoders.training.fit import calibrate
 from envs.cartpole import Cartpole
 from envs.embedding import EmbeddingObservation, VecVectorObservation, embed_pixels
-from envs.observations import STATE as OWN_STATE
+from envs.observations import JOINT_STATE as OWN_STATE
 from envs.phase import PhaseObservation
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 from envs.starts import DemonstrationStarts
@@ -37,7 +37,7 @@ from experiments.cartpole.starts import recorded_starts
 from experiments.cartpole.swingup import EVALUATION_SEED
 from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, completed, console, run_seeds, run_stages
-from experiments.runs.pretraining import check_scale
+from experiments.runs.pretraining import check_distance_scale
 from experiments.runs.tables import print_results
 from experiments.runs.tracking import tracking_of
 from rewards.goal import ORACLE_SCALE, Goal, Scales
@@ -86,7 +86,7 @@ def check_inputs(config: WatchConfig) -> None:
     swingup.check_inputs(config.learning)
     folder = config.swing.encoder_folder
     if folder is not None and config.source.trained:
-        check_scale(encoder_in(config.swing, folder), folder)
+        check_distance_scale(encoder_in(config.swing, folder), folder)
 
 
 def check_teacher(teaching: SwingConfig, folder: Path) -> None:

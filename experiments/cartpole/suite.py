@@ -21,7 +21,7 @@ from experiments.cartpole.pretraining import first_encoder, recorded
 from experiments.cartpole.scoring import SCORING
 from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.suite import RunSuite, write_reference
+from experiments.sweep.suite import RunSuite, write_random_figures
 
 ALGO = "sac"
 
@@ -133,7 +133,7 @@ class CartpoleSuite(RunSuite[SwingConfig]):
                 *(
                     Job(
                         f"random-{task}",
-                        partial(_reference, config, self.reference_file(task, out)),
+                        partial(_random_policy, config, self.random_figures_file(task, out)),
                         logs / f"random-{task}.log",
                     )
                     for task, config in tasks.items()
@@ -189,10 +189,10 @@ def _fit(config: SwingConfig) -> None:
     first_encoder(config, config.seeds[0])
 
 
-def _reference(config: SwingConfig, path: Path) -> None:
+def _random_policy(config: SwingConfig, path: Path) -> None:
     if not path.exists():
         score = float(np.mean(swingup.random_returns(config, RANDOM_EPISODES)))
-        write_reference(path, score, score)
+        write_random_figures(path, score, score)
 
 
 SUITE = CartpoleSuite(SwingConfig())

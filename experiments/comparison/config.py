@@ -1,4 +1,4 @@
-"""What encoders are compared on, and what of it is recorded."""
+"""The configuration of a comparison of encoders, and of its recordings."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.comparison.variants import VARIANTS, encoder_config, variant_of
 
 @dataclass(frozen=True)
 class ViewPairsConfig:
-    """What is recorded.
+    """Settings of the recordings.
 
     Attributes:
         videos: Number of demonstrations; the pouring set has 235.
@@ -42,7 +42,7 @@ class ViewPairsConfig:
 
 @dataclass(frozen=True)
 class CompareConfig:
-    """What is compared.
+    """Settings of a comparison.
 
     Attributes:
         encoders: Variants of the papers' tables, or registered names.
@@ -106,15 +106,15 @@ class CompareConfig:
 
     @property
     def folder(self) -> Path:
-        """Where the clips are."""
+        """Folder of the clips."""
         return self.clips if self.clips is not None else self.out / "clips"
 
     @property
     def extra_folder(self) -> Path:
-        """Where the further demonstrations are."""
+        """Folder of the extra demonstrations."""
         return self.out / "extra"
 
     @property
     def extra_record(self) -> ViewPairsConfig:
-        """What is recorded for them."""
+        """Settings of the extra recordings."""
         return replace(self.record, videos=self.extra, seed=self.record.seed + 1)

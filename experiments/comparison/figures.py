@@ -16,10 +16,10 @@ from encoders.videos.video import write_video
 from experiments.report.figures import save_figure
 
 PERPLEXITY = 30.0
-"""Of a t-SNE plot, where the video is long enough for it; as in Blomqvist and Hämäläinen's figure 2."""
+"""Perplexity of t-SNE for long videos, as in Blomqvist and Hämäläinen's figure 2."""
 
 FEWEST_FRAMES = 5
-"""Of a t-SNE plot: below, a point has no neighbourhood to speak of."""
+"""Fewest frames of a t-SNE plot: with fewer, points have no neighbourhood."""
 
 BLUE_TO_CYAN = LinearSegmentedColormap.from_list("blue to cyan", ["blue", "cyan"])
 
@@ -28,7 +28,7 @@ SMALLEST_SIDE = 192
 
 
 def plot_attention(frames: NDArray[np.uint8], maps: Mapping[str, NDArray[np.floating]], path: Path) -> None:
-    """Where an encoder looks: a row for each frame, with the map of each level over it.
+    """Attention maps of an encoder: a row for each frame, with the map of each level over it.
 
     Figure 3 of Ramachandruni et al., SMAK-Net, 2019. Each level has a colour scale of its own, the same for
     all frames, so that rows compare and a level that looks everywhere alike says so on its scale.
@@ -154,7 +154,7 @@ def nearest_neighbour_video(
     fps: float,
     path: Path,
 ) -> None:
-    """A video beside the frames of another that an encoder takes for the same moments.
+    """A video next to its nearest neighbours in another video, by embedding.
 
     Left is the first video as it runs, right the frame of the second with the nearest embedding by Euclidean
     distance. Frames whose shorter side is below 192 pixels are enlarged by a whole factor, without blur.

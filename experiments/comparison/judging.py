@@ -36,7 +36,7 @@ RANK_PAIRS = 20_000
 
 @dataclass(frozen=True)
 class Split:
-    """Clips for learning, for choosing a checkpoint, and for judging, with what is known of the last.
+    """Clips for training, validation and test, with labels and true states of the test clips.
 
     Attributes:
         training: To learn from.
@@ -120,7 +120,7 @@ def _classification_error(views: list[list[NDArray[np.float32]]], labels: Sequen
 def _rank_correlation(
     views: list[list[NDArray[np.float32]]], states: list[NDArray[np.float64]], rng: np.random.Generator
 ) -> float:
-    """Of embedding distance and true distance, between frames of view 0 and of view 1 of one recording."""
+    """Rank correlation of embedding and true distance, between frames of the two views of one recording."""
     embedding, truth = [], []
     for _ in range(RANK_PAIRS // 50):
         video = int(rng.integers(len(views)))
@@ -131,7 +131,7 @@ def _rank_correlation(
 
 
 def check_variants(names: Sequence[str], split: Split, image_size: int, stem: Mapping[str, Any]) -> None:
-    """Refuses clips that one of the variants cannot learn from.
+    """Refuses clips that a variant cannot learn from.
 
     Raises:
         ValueError: If its weights are missing, or the clips have too few views or frames for it.
@@ -161,7 +161,7 @@ def run_cell(
     """
     path = folder / "result.json"
     if path.exists():
-        return read_result(path, name, seed, split)
+        return read_cell_result(path, name, seed, split)
     variant = variant_of(name)
     torch.manual_seed(seed)
     encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem)))
@@ -190,8 +190,8 @@ def run_cell(
     return result
 
 
-def read_result(path: Path, name: str, seed: int, split: Split) -> dict[str, Any]:
-    """The result of a variant and a seed that were run before.
+def read_cell_result(path: Path, name: str, seed: int, split: Split) -> dict[str, Any]:
+    """The stored result of a variant and a seed.
 
     Raises:
         ValueError: If the file is damaged, is another's, or lacks a figure that these clips are judged by.

@@ -15,7 +15,7 @@ from experiments.runs import command_line
 
 @dataclass(frozen=True)
 class RecordViewsConfig:
-    """What to record, and where to.
+    """Settings of the recordings, and their folder.
 
     Attributes:
         out: Folder of the videos.

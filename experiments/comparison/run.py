@@ -1,4 +1,4 @@
-"""A comparison from its clips to its tables: every variant trained and judged with every seed."""
+"""A comparison of encoders: every variant is trained and judged with every seed, then tabulated."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def open_split(config: CompareConfig) -> Split:
 
 
 def read_links(path: Path, frames: int) -> NDArray[np.float64]:
-    """The true positions of the links beside a video, (frames, 7, 3) metres.
+    """True positions of the links in a recorded video, (frames, 7, 3) metres.
 
     Raises:
         ValueError: If the file is damaged, or has not one row a frame.

@@ -1,4 +1,4 @@
-"""Encoders as they stand in the papers' tables, by name."""
+"""Encoder variants of the papers' tables, by name."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def variant_of(name: str) -> Variant:
 
 
 def encoder_config(variant: Variant, image_size: int, stem: Mapping[str, Any]) -> EncoderConfig:
-    """The checked settings of a variant's encoder.
+    """The validated settings of a variant's encoder.
 
     Args:
         variant: Which.

@@ -1,4 +1,4 @@
-"""A recorded multi-view set in the spirit of the pouring set: every video looks different.
+"""A recorded two-view data set modelled on the pouring set: every video looks different.
 
 ``NAME_view0.mp4`` is filmed by a camera that stands still, ``NAME_view1.mp4`` by one that moves all the
 time; ``labels.csv`` says what is true of every frame and is for judging alone.
@@ -42,7 +42,7 @@ SCRIPT = np.array(
 third pose reaches, up and back to the other side; joint positions, radians."""
 
 VISITS = np.array([0.0, 0.25, 0.5, 0.75, 1.0])
-"""When a demonstration is at each pose of the script, as a share of its length."""
+"""Times at which a demonstration reaches each pose of the script, as shares of its length."""
 
 POSE_SPREAD = 0.12
 """Standard deviation of a demonstration's poses around the script's, radians."""
@@ -84,7 +84,7 @@ ATTRIBUTES = ("reaching", "leaving", "near_target", "at_target", "elbow_high", "
 
 
 def attributes(links: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """What is true of every frame.
+    """Binary attributes of every frame.
 
     Args:
         links: (T, 7, 3), metres.
@@ -111,7 +111,7 @@ def attributes(links: NDArray[np.float64], target: NDArray[np.float64]) -> NDArr
 
 
 def record_pair(name: str, config: ViewPairsConfig, folder: Path) -> None:
-    """Records one demonstration from both cameras; its truth is written last and stands for the whole."""
+    """Records one demonstration from both cameras; its truth is written last and marks it complete."""
     rng = np.random.default_rng([config.seed, int(name.rsplit("_", 1)[1])])
     env = KukaReach(camera=None, image_size=config.image_size, look=random_look(rng))
     try:

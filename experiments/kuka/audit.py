@@ -1,4 +1,4 @@
-"""Judging an encoder and a reward on held-out recordings, before any agent is trained."""
+"""Audits of encoder, reward and video on held-out recordings, before any agent is trained."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LIKENESS_FRAMES = 200
 """States of them at most, and frames of the demonstration and of the held-out videos together."""
 
 LIKENESS_NUMBERS = 2**23
-"""Numbers of all states at most: pixels, which stand in where there is no encoder, are many."""
+"""Most numbers in all states together: without an encoder they are pixels, which are many."""
 
 
 def _truths(config: ImitateConfig, names: list[str]) -> list[Truth]:
@@ -84,7 +84,7 @@ def judge_reward(
 def judge_likeness(
     config: ImitateConfig, encoder: Encoder | None, frames: NDArray[np.uint8], held_out: Clips
 ) -> Likeness:
-    """How near a demonstration is to recorded states; draws nothing at random, and looks at a bounded number.
+    """Distance of a demonstration to recorded states; deterministic, on a bounded number of frames.
 
     Args:
         config: The run.
@@ -105,7 +105,7 @@ def judge_likeness(
 
 
 def _embed_some(encoder: Encoder | None, clips: Clips, count: int) -> list[NDArray[np.float32]]:
-    """At least one and at most ``count`` moments of every recording, all its views together."""
+    """Embeddings of 1 to ``count`` moments of every recording, with all its views."""
     moments = [_spread(video.shape[1], max(1, count)) for video in clips.videos]
     return [
         embed_views(encoder, np.stack([video[view, times] for view in range(len(video))], axis=1))
@@ -114,5 +114,5 @@ def _embed_some(encoder: Encoder | None, clips: Clips, count: int) -> list[NDArr
 
 
 def _spread(length: int, count: int) -> NDArray[np.intp]:
-    """At most ``count`` places from the first to the last of a sequence, evenly spaced."""
+    """At most ``count`` evenly spaced indices, from first to last."""
     return np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(np.intp))

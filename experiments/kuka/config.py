@@ -1,4 +1,4 @@
-"""What an imitation run is configured with, and where it lives on disk."""
+"""The configuration of an imitation run, and its folders."""
 
 from __future__ import annotations
 
@@ -145,17 +145,17 @@ class ImitateConfig:
 
     @property
     def source(self) -> sources.Source:
-        """What the reward compares."""
+        """The observation that the reward compares, and its path."""
         return sources.SOURCES[self.reward]
 
     @property
     def watching(self) -> tuple[str, ...]:
-        """The cameras of the imitation: all, or one a ``demo`` video, told by ``NAME_CAMERA.mp4`` or else by order."""
+        """The cameras of the imitation: all, or one a ``demo`` video, by its ending ``_CAMERA.mp4`` or by order."""
         if not self.demo:
             return self.record.cameras
-        told = [video.stem.rsplit("_", 1)[-1] for video in self.demo]
+        endings = [video.stem.rsplit("_", 1)[-1] for video in self.demo]
         return tuple(
-            name if name in CAMERAS else camera for name, camera in zip(told, self.record.cameras, strict=False)
+            name if name in CAMERAS else camera for name, camera in zip(endings, self.record.cameras, strict=False)
         )
 
     @property
@@ -172,18 +172,18 @@ class ImitateConfig:
         return f"{encoder}{mode}-{self.algo}-{self.reward}-{watched}"
 
     def bound_to(self, steps: int) -> str:
-        """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""
-        preset = factory.PRESETS[self.algo]
+        """Why a run of so many steps cannot be extended: every learning rate decays towards the last step."""
+        preset = factory.ALGORITHMS[self.algo]
         if preset.learning_rate == preset.final_learning_rate:
             return ""
         return f"The learning rate of {self.algo!r} falls along all {steps}, so more of them are another training."
 
     def run_folder(self, seed: int) -> Path:
-        """Where the run of a seed is."""
+        """Folder of the run of a seed."""
         return self.out / self.variant / f"seed_{seed}"
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """What makes a run this run and no other."""
+        """The settings that determine the result of a run."""
         content = asdict(self) | {"auxiliary": self.auxiliary.content}
         left_out = {"seeds", "out", "resume", "track", "track_project", "workers", "refuse_unlike"}
         if self.encoder_mode == "frozen":
@@ -192,11 +192,11 @@ class ImitateConfig:
 
     @property
     def recordings_folder(self) -> Path:
-        """Where recordings of this configuration are shared by all runs."""
+        """Folder of the recordings, shared by all runs with this configuration."""
         return self.out / "recordings" / key_of(asdict(self.record))
 
     def shared_encoder(self, seed: int) -> Path:
-        """Where encoders of this configuration are shared by all runs of a seed."""
+        """Folder of the encoder of a seed, shared by all runs with this configuration."""
         content: dict[str, Any] = {
             "record": asdict(self.record),
             "fit": asdict(self.fit),
@@ -210,7 +210,7 @@ class ImitateConfig:
 
 
 def encoder_config(config: ImitateConfig) -> EncoderConfig:
-    """The checked settings of the encoder.
+    """The validated settings of the encoder.
 
     Raises:
         ValueError: If one is unknown or refused.

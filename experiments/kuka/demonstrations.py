@@ -1,4 +1,4 @@
-"""Demonstrations: videos to imitate, what they mean at every step, and the distances that count as 1."""
+"""Demonstrations: videos to imitate, their goals at every step, and the scales of the rewards."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rewards.targets import resample, resample_embeddings
 
 @dataclass(frozen=True)
 class Demonstration:
-    """What is to be imitated.
+    """A demonstration: frames, start pose, and true states where they are known.
 
     Attributes:
         frames: (T, V, S, S, 3) uint8, scaled to the encoder's size.
@@ -122,7 +122,7 @@ def match_pose(
 
 
 def make_goal(demonstration: Demonstration, encoder: Encoder | None, horizon: int) -> Goal:
-    """Embeds a demonstration once and spreads everything over the horizon, evenly in time."""
+    """Embeds a demonstration once and resamples everything to the horizon, evenly in time."""
     truth, times, length = demonstration.truth, demonstration.times, horizon + 1
     embeddings = None
     if encoder is not None:

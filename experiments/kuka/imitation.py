@@ -1,4 +1,4 @@
-"""The parts of an imitation run: the learner's world, its reward, its evaluation."""
+"""The parts of an imitation run: the learner's environment, its reward, its evaluation."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rewards.sources import tracked
 from rewards.wrappers import TrackingReward, VecTrackingReward
 
 NOT_SHOWN = ("goal",)
-"""What the world observes and the learner does not: whoever imitates is not told where the target is."""
+"""Observations that the learner does not get: an imitator must not see where the target is."""
 
 
 class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
@@ -45,7 +45,7 @@ class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArg
 def _learner(
     config: RecordConfig, goal: Goal, huber: HuberConfig, scales: Scales, camera: str | tuple[str, ...] | None
 ) -> gym.Env[Any, Any]:
-    """One environment of the learner; its own reward is the true one, which Monitor logs and PPO never sees."""
+    """One environment of the learner; its reward is the true one, which is logged but never learned from."""
     env: gym.Env[Any, Any] = FixedStart(make_env(config, camera, goal.horizon), goal.start)
     if goal.joints is not None:
         env = TrackingReward(env, "joint_positions", goal.joints, huber, scales.joints)
@@ -68,13 +68,13 @@ def make_learner(
     bfloat16: bool = False,
     joint: bool = False,
 ) -> VecEnv:
-    """The vectorised world of the learner: workers, and in each of them embeddings, then the reward.
+    """The learner's vectorised environment: workers, and in each of them embeddings, then the reward.
 
     Args:
         config: The scene.
         goal: What to imitate.
         encoder: Frozen; its one forward pass a step in each worker serves observation and reward. None for a learner
-            that observes its own state and the phase alone.
+            that observes only its own state and the phase.
         reward: A reward's name.
         huber: Coefficients of every reward.
         scales: The distances that count as 1.
@@ -82,10 +82,10 @@ def make_learner(
         workers: Number of processes; 1 steps all of them in this one.
         bfloat16: Whether the encoder calculates in bfloat16.
         joint: Whether the agent trains an encoder of its own: then it observes pixels in place of embeddings, and this
-            one, which stays as it is, serves the reward and the demonstration alone.
+            one, which stays frozen, serves only the reward and the demonstration.
 
     Raises:
-        ValueError: If the goal does not tell what the reward needs.
+        ValueError: If the goal lacks the path that the reward needs.
     """
     key, path, scale = tracked(reward, goal, scales)
     seen = encoder is not None or key == "pixels"
@@ -111,7 +111,7 @@ def _observe_and_reward(
     keep_pixels: bool,
     dropped: str | None,
 ) -> VecEnv:
-    """Observations, then the reward on them, around the environments of one worker."""
+    """Wraps the environments of one worker: first observations, then the reward on them."""
     if encoder is None or goal.embeddings is None:
         venv = VecPhaseObservation(venv, goal.horizon, NOT_SHOWN)
     else:
@@ -123,7 +123,7 @@ def _observe_and_reward(
 def random_policy(
     config: RecordConfig, goal: Goal, huber: HuberConfig, seed: int, episodes: int = 20
 ) -> tuple[float, float]:
-    """How far a policy of uniformly random actions is from a demonstration.
+    """Link error and true return of a uniformly random policy.
 
     Args:
         config: The scene.
@@ -139,7 +139,7 @@ def random_policy(
         ValueError: If the goal comes without truth.
     """
     if goal.joints is None or goal.links is None:
-        raise ValueError("A random policy is judged by the truth, and there is none beside this video.")
+        raise ValueError("A random policy is measured by the truth, and this video comes without.")
     rng = np.random.default_rng(seed)
     arm = make_env(config, None, goal.horizon)
     env = TrackingReward(FixedStart(arm, goal.start), "joint_positions", goal.joints, huber, ORACLE_SCALE)
@@ -156,7 +156,7 @@ def random_policy(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well the deterministic policy does what the video shows.
+    """Errors of the deterministic policy, compared with the demonstration.
 
     Attributes:
         link_error_m: Mean distance of the seven links from the demonstration's, over time, metres; None without truth.

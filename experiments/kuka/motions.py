@@ -1,4 +1,4 @@
-"""Joint paths for recordings: demonstrations from pose to pose, and play around them."""
+"""Joint paths for recordings: demonstrations from pose to pose, and noise for random play."""
 
 from __future__ import annotations
 

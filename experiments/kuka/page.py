@@ -1,4 +1,4 @@
-"""What the page of an imitation tells."""
+"""The page of an imitation run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def imitation_page(result: Mapping[str, Any]) -> RunPage:
     likeness = TableBlock(
         "Likeness of the video",
         "Distance to the nearest recorded state, by the encoder or, without one, by the pixels: far above that of "
-        "held-out videos, the video shows what the world cannot.",
+        "held-out videos, the video shows what the simulation cannot.",
         ["frames", "distance"],
         [
             ["of the video, median", result["video_distance"]],

@@ -1,4 +1,4 @@
-"""Records demonstrations and play of the Kuka as mp4 files, one a camera, with the truth beside them."""
+"""Records demonstrations and random play of the Kuka as mp4 files, one a camera, with the true states."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from experiments.runs import command_line
 
 @dataclass(frozen=True)
 class RecordDemosConfig:
-    """What to record, and where to.
+    """Settings of the recordings, and their folder.
 
     Attributes:
         out: Folder of the videos.

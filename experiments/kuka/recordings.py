@@ -1,4 +1,4 @@
-"""Recording the Kuka: demonstrations and play as mp4, one file a camera, the truth beside them.
+"""Recordings of the Kuka: demonstrations and random play, as one mp4 a camera, with the true states.
 
 ``NAME_CAMERA.mp4`` are the videos, ``NAME.json`` is the card that says how the scene was set up, and
 ``NAME_truth.npz`` holds the joint angles and link positions that evaluation alone may read.
@@ -36,7 +36,7 @@ FPS = 1 / CONTROL_SECONDS
 """Frames a second of a recording: one frame a control step."""
 
 STRAY_SHARE = 0.3
-"""Share of play that strays around a path; the rest moves one or two joints."""
+"""Share of random play that strays around a path; the rest moves one or two joints."""
 
 KINDS = ("demo", "play", "heldout")
 
@@ -44,20 +44,20 @@ REMEDY = (
     "copy it again, or delete it with the card: a recording is then made again, and a video from elsewhere imitated by "
     "its looks alone"
 )
-"""What to do about a damaged file beside a video."""
+"""What to do about a damaged file of a recording."""
 
 
 @dataclass(frozen=True)
 class RecordConfig:
-    """What is recorded.
+    """Settings of the recordings.
 
     Attributes:
         demos: Demonstrations to learn the embedding from.
-        play: Recordings of play around demonstrations, for the same purpose.
+        play: Recordings of random play, to learn the embedding from: smooth random motions around demonstrations.
         heldout: Demonstrations to judge the embedding on, never learned from.
-        validation: How many of the demonstrations, and of play, choose the best weights instead of training.
+        validation: How many of the demonstrations, and of random play, choose the best weights instead of training.
         demo_frames: Frames of a demonstration.
-        play_frames: Frames of a recording of play.
+        play_frames: Frames of a recording of random play.
         cameras: Names of the cameras that film every moment.
         image_size: Width and height, pixels; even.
         robot: The arm.
@@ -116,7 +116,7 @@ class RecordConfig:
 
 @dataclass(frozen=True)
 class Truth:
-    """What really happened in a recording; for evaluation, and for the oracle control.
+    """True states of a recording; for evaluation, and for the oracle control.
 
     Attributes:
         joint_positions: (T, 7) radians.
@@ -127,12 +127,12 @@ class Truth:
     link_positions: NDArray[np.float64]
 
     def first(self, frames: int) -> Truth:
-        """What happened up to a frame: views that end together may end before the first one's file does."""
+        """The first states: matched views may end before the file of the first one does."""
         return Truth(self.joint_positions[:frames], self.link_positions[:frames])
 
 
 def make_env(config: RecordConfig, camera: str | tuple[str, ...] | None = None, horizon: int = 50) -> KukaReach:
-    """The environment that a configuration records, and that its learner lives in."""
+    """The environment that is recorded and that the learner acts in."""
     return KukaReach(
         robot=config.robot,
         camera=camera,
@@ -167,7 +167,7 @@ def joint_path(env: KukaReach, kind: str, frames: int, rng: np.random.Generator)
 
 
 def record(env: KukaReach, path: NDArray[np.float64], config: RecordConfig, folder: Path, name: str) -> None:
-    """Films a joint path; the card is written last, so that it stands for the whole recording."""
+    """Films a joint path; the card is written last and marks the recording complete."""
     frames: dict[str, list[NDArray[np.uint8]]] = {camera: [] for camera in config.cameras}
     links = []
     for step, pose in enumerate(path):
@@ -247,13 +247,13 @@ def record_demonstration(config: RecordConfig, demo_seed: int, folder: Path) -> 
     return folder / f"{name}_{config.cameras[0]}.mp4"
 
 
-def _beside(video: Path, camera: str, ending: str) -> Path:
-    """The file of the same recording with another ending than ``_CAMERA.mp4``."""
+def _sibling(video: Path, camera: str, ending: str) -> Path:
+    """The file of the same recording that ends otherwise than in ``_CAMERA.mp4``."""
     return video.with_name(video.name.removesuffix(f"_{camera}{video.suffix}") + ending)
 
 
 def read_truth(video: Path, camera: str) -> Truth | None:
-    """The truth beside a recorded video, or None for a video from elsewhere.
+    """The true states of a recorded video, or None for a video from elsewhere.
 
     Args:
         video: ``NAME_CAMERA.mp4``.
@@ -262,7 +262,7 @@ def read_truth(video: Path, camera: str) -> Truth | None:
     Raises:
         ValueError: If the truth is damaged, or has not one row a frame of the video.
     """
-    path = _beside(video, camera, "_truth.npz")
+    path = _sibling(video, camera, "_truth.npz")
     if not path.exists():
         return None
     frames = len(index_video(video))
@@ -283,7 +283,7 @@ def read_start(video: Path, config: RecordConfig) -> NDArray[np.float64] | None:
     Raises:
         ValueError: If the card is damaged, or the pose is none of the robot's.
     """
-    path = _beside(video, config.cameras[0], ".json")
+    path = _sibling(video, config.cameras[0], ".json")
     if not path.exists():
         return None
     start = read_object(path, "card", REMEDY, ["start"])["start"]
@@ -305,8 +305,8 @@ def read_start(video: Path, config: RecordConfig) -> NDArray[np.float64] | None:
     return np.array(start, np.float64)
 
 
-def check_beside(video: Path, config: RecordConfig) -> Truth | None:
-    """Reads what is beside a video to imitate, to refuse it before any work.
+def check_recording(video: Path, config: RecordConfig) -> Truth | None:
+    """Reads card and truth of a video to imitate, to refuse damaged ones before any work.
 
     Args:
         video: ``NAME_CAMERA.mp4``, of the scene's first camera.
@@ -321,7 +321,7 @@ def check_beside(video: Path, config: RecordConfig) -> Truth | None:
     start, truth = read_start(video, config), read_truth(video, config.cameras[0])
     if start is not None and truth is not None and not np.allclose(start, truth.joint_positions[0], rtol=0, atol=1e-6):
         raise FileError(
-            f"The card beside {video} starts the arm at {start.tolist()}, and the truth at "
+            f"The card of {video} starts the arm at {start.tolist()}, and the truth at "
             f"{truth.joint_positions[0].tolist()}; {REMEDY}."
         )
     return truth

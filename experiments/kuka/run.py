@@ -28,39 +28,20 @@ from experiments.kuka.config import ImitateConfig, new_encoder
 from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
 from experiments.kuka.imitation import evaluate, film, make_learner
 from experiments.kuka.page import imitation_page
-from experiments.kuka.recordings import FPS, check_beside, make_env, record_all, record_demonstration
+from experiments.kuka.recordings import FPS, check_recording, make_env, record_all, record_demonstration
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
-from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
+from experiments.runs.experiment import Experiment
+from experiments.runs.folder import Stopwatch, console
 from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
-from experiments.runs.pretraining import check_scale, given_encoder, shared_encoder
-from experiments.runs.tables import print_results
+from experiments.runs.pretraining import check_distance_scale, given_encoder, shared_encoder
 from experiments.runs.tracking import tracking_of
 from rewards.goal import Goal, Scales
 from rewards.targets import positions
 
 
-def run_all(config: ImitateConfig) -> list[dict[str, Any]]:
-    """Runs every seed and prints the table.
-
-    Args:
-        config: The experiment.
-
-    Returns:
-        The content of every ``result.json``.
-
-    Raises:
-        ValueError: If an input is wrong; everything that can be is checked before any long work.
-    """
-    check_inputs(config)
-    results = run_seeds(config, run_seed)
-    title = f"{config.variant}: deterministic policy, 10 episodes"
-    print_results(console, title, config, results, result_line)
-    return results
-
-
 def check_inputs(config: ImitateConfig) -> None:
-    """Refuses files that would fail later.
+    """Refuses unusable files before any work.
 
     Raises:
         ValueError: If a video, its card or its truth, the encoder or its weights cannot be used, or the oracle's truth
@@ -68,10 +49,10 @@ def check_inputs(config: ImitateConfig) -> None:
     """
     if config.demo:
         read_views(config.demo, config.scene.image_size)
-        truth = check_beside(config.demo[0], config.scene)
+        truth = check_recording(config.demo[0], config.scene)
         if config.source.key == "joint_positions" and truth is None:
             raise ValueError(
-                f"reward {config.reward!r} needs the true joint angles, and none are beside {config.demo[0]}; "
+                f"reward {config.reward!r} needs the true joint angles, and {config.demo[0]} comes without; "
                 "use 'tcn_huber'."
             )
     if config.encoder == NO_ENCODER:
@@ -104,24 +85,13 @@ def check_joint(config: ImitateConfig, encoder: Encoder) -> None:
     factory.part_of(config.horizon, config.horizon, encoder.sampling.least)
 
 
-def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
-    """All stages of one run; returns the content of its ``result.json``."""
-    title = f"{config.variant}, seed {seed}"
-    return run_stages(
-        config,
-        seed,
-        lambda folder, watch: _stages(config, seed, folder, watch),
-        lambda folder, result: run_page.write(folder, title, imitation_page(result)),
-    )
-
-
 def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     record, scene = config.record, config.scene
     with watch.stage("record"):
         record_all(record, config.recordings_folder, config.workers)
         videos = config.demo or recorded_demonstration(config)
     with watch.stage("fit"):
-        encoder = None if config.encoder == NO_ENCODER else fitted_encoder(config, seed)
+        encoder = None if config.encoder == NO_ENCODER else prepared_encoder(config, seed)
         if encoder is not None:
             encoder.save(folder / "encoder")
     with watch.stage("audit"):
@@ -213,8 +183,8 @@ def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
     return given_encoder(folder, config.encoder, (3, config.record.image_size, config.record.image_size))
 
 
-def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not.
+def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
+    """The encoder of a seed: given, loaded if it is there, else trained (for the control only calibrated).
 
     Raises:
         ValueError: If it is damaged, or has a distance scale that is none.
@@ -225,7 +195,7 @@ def fitted_encoder(config: ImitateConfig, seed: int) -> Encoder:
         return encoder_in(config, config.encoder_folder)
     folder = config.shared_encoder(seed)
     encoder = shared_encoder(folder, lambda: _fit(config, seed, folder))
-    check_scale(encoder, folder)
+    check_distance_scale(encoder, folder)
     return encoder
 
 
@@ -249,7 +219,7 @@ def train(
     scales: Scales,
     bfloat16: bool,
 ) -> BaseAlgorithm:
-    """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
+    """Trains the agent, or resumes it, and writes its curve, checkpoints and weights."""
     # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
     torch.set_num_threads(1)
     joint = config.encoder_mode == "joint"
@@ -290,7 +260,7 @@ def train(
 
 
 def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any) -> None:
-    """The side-by-side video: the demonstration, resampled to the horizon, and the robot, drawn large."""
+    """Draws storyboard and side-by-side video: the resampled demonstration, and the robot in a larger size."""
     moments = positions(len(demonstration.frames), config.horizon + 1, demonstration.times)
     indices = np.round(moments).astype(int)
     env = make_env(config.scene)
@@ -303,7 +273,7 @@ def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, pat
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the table that ends the runs tells of one."""
+    """A line of the final table of all seeds."""
     link, still = result["link_error_m"], result["stay_still_link_error_m"]
     known = link is not None
     return {
@@ -314,3 +284,13 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
         "audit": f"{result['reward_rank_correlation']:.2f}",
         "steps/s": f"{result['env_steps_per_second']:,.0f}",
     }
+
+
+EXPERIMENT = Experiment(
+    check_inputs,
+    _stages,
+    run_page.writer(imitation_page),
+    lambda config: f"{config.variant}: deterministic policy, 10 episodes",
+    result_line,
+)
+"""Imitation of a video by the Kuka, run as ``imitate_kuka.py`` runs it."""

@@ -1,8 +1,8 @@
-"""What runs of this suite are judged by; it needs no simulator to be told."""
+"""How runs of this suite are scored; importing it loads no simulator."""
 
 from __future__ import annotations
 
-from experiments.sweep.grid import Measure, Scoring, Yardstick
+from experiments.sweep.grid import Measure, Reference, Scoring
 
 SCORING = Scoring(
     measures=(
@@ -10,6 +10,6 @@ SCORING = Scoring(
         Measure("joint_error_rad", "joint error, rad", 1.0, 3),
         Measure("reward_rank_correlation", "audit", 1.0, 2),
     ),
-    yardstick=Yardstick("oracle", "the true reward's runs"),
+    reference=Reference("oracle", "the true reward's runs"),
     learned=True,
 )

@@ -22,17 +22,17 @@ from experiments.kuka.scoring import SCORING
 from experiments.runs.choices import NO_ENCODER
 from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
-from experiments.sweep.suite import RunSuite, write_reference
+from experiments.sweep.suite import RunSuite, write_random_figures
 from rewards import sources
 
 UNTRAINED = "random"
-"""Among the encoders: the default encoder as it was born, for observation and reward."""
+"""Name among the encoders of the untrained default encoder, for observation and reward."""
 
 FIT_SECONDS = 260.0
-"""One encoder's training, on one core of the reference machine."""
+"""Seconds of an encoder's training, on one core of the machine of the committed results."""
 
 TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
-"""An environment step of a training, on one core of the reference machine."""
+"""Seconds of an environment step in training, on one core of the machine of the committed results."""
 
 JOINT_SECONDS = 9e-3
 """The same where the agent trains its encoder."""
@@ -41,7 +41,7 @@ OF_THE_RUN = ("encoder_mode",)
 """Settings of a method that are the run's; all others are the encoder's own."""
 
 OTHER_SECONDS = 20.0
-"""Start, audit, evaluation and figures of a run."""
+"""Seconds of a run's start, audit, evaluation and figures."""
 
 
 class KukaSuite(RunSuite[ImitateConfig]):
@@ -52,11 +52,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
     """
 
     scoring = SCORING
-
-    @property
-    def steps(self) -> int:
-        """The steps of a training that are enough for most demonstrations."""
-        return self._base.steps
+    experiment = run.EXPERIMENT
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
@@ -99,16 +95,6 @@ class KukaSuite(RunSuite[ImitateConfig]):
         # What a frozen stem makes of the recordings is the same at every step: extract it once.
         return replace(config, fit=replace(config.fit, feature_copies=1)) if frozen else config
 
-    @staticmethod
-    def check_inputs(config: ImitateConfig) -> None:
-        """Refuses files that would fail later."""
-        run.check_inputs(config)
-
-    @staticmethod
-    def run_seed(config: ImitateConfig, seed: int) -> dict[str, Any]:
-        """Fits an encoder, trains an agent and evaluates it."""
-        return run.run_seed(config, seed)
-
     def task_name(self, task: int) -> str:
         """The demonstration."""
         return f"demo{task}"
@@ -124,7 +110,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
             [
                 Job(
                     f"demonstration-{task}",
-                    partial(_reference, config, self.reference_file(task, out)),
+                    partial(_random_policy, config, self.random_figures_file(task, out)),
                     logs / "record.log",
                 )
                 for task, config in tasks.items()
@@ -142,12 +128,12 @@ class KukaSuite(RunSuite[ImitateConfig]):
         return -float(result["link_error_m"])
 
     def seconds(self, cell: Cell) -> float:
-        """By the number of steps and whether an encoder is trained in them."""
+        """Estimated from the steps and from whether an encoder is trained with the agent."""
         joint = cell.method.settings_in(OF_THE_RUN).get("encoder_mode") == "joint"
         return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
-        """An encoder a seed and kind; recording takes seconds."""
+        """One encoder for each seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
             (method.encoder, method.settings_beside(OF_THE_RUN), seed)
@@ -157,7 +143,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         return FIT_SECONDS * len(fitted)
 
     def pictures(self, folder: Path) -> list[Path]:
-        """Side by side with the demonstration, moving and still."""
+        """Video and storyboard, next to the demonstration."""
         return [folder / "side_by_side.mp4", folder / "storyboard.png"]
 
 
@@ -165,19 +151,19 @@ def _record(config: ImitateConfig) -> None:
     record_all(config.record, config.recordings_folder, workers=1)
 
 
-def _reference(config: ImitateConfig, path: Path) -> None:
-    """Records a demonstration and lets a random policy try it."""
+def _random_policy(config: ImitateConfig, path: Path) -> None:
+    """Records a demonstration and measures a random policy on it."""
     videos = run.recorded_demonstration(config)
     if path.exists():
         return
     demonstration = read_demonstration(tuple(videos), config.scene, None, np.random.default_rng(0))
     goal = make_goal(demonstration, None, config.horizon)
     link_error, true_return = random_policy(config.scene, goal, config.huber, seed=0)
-    write_reference(path, -link_error, true_return)
+    write_random_figures(path, -link_error, true_return)
 
 
 def _fit(config: ImitateConfig) -> None:
-    run.fitted_encoder(config, config.seeds[0])
+    run.prepared_encoder(config, config.seeds[0])
 
 
 SUITE = KukaSuite(ImitateConfig())

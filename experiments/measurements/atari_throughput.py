@@ -1,4 +1,4 @@
-"""How fast an agent plays and learns: plain, with a frozen mask, with one that learns along; and the games alone."""
+"""Speed of Atari agents: plain, with a frozen mask, with a joint mask; and of the games alone."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ from agents.auxiliary import AuxiliaryLossCallback
 from encoders.errors import check_at_least
 from encoders.files import write_json
 from envs.atari import AtariConfig, AtariVecEnv, env_id
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.pretraining import new_attention
 from experiments.runs import command_line
 
 VARIANTS = ("plain", "frozen", "joint")
-PARTS = ("play", "act", "auxiliary", "update", "rest")
+PARTS = ("games", "act", "auxiliary", "update", "rest")
 
 
 @dataclass(frozen=True)
-class PlayThroughputConfig:
-    """What is timed.
+class AtariThroughputConfig:
+    """Settings of the measurement.
 
     Attributes:
         steps: Agent steps of each variant in a turn.
         turns: Times that all variants are timed, one after another; the fastest turn of each counts.
         out: JSON file of the figures, or None.
-        play: The run; its masks are untrained, which changes no speed.
+        run: The run; its masks are untrained, which changes no speed.
     """
 
     steps: int = 4_000
     turns: int = 3
     out: Path | None = None
-    play: PlayConfig = field(default_factory=PlayConfig)
+    run: AtariRunConfig = field(default_factory=AtariRunConfig)
 
     def __post_init__(self) -> None:
-        check_at_least(self.play.update_steps, {"steps": self.steps})
+        check_at_least(self.run.update_steps, {"steps": self.steps})
         check_at_least(1, {"turns": self.turns})
 
 
@@ -70,20 +70,20 @@ class Clock:
         return run
 
 
-def loop(config: PlayConfig, variant: str, steps: int) -> dict[str, Any]:
+def loop(config: AtariRunConfig, variant: str, steps: int) -> dict[str, Any]:
     """Steps a second of a training, and the share of its parts."""
     torch.manual_seed(0)
     attention = new_attention(config) if variant != "plain" else None
-    venv = AtariVecEnv(config.game, players.PRESETS[config.algo].envs, config.atari, seed=0)
+    venv = AtariVecEnv(config.game, players.GAME_ALGORITHMS[config.algo].envs, config.atari, seed=0)
     agent: Any = players.make(config.algo, venv, attention, variant == "frozen", 0, config.bfloat16)
     callback = None
     clock = Clock()
     if variant == "joint":
         callback = AuxiliaryLossCallback(config.auxiliary, bfloat16=config.bfloat16)
         # The optimizer calls what it was given when training starts.
-        callback._beside_step = clock.timed("auxiliary", callback._beside_step)  # type: ignore[method-assign]
+        callback._add_loss = clock.timed("auxiliary", callback._add_loss)  # type: ignore[method-assign]
     agent.learn(config.update_steps, callback=callback)
-    venv.step_wait = clock.timed("play", venv.step_wait)  # type: ignore[method-assign]
+    venv.step_wait = clock.timed("games", venv.step_wait)  # type: ignore[method-assign]
     agent.policy.forward = clock.timed("act", agent.policy.forward)
     agent.train = clock.timed("update", agent.train)
     clock.seconds = dict.fromkeys(PARTS, 0.0)
@@ -120,14 +120,14 @@ def emulators(game: str, config: AtariConfig, envs: int, steps: int) -> dict[str
     return figures
 
 
-def measure(config: PlayThroughputConfig) -> None:
+def measure(config: AtariThroughputConfig) -> None:
     """Times everything in turns and prints it."""
     torch.set_num_threads(1)
     console = Console(stderr=True)
     best: dict[str, dict[str, Any]] = {}
     for _ in range(config.turns):
         for variant in VARIANTS:
-            found = loop(config.play, variant, config.steps)
+            found = loop(config.run, variant, config.steps)
             if variant not in best or found["steps_per_second"] > best[variant]["steps_per_second"]:
                 best[variant] = found
     plain = best["plain"]["steps_per_second"]
@@ -138,13 +138,13 @@ def measure(config: PlayThroughputConfig) -> None:
             f"{variant}: {found['steps_per_second']:,.0f} steps/s, {found['times_plain']:.2f} times plain; {shares}",
             highlight=False,
         )
-    games = emulators(config.play.game, config.play.atari, players.PRESETS[config.play.algo].envs, config.steps)
+    games = emulators(config.run.game, config.run.atari, players.GAME_ALGORITHMS[config.run.algo].envs, config.steps)
     console.print(f"games alone: {', '.join(f'{name} {rate:,.0f} steps/s' for name, rate in games.items())}")
     figures = {
         "loops": best,
         "games": games,
-        "precision": "bfloat16" if config.play.bfloat16 else "float32",
-        "config": {"steps": config.steps, "turns": config.turns, "play": asdict(config.play)},
+        "precision": "bfloat16" if config.run.bfloat16 else "float32",
+        "config": {"steps": config.steps, "turns": config.turns, "run": asdict(config.run)},
     }
     if config.out is not None:
         write_json(config.out, figures)
@@ -152,7 +152,7 @@ def measure(config: PlayThroughputConfig) -> None:
 
 def main() -> int:
     """Measures; 0 if it worked, 2 if the user has something to mend."""
-    return command_line.run(PlayThroughputConfig, measure, __doc__)
+    return command_line.run(AtariThroughputConfig, measure, __doc__)
 
 
 if __name__ == "__main__":

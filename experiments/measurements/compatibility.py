@@ -1,4 +1,4 @@
-"""What fits with what: every encoder, frozen and joint, with every agent in every world, by names alone."""
+"""Compatibility: every encoder, frozen and joint, with every agent in every environment, by name alone."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from encoders.files import write_csv
 from experiments.runs import command_line
 from experiments.runs.folder import make_folder
 
-WORLDS = ("kuka", "cartpole", "atari")
+ENVIRONMENTS = ("kuka", "cartpole", "atari")
 
 AGENTS = {"kuka": ("ppo", "a2c", "sac"), "cartpole": ("ppo", "a2c", "sac"), "atari": ("ppo", "a2c")}
-"""Agents that fit a world's actions: SAC takes numbers, and a game's are choices."""
+"""Agents that fit the actions of an environment: SAC needs continuous ones, and those of a game are discrete."""
 
 MODES = ("frozen", "joint")
 
@@ -44,54 +44,54 @@ class Fit(NamedTuple):
 
     Attributes:
         encoder: Registered name.
-        world: One of ``WORLDS``.
-        agent: One that fits the world.
+        env: One of ``ENVIRONMENTS``.
+        agent: One that fits the actions of the environment.
         mode: frozen or joint.
     """
 
     encoder: str
-    world: str
+    env: str
     agent: str
     mode: str
 
 
 @dataclass(frozen=True)
-class CardConfig:
-    """What is tried.
+class CompatibilityConfig:
+    """Settings of the trials.
 
     Attributes:
         steps: Environment steps of every combination.
         encoders: Registered names; empty for all.
-        worlds: kuka, cartpole, atari.
+        envs: kuka, cartpole, atari.
         out: The table, CSV.
     """
 
     steps: int = 300
     encoders: tuple[str, ...] = ()
-    worlds: tuple[str, ...] = WORLDS
-    out: Path = Path("runs/card.csv")
+    envs: tuple[str, ...] = ENVIRONMENTS
+    out: Path = Path("runs/compatibility.csv")
 
     def __post_init__(self) -> None:
         for name in self.encoders:
             encoders.configure(name)
-        for world in self.worlds:
-            check_choice("world", world, WORLDS)
-        if not self.worlds or self.steps < 1:
-            raise ValueError(f"worlds are {self.worlds} and steps {self.steps}; at least one of each is needed.")
+        for env in self.envs:
+            check_choice("environment", env, ENVIRONMENTS)
+        if not self.envs or self.steps < 1:
+            raise ValueError(f"envs are {self.envs} and steps {self.steps}; at least one of each is needed.")
 
 
-def combinations(names: tuple[str, ...], worlds: tuple[str, ...] = WORLDS) -> Iterator[Fit]:
+def combinations(names: tuple[str, ...], envs: tuple[str, ...] = ENVIRONMENTS) -> Iterator[Fit]:
     """Every combination of names."""
     for encoder in names:
-        for world in worlds:
-            for agent in AGENTS[world]:
+        for env in envs:
+            for agent in AGENTS[env]:
                 for mode in MODES:
-                    yield Fit(encoder, world, agent, mode)
+                    yield Fit(encoder, env, agent, mode)
 
 
-def make_world(name: str) -> VecEnv:
-    """A world that observes frames."""
-    # The simulator of this world alone; the table of what was found needs none.
+def make_venv(name: str) -> VecEnv:
+    """Vectorised environments that observe frames."""
+    # The simulator of this environment alone; the table of what was found needs none.
     if name == "atari":
         from envs.atari import AtariConfig, AtariVecEnv
 
@@ -107,7 +107,7 @@ def make_world(name: str) -> VecEnv:
 
 
 def make_encoder(name: str, venv: VecEnv) -> Encoder:
-    """An untrained encoder for a world's frames, by its name and their shape alone."""
+    """An untrained encoder for the frames of an environment, by its name and their shape alone."""
     frame = observed_frames(venv).shape
     return encoders.make(name, image_size=frame[-1], channels=frame[1])
 
@@ -120,7 +120,7 @@ def observed_frames(venv: VecEnv) -> torch.Tensor:
 
 
 def make_agent(name: str, venv: VecEnv, encoder: Encoder, steps: int) -> BaseAlgorithm:
-    """An agent that sees through an encoder."""
+    """An agent with an encoder as its features extractor."""
     least = max(16, encoder.sampling.least)
     common: dict[str, Any] = {"seed": 0, "device": "cpu"}
     policy = {**policy_arguments(encoder), "net_arch": [32]}
@@ -148,7 +148,7 @@ def attempt(fit: Fit, steps: int) -> str:
     Returns:
         ``runs``, or why it does not fit.
     """
-    venv = make_world(fit.world)
+    venv = make_venv(fit.env)
     try:
         torch.manual_seed(0)
         try:
@@ -179,12 +179,12 @@ def _weights(agent: BaseAlgorithm) -> list[torch.Tensor]:
     return [part.detach().clone() for part in encoder.parameters()]
 
 
-def try_all(config: CardConfig) -> list[dict[str, str]]:
+def try_all(config: CompatibilityConfig) -> list[dict[str, str]]:
     """Tries every combination and writes the table."""
     torch.set_num_threads(1)
     make_folder(config.out.parent, "--out")
     rows: list[dict[str, str]] = []
-    for fit in track(list(combinations(config.encoders or tuple(encoders.names()), config.worlds))):
+    for fit in track(list(combinations(config.encoders or tuple(encoders.names()), config.envs))):
         rows.append({**fit._asdict(), "steps": str(config.steps), "status": attempt(fit, config.steps)})
         write_csv(config.out, rows, list(rows[0]))
     Console().print(markdown(rows), highlight=False)
@@ -192,13 +192,13 @@ def try_all(config: CardConfig) -> list[dict[str, str]]:
 
 
 def markdown(rows: list[dict[str, str]]) -> str:
-    """A line an encoder, a column a world: its agents in both modes, or why not."""
-    worlds = list(dict.fromkeys(row["world"] for row in rows))
-    lines = [f"| encoder | {' | '.join(worlds)} |", "|---" * (len(worlds) + 1) + "|"]
+    """The table: a row per encoder, a column per environment, with the agents in both modes or the reason."""
+    envs = list(dict.fromkeys(row["env"] for row in rows))
+    lines = [f"| encoder | {' | '.join(envs)} |", "|---" * (len(envs) + 1) + "|"]
     for encoder in dict.fromkeys(row["encoder"] for row in rows):
         cells = []
-        for world in worlds:
-            here = [row for row in rows if (row["encoder"], row["world"]) == (encoder, world)]
+        for env in envs:
+            here = [row for row in rows if (row["encoder"], row["env"]) == (encoder, env)]
             parts = []
             for mode in MODES:
                 mine = [row for row in here if row["mode"] == mode]
@@ -212,7 +212,7 @@ def markdown(rows: list[dict[str, str]]) -> str:
 
 def main() -> int:
     """Tries; 0 if it worked, 2 if the user has something to mend."""
-    return command_line.run(CardConfig, try_all, __doc__)
+    return command_line.run(CompatibilityConfig, try_all, __doc__)
 
 
 if __name__ == "__main__":

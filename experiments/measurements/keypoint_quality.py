@@ -1,4 +1,4 @@
-"""Whether keypoints are where the cart and the pole tip are: a linear map to them, on held-out frames."""
+"""Accuracy of keypoints: the error of a linear map from them to cart and pole tip, on held-out frames."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ JUDGED_SEED = 1_000
 
 @dataclass(frozen=True)
 class KeypointQualityConfig:
-    """What is trained and judged.
+    """Settings of the measurement.
 
     Attributes:
         seeds: One network a seed.
@@ -63,7 +63,7 @@ class KeypointQualityConfig:
 
 
 def linear_error(points: NDArray[np.float64], landmarks: NDArray[np.float64], size: int) -> NDArray[np.float64]:
-    """How far landmarks are from where a linear map puts them, fitted on the first half and tested on the second.
+    """Error of a linear map from points to landmarks, fitted on the first half and tested on the second.
 
     Args:
         points: (N, T, D), N episodes.

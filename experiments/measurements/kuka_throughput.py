@@ -1,4 +1,4 @@
-"""How fast it is: the renderer against the usual call, and the whole loop with the share of each part."""
+"""Speed of the Kuka: the renderer against pybullet's own call, and the training loop by its parts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from rewards.huber import HuberConfig, huber_reward
 
 @dataclass(frozen=True)
 class ThroughputConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         cameras: Cameras of the loop.
@@ -86,7 +86,7 @@ def seconds_each(call: Callable[[], Any], times: int) -> float:
 
 
 def renderers(poses: int, size: int = 84) -> dict[str, float]:
-    """Frames a second of the usual call and of ours at the same poses, in turns, and how alike they look.
+    """Frames a second of pybullet's own call and of ours at the same poses, and their similarity.
 
     The usual call is ``getCameraImage`` on the unmodified model with the shadow on.
     """
@@ -131,7 +131,7 @@ def renderers(poses: int, size: int = 84) -> dict[str, float]:
 
 
 def loop(config: ThroughputConfig) -> dict[str, Any]:
-    """Steps a second of the whole loop, and what each part costs alone."""
+    """Steps a second of the training loop, and the cost of each part alone."""
     horizon = 50
     record = RecordConfig(cameras=config.cameras, image_size=config.image_size)
     env = make_env(record, config.cameras, horizon)
@@ -177,7 +177,7 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
 
 
 def feeding(config: ThroughputConfig, folder: Path, steps: int = 100) -> dict[str, float]:
-    """How a training on videos of a folder is fed from its first step on; in one thread, as encoders are compared.
+    """Speed at which a folder of videos feeds a training from its first step on, in one thread.
 
     Args:
         config: Encoder, frame size and memory bound.

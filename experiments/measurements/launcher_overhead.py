@@ -1,4 +1,4 @@
-"""What running cells side by side costs: two at once against one alone, and Ray against plain processes."""
+"""Overhead of parallel cells: two at once against one alone, and Ray against plain processes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from experiments.sweep.launchers import Launcher
 
 @dataclass(frozen=True)
 class LaunchingConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         steps: Environment steps of a cell.
@@ -44,19 +44,19 @@ def measure(config: LaunchingConfig) -> None:
     spent: dict[str, list[float]] = {"one": [], "two": [], "four": [], "four on Ray": []}
     with TemporaryDirectory() as folder:
         # Recordings and encoders are shared by all rounds; cells are not.
-        world = KukaSuite(replace(ImitateConfig(), steps=config.steps))
+        suite = KukaSuite(replace(ImitateConfig(), steps=config.steps))
         grid = Grid(encoders=("random",), rewards=("tcn_huber",), seeds=tuple(range(4)))
-        cells = grid.cells(grid.methods(world.method), world.steps)
+        cells = grid.cells(grid.methods(suite.method), suite.steps)
         out = Path(folder) / "shared"
         with launchers.local(1) as launcher:
-            for phase in world.preparations(cells, out):
+            for phase in suite.preparations(cells, out):
                 _finish(launcher, phase)
         for _ in range(config.rounds):
             for name, count in (("one", 1), ("two", 2), ("four", 4)):
                 with launchers.local(2) as launcher:
-                    spent[name].append(_seconds(launcher, world, cells[:count], out))
+                    spent[name].append(_seconds(launcher, suite, cells[:count], out))
             with launchers.on_ray(None, 0.0) as launcher:
-                spent["four on Ray"].append(_seconds(launcher, world, cells, out))
+                spent["four on Ray"].append(_seconds(launcher, suite, cells, out))
     least = {name: min(times) for name, times in spent.items()}
     figures = {
         "seconds": spent,
@@ -71,13 +71,13 @@ def measure(config: LaunchingConfig) -> None:
         write_json(config.out, figures)
 
 
-def _seconds(launcher: Launcher, world: KukaSuite, cells: list[Cell], out: Path) -> float:
+def _seconds(launcher: Launcher, suite: KukaSuite, cells: list[Cell], out: Path) -> float:
     """Time of some cells from the first to the last, none of them begun before."""
     for cell in cells:
-        for path in sorted(world.folder(cell, out).rglob("*"), reverse=True):
+        for path in sorted(suite.folder(cell, out).rglob("*"), reverse=True):
             path.rmdir() if path.is_dir() else path.unlink()
     started = time.perf_counter()
-    _finish(launcher, [world.job(cell, out) for cell in cells])
+    _finish(launcher, [suite.job(cell, out) for cell in cells])
     return time.perf_counter() - started
 
 

@@ -1,4 +1,4 @@
-"""Whether masks find what moves, and whether their key points are the game's objects."""
+"""Quality of masks: whether they find what moves, and whether their keypoints hit the game's objects."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NATIVE = (160, 210)
 
 @dataclass(frozen=True)
 class QualityConfig:
-    """Which masks are judged on which games.
+    """Settings of the measurement: masks and games.
 
     Attributes:
         masks: Folders of attention modules.
@@ -41,7 +41,7 @@ class QualityConfig:
         steps: Agent steps of each.
         reach: Distance at which a key point counts as on an object, pixels of the observation.
         out: The table, CSV.
-        seed: Of the play, of the random points and of the untrained mask.
+        seed: Of the random policy, of the random points and of the untrained mask.
     """
 
     masks: tuple[Path, ...]
@@ -59,8 +59,8 @@ class QualityConfig:
 
 
 @dataclass(frozen=True)
-class Play:
-    """A stretch of play.
+class Rollout:
+    """A stretch of a game under a random policy.
 
     Attributes:
         frames: (T, stack, S, S) uint8.
@@ -108,8 +108,8 @@ def recall(points: list[NDArray[np.float64]], objects: list[NDArray[np.float64]]
     return found / total
 
 
-def play(game: str, steps: int, seed: int) -> Play:
-    """Lets a random policy play, and reads where the objects are from the game's memory.
+def random_rollout(game: str, steps: int, seed: int) -> Rollout:
+    """Rolls out a random policy, and reads the positions of objects from the memory of the game.
 
     Raises:
         ValueError: If ``ocatari`` is not installed or does not know the game.
@@ -139,11 +139,11 @@ def play(game: str, steps: int, seed: int) -> Play:
     moves = np.fmax.reduce(centres) - np.fmin.reduce(centres) > 0
     shown = [here[moves.any(axis=1) & np.isfinite(here[:, 0])] for here in centres]
     kept = [index for index, here in enumerate(shown) if len(here)]
-    return Play(np.stack(frames)[kept], [shown[index] for index in kept])
+    return Rollout(np.stack(frames)[kept], [shown[index] for index in kept])
 
 
 def _memory(game: str) -> tuple[Any, str]:
-    """What reads objects from the memory of a game, and the game's name there."""
+    """The reader of objects from the memory of a game, and its name of the game."""
     name = rom_of(game).replace("_", "")
     try:
         memory = importlib.import_module("ocatari.ram.extract_ram_info")
@@ -163,18 +163,18 @@ def _centre(thing: Any) -> tuple[float, float]:
     return float(thing.xy[0] + thing.wh[0] / 2), float(thing.xy[1] + thing.wh[1] / 2)
 
 
-def judge(attention: Attention, played: Play, reach: float) -> dict[str, float]:
+def judge(attention: Attention, rollout: Rollout, reach: float) -> dict[str, float]:
     """Both figures of one mask on one game."""
     masks = torch.cat(
-        [attention.attention_maps(torch.from_numpy(part))["mask"] for part in np.array_split(played.frames, 8)]
+        [attention.attention_maps(torch.from_numpy(part))["mask"] for part in np.array_split(rollout.frames, 8)]
     )
     points = [
         keypoints(mask[None], min(len(here), mask.numel()))[0].double().numpy()
-        for mask, here in zip(masks, played.objects, strict=True)
+        for mask, here in zip(masks, rollout.objects, strict=True)
     ]
     return {
-        "moving_ratio": moving_ratio(masks.numpy(), played.frames[:, -1]),
-        "recall": recall(points, played.objects, reach),
+        "moving_ratio": moving_ratio(masks.numpy(), rollout.frames[:, -1]),
+        "recall": recall(points, rollout.objects, reach),
         "mean_mask": float(masks.mean()),
     }
 
@@ -199,20 +199,20 @@ def measure(asked: QualityConfig) -> None:
     judged["untrained"] = untrained.eval()
     rows = []
     for game in asked.games:
-        played = play(game, asked.steps, asked.seed)
+        rollout = random_rollout(game, asked.steps, asked.seed)
         rng = np.random.default_rng(asked.seed)
-        points = [rng.uniform(0, played.frames.shape[-1], (len(here), 2)) for here in played.objects]
-        by_chance = {"recall": recall(points, played.objects, asked.reach)}
+        points = [rng.uniform(0, rollout.frames.shape[-1], (len(here), 2)) for here in rollout.objects]
+        by_chance = {"recall": recall(points, rollout.objects, asked.reach)}
         for name, figures in [
-            *((name, judge(attention, played, asked.reach)) for name, attention in judged.items()),
+            *((name, judge(attention, rollout, asked.reach)) for name, attention in judged.items()),
             ("random points", by_chance),
         ]:
-            objects = np.mean([len(here) for here in played.objects])
+            objects = np.mean([len(here) for here in rollout.objects])
             values = {
                 key: f"{figures[key]:.4g}" if key in figures else "" for key in ("moving_ratio", "recall", "mean_mask")
             }
             rows.append(
-                {"game": game, "mask": name, "frames": len(played.frames), "objects": f"{objects:.1f}", **values}
+                {"game": game, "mask": name, "frames": len(rollout.frames), "objects": f"{objects:.1f}", **values}
             )
             console.print(rows[-1], highlight=False)
     write_csv(asked.out, rows, list(rows[0]))

@@ -1,4 +1,4 @@
-"""How fast the cartpole is drawn: dm_control's defaults, and both render qualities, in one run, with their frames."""
+"""Render speed of the cartpole: dm_control's defaults and both render qualities, with their frames."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from experiments.report.figures import save_figure
 from experiments.runs import command_line
 from experiments.runs.folder import make_folder
 
-STATE = (0.4, 0.6)
+JOINTS = (0.4, 0.6)
 """Place of the cart and angle of the pole in the figure, metres and radians."""
 
 
 @dataclass(frozen=True)
 class RenderConfig:
-    """What is measured.
+    """Settings of the measurement.
 
     Attributes:
         image_size: Width and height of a frame, pixels.
@@ -48,7 +48,7 @@ class RenderConfig:
 
 
 def frames_a_second(draw: Callable[[], Any], seconds: float) -> float:
-    """How often something is drawn."""
+    """Frames a second of a drawing function."""
     started, count = time.perf_counter(), 0
     while (passed := time.perf_counter() - started) < seconds:
         draw()
@@ -58,17 +58,17 @@ def frames_a_second(draw: Callable[[], Any], seconds: float) -> float:
 
 def ways(size: int) -> dict[str, Callable[[], NDArray[np.uint8]]]:
     """Every way of drawing one state of the cartpole: dm_control's own call, and ours."""
-    worlds = {
+    drawn = {
         quality: Cartpole(image_size=size, stack=1, render_quality=quality, render_mode="rgb_array")
         for quality in ("reference", "fast")
     }
-    # dm_control's defaults: a world of its own, whose model nobody has touched.
+    # dm_control's defaults: an environment of its own, whose model nobody has touched.
     usual = Cartpole(image_size=size, pixels=False, render_quality="reference")
-    for world in (*worlds.values(), usual):
-        world.reset(options={"joints": STATE})
+    for env in (*drawn.values(), usual):
+        env.reset(options={"joints": JOINTS})
     return {
         "dm_control": lambda: usual.physics.render(size, size, camera_id=0),
-        **{quality: world.render for quality, world in worlds.items()},
+        **{quality: env.render for quality, env in drawn.items()},
     }
 
 

@@ -17,7 +17,8 @@ from experiments.measurements import compatibility
 from experiments.robustness import tables as robustness
 from experiments.runs import command_line
 from experiments.sweep.run_rows import TABLES as RUN_TABLES
-from experiments.sweep.scores import differences, improvements, markdown, read_rows, summary
+from experiments.sweep.score_tables import differences, improvements, markdown, summary
+from experiments.sweep.scores import read_rows
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "experiments/results"
@@ -110,8 +111,8 @@ def _keypoints(name: str) -> str:
     return "\n".join(lines)
 
 
-def _play_throughput() -> str:
-    figures = _measured(RESULTS / "play_throughput.json")
+def _atari_throughput() -> str:
+    figures = _measured(RESULTS / "atari_throughput.json")
     parts = list(figures["loops"]["plain"]["share"])
     lines = [f"| A2C | steps a second | time a step, plain is 1 | {' / '.join(parts)} |", "|---|---|---|---|"]
     for variant, loop in figures["loops"].items():
@@ -163,18 +164,18 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "cartpole_landmarks": partial(_scores, "cartpole_landmarks"),
     "cartpole_keypoints": partial(_scores, "cartpole_keypoints", "cartpole_joint"),
     "throughput": _throughput,
-    "card": lambda: compatibility.markdown(read_rows(RESULTS / "card.csv")),
+    "compatibility": lambda: compatibility.markdown(read_rows(RESULTS / "compatibility.csv")),
     "mask_quality": _masks,
     "keypoint_quality": partial(_keypoints, "keypoint_quality"),
     "keypoint_quality_joint": partial(_keypoints, "keypoint_quality_joint"),
-    "play_throughput": _play_throughput,
+    "atari_throughput": _atari_throughput,
     "render_speed": _render_speed,
     "update_speed": _update_speed,
     "damage_check": lambda: robustness.damages(_measured(RESULTS / "damage_check.json")),
     "kill_check": lambda: robustness.kills(_measured(RESULTS / "kill_check.json")),
     "leak_check": lambda: robustness.leaks(_measured(RESULTS / "leak_check.json")),
 }
-"""What makes each table; on a page it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
+"""The function that derives each table; on a page it stands between ``<!-- table NAME -->`` and ``<!-- end -->``."""
 
 
 def _number(text: str) -> Any:
@@ -226,7 +227,7 @@ def replaced(text: str, tables: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True)
 class CheckConfig:
-    """What is checked.
+    """Settings of the check.
 
     Attributes:
         pages: Markdown files with tables, and folders of such files.

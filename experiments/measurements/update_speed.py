@@ -1,4 +1,4 @@
-"""How many updates a second agents on pixels make, and what each of the means to make them faster brings."""
+"""Updates a second of agents on pixels, and the gain of each optimisation."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ PER_UPDATE = 40
 
 @dataclass(frozen=True)
 class UpdateSpeedConfig:
-    """What is timed.
+    """Settings of the measurement.
 
     Attributes:
         variants: Of ``swingup_cartpole.py``.

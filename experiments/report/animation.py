@@ -22,7 +22,7 @@ SUFFIXES = (".webp", ".gif")
 
 @dataclass(frozen=True)
 class AnimationConfig:
-    """What is animated.
+    """Settings of the animation.
 
     Attributes:
         video: Such as a run's side_by_side.mp4.

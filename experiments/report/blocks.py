@@ -1,4 +1,4 @@
-"""What a report is made of: data, not layout."""
+"""The blocks of a report, as data without layout."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class VideoBlock:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that came to nothing.
+    """A failed run.
 
     Attributes:
         run: Its name.

@@ -20,7 +20,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 INK = "#010203"
-"""Drawn where the page's text colour is to stand; no data has it."""
+"""Placeholder for the page's text colour; no data has it."""
 
 PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", INK, "#e69f00", "#56b4e9")
 """Okabe and Ito's colours, Color Universal Design, 2008, without the yellow that white swallows.
@@ -31,7 +31,7 @@ Those with the least contrast to white come last.
 COLOUR_VALUES = {INK: "currentColor"} | {
     colour: f"var(--series-{number})" for number, colour in enumerate(PALETTE) if colour != INK
 }
-"""What stands in the SVG for the colours drawn; the page defines the variables, for light and for dark."""
+"""CSS variables that replace the drawn colours; the page defines them, for light and for dark."""
 
 CHART_STYLE = """\
 :root { --series-0: #0072b2; --series-1: #d55e00; --series-2: #009e73; --series-3: #cc79a7; --series-5: #e69f00;
@@ -200,7 +200,7 @@ def tick(value: float) -> str:
 
 
 def description(chart: ChartBlock) -> str:
-    """A chart in a sentence or two, for those who do not see it."""
+    """A text description of a chart, for screen readers."""
     said = [f"{chart.ylabel} over {chart.xlabel}."]
     for series in chart.series:
         x, y, *_ = _arrays(series, chart.title)
@@ -276,12 +276,12 @@ def _thin(curve: list[NDArray[np.float64]]) -> list[NDArray[np.float64]]:
 
 
 def _line(style: int) -> dict[str, Any]:
-    """How a curve is drawn."""
+    """Line style of a curve."""
     return {"color": PALETTE[style % len(PALETTE)], "linewidth": 1.6, "linestyle": DASHES[style % len(DASHES)]}
 
 
 def _marker(style: int) -> dict[str, Any]:
-    """How its points are marked."""
+    """Marker style of a curve."""
     return {"marker": MARKERS[style % len(MARKERS)], "markersize": 4.5, "markeredgewidth": 0}
 
 

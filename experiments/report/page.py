@@ -1,4 +1,4 @@
-"""Results as one HTML page that opens from disk and needs nothing else: no network, no script, no other file."""
+"""Results as one self-contained HTML page: no network, no script, no other file."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ MACROS: dict[type[Block], str] = {
     ImageBlock: "image",
     VideoBlock: "video",
 }
-"""What writes a block in ``blocks.html``."""
+"""The macro in ``blocks.html`` for each kind of block."""
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -149,7 +149,7 @@ def _row(panels: Sequence[tuple[str, Block]], styles: Mapping[str, int]) -> dict
 
 
 def _part(block: Block, anchor: str, styles: Mapping[str, int], legend: bool) -> dict[str, Any]:
-    """What the macro of a block needs to know.
+    """The arguments of a block's macro.
 
     Args:
         block: What to show.

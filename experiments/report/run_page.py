@@ -1,8 +1,8 @@
-"""The page of a single run, from its folder: its figures, its curves, its videos and pictures."""
+"""The page of a single run: figures, curves, videos and pictures."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -47,7 +47,7 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class RunPage:
-    """What the page of a run tells.
+    """The content of a run's page.
 
     Attributes:
         summary: What came out, in a sentence.
@@ -70,7 +70,7 @@ def write(folder: Path, title: str, page: RunPage) -> None:
     Args:
         folder: It holds everything but ``result.json`` already.
         title: What was run.
-        page: What is told of it.
+        page: What it shows.
 
     Raises:
         ValueError: If a file of the run is damaged.
@@ -94,6 +94,15 @@ def write(folder: Path, title: str, page: RunPage) -> None:
             blocks.append(kind(name, about, folder / file))
     origin = read_object(folder / PROVENANCE_FILE, "provenance", GO_ON)
     write_report(Report(title, page.summary, origin, blocks), folder / FILE)
+
+
+def writer(page: Callable[[Mapping[str, Any]], RunPage]) -> Callable[[Path, str, Mapping[str, Any]], None]:
+    """Writes the page of a result into its run's folder: (folder, title, result) -> None.
+
+    Args:
+        page: The page of a result.
+    """
+    return lambda folder, title, result: write(folder, title, page(result))
 
 
 def figures(title: str, caption: str, labels: Mapping[str, str], result: Mapping[str, Any]) -> TableBlock:

@@ -1,1 +1,1 @@
-"""Damaged files, killed runs and leaks: what must hold, tried many times over."""
+"""Robustness checks: damaged files, killed runs and leaks, many times over."""

@@ -1,4 +1,4 @@
-"""Agents and their checkpoints, to be damaged: made by short trainings, and read by those that go on from them."""
+"""Originals of agents and checkpoints for the damage check, from short trainings that go on from them."""
 
 from __future__ import annotations
 
@@ -64,21 +64,21 @@ def _seeing_sac(venv: VecEnv) -> BaseAlgorithm:
 
 
 def train(
-    folder: Path, rows: int, world: Callable[[], VecEnv], start: Callable[[VecEnv], BaseAlgorithm], auxiliary: bool
+    folder: Path, rows: int, make_envs: Callable[[], VecEnv], start: Callable[[VecEnv], BaseAlgorithm], auxiliary: bool
 ) -> dict[str, Any]:
     """Trains an agent for so many episodes in all, from its checkpoint if there is one.
 
     Args:
         folder: Of the run.
         rows: Episodes in all.
-        world: Makes the environments.
+        make_envs: Makes the environments.
         start: Makes an untrained agent.
         auxiliary: Whether its encoder's own loss is added.
 
     Returns:
         What it ends in: weights and curve.
     """
-    venv = world()
+    venv = make_envs()
     try:
         agent = start(venv)
         restore_checkpoint(agent, folder / "checkpoint")
@@ -132,7 +132,7 @@ def make_curve(folder: Path) -> None:
 
 
 def sound_curve(undamaged: Path, damaged: Path) -> bool:
-    """Whether a text is a curve: five numbers a row, steps that rise, whole counts, times that are not negative."""
+    """Whether a text is a valid curve: five numbers a row, rising steps, whole counts, no negative times."""
     try:
         heading, *lines = damaged.read_text("utf-8").splitlines()
         rows = [[float(cell) for cell in line.split(",")] for line in lines if line]
@@ -173,9 +173,9 @@ def sound_agent(undamaged: Path, damaged: Path) -> bool:
 
 
 def _checkpoint(
-    name: str, world: Callable[[], VecEnv], start: Callable[[VecEnv], BaseAlgorithm], own: bool
+    name: str, make_envs: Callable[[], VecEnv], start: Callable[[VecEnv], BaseAlgorithm], own: bool
 ) -> Original:
-    training = partial(train, world=world, start=start, auxiliary=own)
+    training = partial(train, make_envs=make_envs, start=start, auxiliary=own)
     return Original(
         f"{name} checkpoint",
         partial(training, rows=ROWS),

@@ -1,4 +1,4 @@
-"""What readers say of damaged files: thousands of every kind that a user meets, and how each was taken."""
+"""Damage check: readers are given thousands of damaged files, and their reactions are counted."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class DamageConfig:
-    """How many files are damaged.
+    """Settings of the check.
 
     Attributes:
         files: Files in all.

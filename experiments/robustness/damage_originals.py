@@ -1,4 +1,4 @@
-"""Files that are damaged to see what their readers say: how an undamaged one is made, and what a reader finds in it."""
+"""Originals for the damage check: how an undamaged file is made, and what a reader finds in it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Original:
         make: Writes them into a folder.
         read: Reads a folder of them through the project's own ways in, and gives what it found; it may write there.
         sound: Whether a damaged file is still a file of its kind by every rule that its format has: (undamaged,
-            damaged) -> answer. What such a file says cannot be told from the truth.
+            damaged) -> answer. Nothing shows that such a file is wrong.
         files: Patterns of the files that are damaged.
-        weight: How often it is drawn beside others.
+        weight: How often it is drawn, relative to others.
     """
 
     name: str
@@ -40,7 +40,7 @@ def checksummed(undamaged: Path, damaged: Path) -> bool:
 
 
 def fingerprint(found: Any) -> Any:
-    """What was read, as values that can be compared and sent: arrays and tensors as digests of their bytes."""
+    """A comparable, picklable form of what was read: arrays and tensors become digests of their bytes."""
     if isinstance(found, torch.Tensor):
         # Types that numpy lacks, such as bfloat16, have bytes all the same.
         raw = found.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()

@@ -23,7 +23,7 @@ from experiments.robustness.damages import INVERTED_MOOV, damage, inverted
 HANG_SECONDS = 20.0
 
 PREPARING_SECONDS = 120.0
-"""What a process may take to read the undamaged files first."""
+"""Seconds that a process may take to read the undamaged files first."""
 
 MORE_MEGABYTES = 64.0
 """Memory that a damaged file may take beyond what the undamaged one does."""
@@ -106,7 +106,7 @@ class _Reader:
         self.connection.send(task)
 
     def verdict(self, hang_seconds: float) -> Verdict | None:
-        """What came of the file, once it is known."""
+        """The verdict on the file, once it is known."""
         try:
             if self.connection.poll():
                 found: Verdict | None = self.connection.recv()

@@ -1,4 +1,4 @@
-"""What is beside videos, encoders, presets and runs, to be damaged: made here, and read by their own readers."""
+"""Originals of records for the damage check: cards, truths, encoders, labels, presets and run files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from experiments.robustness.damage_videos import picture
 from experiments.runs.folder import Stopwatch, run_seeds, run_stages
 from experiments.sweep import benchmark
 from experiments.sweep.grid import Grid, read_preset
-from experiments.sweep.suite import write_reference
+from experiments.sweep.suite import write_random_figures
 
 RECORDED = RecordConfig(
     demos=2, play=2, heldout=2, validation=1, demo_frames=12, play_frames=12, image_size=16, cameras=("front",)
@@ -41,16 +41,16 @@ CARTPOLE = SwingConfig(
 )
 
 ENDINGS = ("completed", "failed")
-"""What the status of a result may be."""
+"""Possible statuses of a result."""
 
 
 def make_recordings(folder: Path) -> None:
-    """Records demonstrations and play of the Kuka."""
+    """Records demonstrations and random play of the Kuka."""
     record_all(RECORDED, folder, workers=1)
 
 
 def read_recordings(folder: Path) -> object:
-    """Records what is missing, and reads a demonstration with the card and the truth beside it."""
+    """Records what is missing, and reads a demonstration with its card and truth."""
     record_all(RECORDED, folder, workers=1)
     video = folder / f"{RECORDED.names['heldout'][0]}_front.mp4"
     found = read_demonstration((video,), RECORDED, None, np.random.default_rng(0))
@@ -166,13 +166,13 @@ def make_cut_run(folder: Path) -> None:
 def make_benchmark(folder: Path) -> None:
     """The mark of a folder of runs, and the figures of a random policy."""
     (folder / "benchmark.json").write_text(json.dumps({"format": benchmark.FORMAT}))
-    write_reference(suites.get("kuka_reach").reference_file(0, folder), -0.25, -12.5)
+    write_random_figures(suites.get("kuka_reach").random_figures_file(0, folder), -0.25, -12.5)
 
 
 def read_benchmark(folder: Path) -> object:
     """Reads both."""
     benchmark.check_folder(folder)
-    return suites.get("kuka_reach").reference(0, folder)
+    return suites.get("kuka_reach").random_figures(0, folder)
 
 
 def sound_json(undamaged: Path, damaged: Path) -> bool:

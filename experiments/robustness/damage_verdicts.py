@@ -1,4 +1,4 @@
-"""How a reader takes a damaged file: refused by name, read right, told with numbers, or not well."""
+"""Verdicts on readers of damaged files: refused by name, read right, reported with numbers, or mishandled."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ ADVICE = ("allow_pickle", "weights_only")
 
 
 class Verdict(NamedTuple):
-    """What came of a file.
+    """The outcome for a file.
 
     Attributes:
-        outcome: ``refused`` by an error that names the file or its folder, ``right``, ``told`` with numbers what is
+        outcome: ``refused`` by an error that names the file or its folder, ``right``, ``reported`` with numbers what is
             other, ``undetectable`` (other, and sound by every rule of the format), ``wrong`` (other, in silence),
             ``other exception``, ``crash``, ``hang``, or ``memory``.
         reason: The message.
@@ -39,7 +39,7 @@ class Verdict(NamedTuple):
 
 
 class Escaped:
-    """What a reader lets out: its exception, which goes no further, and all that it says."""
+    """Captures what escapes a reader: its exception, warnings, logs and output."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -75,7 +75,7 @@ class Escaped:
 
 
 def quietly(call: Callable[[], Found]) -> Found:
-    """What a call gives, or its error, without what it says on the way."""
+    """The value or the error of a call, with its output suppressed."""
     with Escaped() as escaped:
         return call()
     assert escaped.error is not None
@@ -109,14 +109,14 @@ def judge(original: Original, folder: Path, file: str, undamaged: Path, expected
     words = escaped.words
     bare = words.replace(str(damaged), "").replace(str(damaged.parent), "")
     if bare != words and any(sign.isdigit() for sign in bare):
-        return Verdict("told", bare.strip())
+        return Verdict("reported", bare.strip())
     # A reader that goes on with a file may have written it.
     damaged.write_bytes(content)
     return Verdict("undetectable" if original.sound(undamaged, damaged) else "wrong", _difference(expected, found))
 
 
 def _out_of_memory(error: BaseException | None) -> bool:
-    """Whether memory was asked for that there is not; FFmpeg says so of sizes that it refuses without asking."""
+    """Whether a call ran out of memory; FFmpeg says so too of sizes that it refuses without allocating."""
     while error is not None:
         ffmpeg = isinstance(error, av.FFmpegError)
         short = isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM)

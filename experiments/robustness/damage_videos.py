@@ -1,4 +1,4 @@
-"""Videos of every container that people have, to be damaged: made here, and read by both readers."""
+"""Originals of videos for the damage check, in every common container, read by both readers."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def read_both(folder: Path, kind: str) -> dict[str, object]:
 
 
 def sound_video(undamaged: Path, damaged: Path) -> bool:
-    """Whether FFmpeg, told to be strict, decodes it without a complaint, over all of the time that it announces."""
+    """Whether FFmpeg in strict mode decodes it without an error, over its whole declared duration."""
     content = damaged.read_bytes()
     if damaged.suffix == ".ts" and (len(content) % PACKET_BYTES or set(content[::PACKET_BYTES]) != {TS_MARK}):
         return False

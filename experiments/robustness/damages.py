@@ -1,4 +1,4 @@
-"""Kinds of damage that a file can take, as functions of its bytes."""
+"""Kinds of damage, as functions of a file's bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What runs survive: kills at random moments, full disks, folders that cannot be written, Ctrl-C, and one another."""
+"""Kill check: runs must survive kills at random moments, full or read-only disks, Ctrl-C, and each other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ console = Console()
 
 @dataclass(frozen=True)
 class KillConfig:
-    """What is killed, and how often.
+    """Settings of the check.
 
     Attributes:
         kills: Kills in all, of imitations and benchmarks in turn.
@@ -94,7 +94,7 @@ class Life:
 
     @property
     def survived(self) -> bool:
-        """Whether it ended as if it had been left alone, and every kill was noticed in time."""
+        """Whether it ended like an undisturbed run, and every kill was noticed in time."""
         noticed = all(kill["ended"] and not kill["orphans"] for kill in self.kills)
         return not self.problem and not self.differences and noticed
 
@@ -225,14 +225,14 @@ def check_kills(config: KillConfig) -> bool:
             trouble = _troubled(config, name, work)
             if trouble is not None:
                 troubles[f"{name}, {work}"] = trouble
-                console.print(f"{name}, {work}: {trouble.outcome} {trouble.told}", highlight=False, markup=False)
+                console.print(f"{name}, {work}: {trouble.outcome} {trouble.message}", highlight=False, markup=False)
     if config.out is not None:
         write_json(config.out, summary(config, found, troubles) | {"seconds": round(time.monotonic() - started)})
     return all(life.survived for life in found) and all(trouble.good for trouble in troubles.values())
 
 
 def _troubled(config: KillConfig, name: str, work: str) -> Trouble | None:
-    """What came of a kind of trouble; None where it is none for this work."""
+    """The outcome of a kind of trouble; None where it does not apply to this work."""
     out = config.folder / "troubled" / f"{name.replace(' ', '_')}_{work}"
     done = out.with_suffix(".json")
     if done.exists():

@@ -1,4 +1,4 @@
-"""The runs that are killed: an imitation and a benchmark of every world, as short as they can be.
+"""The runs that are killed: an imitation and a benchmark of every suite, as short as they can be.
 
 As a program it runs the benchmark in a folder; called again it goes on with it.
 """
@@ -14,34 +14,23 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig
 from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
-from experiments.atari.config import MaskConfig, PlayConfig
+from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.suite import AtariSuite
 from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.suite import CartpoleSuite
 from experiments.kuka.config import ImitateConfig
-from experiments.kuka.recordings import RecordConfig
 from experiments.kuka.suite import KukaSuite
+from experiments.robustness.tiny_recordings import TINY
 from experiments.runs import command_line
 from experiments.suites import SUITES, Entry
 from experiments.sweep.benchmark import benchmark
 from experiments.sweep.config import AGAIN, BenchmarkConfig
 from experiments.sweep.suite import Suite
 
-RECORD = RecordConfig(
-    demos=4,
-    play=4,
-    heldout=2,
-    validation=2,
-    demo_frames=16,
-    play_frames=20,
-    image_size=32,
-    cameras=("front", "side"),
-)
-
 FIT = FitConfig(steps=12, validate_every=3, validation_batches=2)
 
 # Two environments a worker: a batch of one frame is calculated in another order than one of more.
-KUKA = ImitateConfig(record=RECORD, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
+KUKA = ImitateConfig(record=TINY, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
 
 CARTPOLE = SwingConfig(
     action_repeat=125,
@@ -54,7 +43,7 @@ CARTPOLE = SwingConfig(
     pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
 
-ATARI = PlayConfig(
+ATARI = AtariRunConfig(
     steps=960,
     row_steps=80,
     episodes=4,
@@ -63,14 +52,14 @@ ATARI = PlayConfig(
     training=MaskConfig(1_000, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
 
-TINY: dict[str, Suite] = {
+TINY_SUITES: dict[str, Suite] = {
     "kuka_reach": KukaSuite(KUKA),
     "cartpole": CartpoleSuite(CARTPOLE),
     "atari": AtariSuite(ATARI),
 }
-"""Every world with settings for seconds."""
+"""Every suite with settings for seconds."""
 
-PRESETS = {
+GRIDS = {
     "kuka_reach": {"encoders": ["tcn"], "rewards": ["tcn_huber", "oracle"], "seeds": [0], "steps": KUKA.steps},
     "cartpole": {
         "encoders": ["sac_state", "sac_ae"],
@@ -88,7 +77,7 @@ PRESETS = {
         "steps": ATARI.steps,
     },
 }
-"""What the benchmark of every world compares."""
+"""The grid of every suite's benchmark, as in a preset."""
 
 
 def imitation(out: Path) -> list[str]:
@@ -109,25 +98,25 @@ def benchmark_of_all(out: Path) -> list[str]:
 
 
 COMMANDS: dict[str, Callable[[Path], list[str]]] = {"imitation": imitation, "benchmark": benchmark_of_all}
-"""What is killed, by name; the same command goes on with it."""
+"""The commands that are killed, by name; the same command resumes."""
 
 
 def write_preset(folder: Path, env: str) -> Path:
-    """Writes a world's preset into a folder, unless it is there."""
+    """Writes the preset of a suite into a folder, unless it is there."""
     path = folder / f"{env}_tiny.toml"
     if path.exists():
         return path
-    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **PRESETS[env]}.items()]
+    lines = [f"{name} = {value!r}".replace("'", '"') for name, value in {"env": env, **GRIDS[env]}.items()]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([*lines, ""]))
     return path
 
 
 def main() -> int:
-    """Benchmarks every world in a folder below the one that is given; stops at the first that does not end well."""
+    """Benchmarks every suite in a folder below the one that is given; stops at the first that does not end well."""
     out = Path(sys.argv.pop(1))
-    SUITES.update({name: Entry.of(suite) for name, suite in TINY.items()})
-    for env in PRESETS:
+    SUITES.update({name: Entry.of(suite) for name, suite in TINY_SUITES.items()})
+    for env in GRIDS:
         preset = write_preset(out.with_name(f"{out.name}_presets"), env)
 
         def work(config: BenchmarkConfig) -> None:

@@ -1,4 +1,4 @@
-"""Whether the worlds leave anything behind: memory, files, threads and processes over many resets and environments."""
+"""Leak check of environments: memory, files, threads and processes, over many resets and copies."""
 
 from __future__ import annotations
 
@@ -24,41 +24,41 @@ from experiments.runs.provenance import provenance
 
 MEGABYTE = 2**20
 
-WORLDS: dict[str, Callable[[], Any]] = {
+ENVIRONMENTS: dict[str, Callable[[], Any]] = {
     "kuka": lambda: KukaReach(camera=("front", "side"), render_mode="rgb_array"),
     "cartpole": lambda: Cartpole(render_mode="rgb_array"),
     "atari": lambda: AtariVecEnv("assault", 1, AtariConfig()),
 }
-"""Every world, as runs have it."""
+"""Every environment, as runs have it."""
 
 
 @dataclass(frozen=True)
 class LeakConfig:
-    """What is counted.
+    """Settings of the check.
 
     Attributes:
-        worlds: Those that are tried.
+        envs: Those that are tried.
         resets: Episodes that one environment begins.
-        environments: Environments that are made and closed, and as many that are made and dropped.
+        copies: Environments that are made and closed, and as many that are made and dropped.
         warm_up: Episodes, and environments, before the first count: libraries keep some memory for good.
         out: JSON file of the figures, or None.
     """
 
-    worlds: tuple[str, ...] = tuple(WORLDS)
+    envs: tuple[str, ...] = tuple(ENVIRONMENTS)
     resets: int = 2_000
-    environments: int = 200
+    copies: int = 200
     warm_up: int = 50
     out: Path | None = None
 
     def __post_init__(self) -> None:
-        for world in self.worlds:
-            check_choice("world", world, WORLDS)
-        if not self.worlds or min(self.resets, self.environments) < 1 or self.warm_up < 0:
-            raise ValueError(f"There must be a world, and at least 1 reset and 1 environment; got {self}.")
+        for env in self.envs:
+            check_choice("environment", env, ENVIRONMENTS)
+        if not self.envs or min(self.resets, self.copies) < 1 or self.warm_up < 0:
+            raise ValueError(f"There must be an environment, and at least 1 reset and 1 environment; got {self}.")
 
 
 def counts() -> dict[str, float]:
-    """What this process holds: ``memory_mb``, open ``files``, ``threads``, and child ``processes``."""
+    """Resources of this process: ``memory_mb``, open ``files``, ``threads``, and child ``processes``."""
     gc.collect()
     process = psutil.Process()
     return {
@@ -84,7 +84,7 @@ def close(env: Any) -> None:
 
 
 def growth(work: Callable[[], object], times: int, warm_up: int) -> dict[str, dict[str, float]]:
-    """What there is before and after a piece of work is done many times.
+    """Resources before, during and after many repetitions of a piece of work.
 
     Args:
         work: What is done.
@@ -105,34 +105,34 @@ def growth(work: Callable[[], object], times: int, warm_up: int) -> dict[str, di
 
 
 def tried(make: Callable[[], Any], config: LeakConfig) -> dict[str, Any]:
-    """Counts for one world: of an environment that is reset, of those that are closed, of those that are dropped."""
+    """Counts for one environment: while it is reset, while copies are closed, while copies are dropped."""
     env = make()
     resets = growth(lambda: use(env), config.resets, config.warm_up)
     env.close()
     return {
         "resets": resets,
-        "closed": growth(lambda: close(make()), config.environments, config.warm_up),
-        "dropped": growth(lambda: use(make()), config.environments, config.warm_up),
+        "closed": growth(lambda: close(make()), config.copies, config.warm_up),
+        "dropped": growth(lambda: use(make()), config.copies, config.warm_up),
     }
 
 
 def measure(config: LeakConfig) -> dict[str, Any]:
-    """Counts for every world, and prints a table.
+    """Counts for every environment, and prints a table.
 
     Returns:
-        World -> ``resets``, ``closed`` and ``dropped`` -> as ``growth`` gives it.
+        Environment -> ``resets``, ``closed`` and ``dropped`` -> as ``growth`` gives it.
     """
-    figures = {world: tried(WORLDS[world], config) for world in config.worlds}
-    table = Table(title=f"{config.resets:,} resets, {config.environments} environments: before, in the middle, after")
-    for column in ("world", "work", "memory MB", "files", "threads", "processes"):
-        table.add_column(column, justify="left" if column in ("world", "work") else "right")
-    for world, works in figures.items():
+    figures = {env: tried(ENVIRONMENTS[env], config) for env in config.envs}
+    table = Table(title=f"{config.resets:,} resets, {config.copies} environments: before, in the middle, after")
+    for column in ("environment", "work", "memory MB", "files", "threads", "processes"):
+        table.add_column(column, justify="left" if column in ("environment", "work") else "right")
+    for env, works in figures.items():
         for work, seen in works.items():
             cells = [", ".join(f"{count[name]:.0f}" for count in seen.values()) for name in seen["before"]]
-            table.add_row(world, work, *cells)
+            table.add_row(env, work, *cells)
     console.print(table)
     if config.out is not None:
-        write_json(config.out, {"config": asdict(config), "worlds": figures, "provenance": provenance()})
+        write_json(config.out, {"config": asdict(config), "envs": figures, "provenance": provenance()})
     return figures
 
 

@@ -53,7 +53,7 @@ class Tree:
 
     @property
     def said(self) -> str:
-        """What this run of the command has printed."""
+        """Output of this run of the command."""
         return self.log.read_bytes()[self._start :].decode(errors="replace")
 
     def members(self) -> list[Member]:

@@ -1,4 +1,4 @@
-"""What differs between the folders of two runs that should have ended alike, but for times."""
+"""Differences between the folders of two runs that should be equal except for times."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ TIMES = ("seconds", "wall_seconds", "train_seconds", "env_steps_per_second", "up
 """Columns and keys that tell how long something took, or go by that."""
 
 PRESENT = (".png", ".html", ".md")
-"""Endings of files of which it is enough to be there: figures and pages with times in them."""
+"""Suffixes of files that only have to exist: figures and pages contain times."""
 
 LEFT_OUT = ("tensorboard", "logs", "log.txt")
-"""Parts of a path that tell of the way and not of the end."""
+"""Parts of a path that hold logs, not results."""
 
 
 def differences(expected: Path, found: Path) -> list[str]:
-    """Every file of a run that another one lacks, or has otherwise, or has more.
+    """Every file that is missing, different or extra in one of two runs.
 
     Args:
         expected: Folder of the run that was left alone.
         found: Folder of the other run.
     """
     ours, theirs = _files(expected), _files(found)
-    told = [f"{name} is missing" for name in sorted(ours.keys() - theirs.keys())]
-    told += [f"{name} is left over" for name in sorted(theirs.keys() - ours.keys())]
+    apart = [f"{name} is missing" for name in sorted(ours.keys() - theirs.keys())]
+    apart += [f"{name} is left over" for name in sorted(theirs.keys() - ours.keys())]
     for name in sorted(ours.keys() & theirs.keys()):
-        told += [f"{name}: {what}" for what in _compared(ours[name], theirs[name], expected, found)]
-    return told
+        apart += [f"{name}: {what}" for what in _compared(ours[name], theirs[name], expected, found)]
+    return apart
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -47,7 +47,7 @@ def _files(folder: Path) -> dict[str, Path]:
 
 
 def litter(folder: Path) -> list[str]:
-    """What unfinished writes have left: files that no program looks for."""
+    """Files that unfinished writes have left behind."""
     hidden = [path.relative_to(folder) for path in folder.rglob(".*") if not path.name.endswith(".lock")]
     return sorted(str(path) for path in hidden)
 

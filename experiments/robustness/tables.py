@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-GOOD = ("refused", "right", "told", "undetectable")
+GOOD = ("refused", "right", "reported", "undetectable")
 
 BAD = ("wrong", "other exception", "crash", "hang", "memory")
 
 OUTCOMES = (*GOOD, *BAD)
-"""What a damaged file comes to."""
+"""Outcomes for damaged files."""
 
 
 def _table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
@@ -20,7 +20,7 @@ def _table(heading: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def damages(figures: Mapping[str, Any]) -> str:
-    """A line a kind of file: what damaged ones came to.
+    """A row for each kind of file, with the outcomes of its damaged ones.
 
     Args:
         figures: What ``damage_check`` wrote.
@@ -36,7 +36,7 @@ def damages(figures: Mapping[str, Any]) -> str:
 
 
 def kills(figures: Mapping[str, Any]) -> str:
-    """What runs that were killed, and met other trouble, came to.
+    """The table of runs that were killed or met other trouble.
 
     Args:
         figures: What ``kill_check`` wrote.
@@ -60,11 +60,11 @@ def leaks(figures: Mapping[str, Any]) -> str:
     config = figures["config"]
     headings = {
         "resets": f"{config['resets']:,} resets, MB",
-        "closed": f"{config['environments']} made and closed, MB",
-        "dropped": f"{config['environments']} made and dropped, MB",
+        "closed": f"{config['copies']} made and closed, MB",
+        "dropped": f"{config['copies']} made and dropped, MB",
     }
     rows = []
-    for world, found in figures["worlds"].items():
+    for env, found in figures["envs"].items():
         memory = [
             ", ".join(f"{found[part][moment]['memory_mb']:.0f}" for moment in ("before", "middle", "after"))
             for part in headings
@@ -73,5 +73,5 @@ def leaks(figures: Mapping[str, Any]) -> str:
             max(found[part]["after"][name] - found[part]["before"][name] for part in headings)
             for name in ("files", "threads", "processes")
         ]
-        rows.append([world, *memory, " / ".join(map(str, grown))])
+        rows.append([env, *memory, " / ".join(map(str, grown))])
     return _table(["environment", *headings.values(), "files / threads / processes more"], rows)

@@ -1,4 +1,4 @@
-"""Trouble that a run can meet beside being killed: a full disk, a folder that is read-only, Ctrl-C, a second run."""
+"""Trouble other than kills: a full disk, a read-only folder, Ctrl-C, a second run."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ MEGABYTE = 2**20
 
 @dataclass
 class Trouble:
-    """What came of trouble.
+    """The outcome of a kind of trouble.
 
     Attributes:
         outcome: ``survived``, ``FAILED`` or ``skipped``.
-        told: What the command said of it, or why it failed or was skipped.
+        message: What the command said of it, or why it failed or was skipped.
         seconds: How long the command took to end.
     """
 
     outcome: str
-    told: str
+    message: str
     seconds: float = 0.0
 
     @property
@@ -96,18 +96,18 @@ def interrupt(work: str, expected: Path, out: Path) -> Trouble:
         left = tree.left(STOP_SECONDS)
     finally:
         tree.end()
-    told = _last_line(tree.said)
+    message = _last_line(tree.said)
     problems = [
         f"it took {spent:.1f} s" * (spent > STOP_SECONDS),
         f"the exit status is {status}" * (status != 128 + signal.SIGINT),
         f"{left} went on" * bool(left),
         "it prints a traceback" * ("Traceback" in tree.said),
-        f"it does not say how to go on: {told}" * ("same command" not in told),
+        f"it does not say how to go on: {message}" * ("same command" not in message),
     ]
     if any(problems):
         return Trouble(FAILED, "; ".join(filter(None, problems)), spent)
     gone_on = _goes_on(work, expected, out, tree)
-    return Trouble(gone_on.outcome, gone_on.told, round(spent, 2))
+    return Trouble(gone_on.outcome, gone_on.message, round(spent, 2))
 
 
 def second_command(work: str, expected: Path, out: Path) -> Trouble:
@@ -120,16 +120,16 @@ def second_command(work: str, expected: Path, out: Path) -> Trouble:
         status = second.wait(REFUSAL_SECONDS)
         spent, went_on = second.seconds, first.parent.poll() is None
         second.end()
-        told = _last_line(second.said)
+        message = _last_line(second.said)
         if status != 2 or not went_on or "Traceback" in second.said or str(out) not in " ".join(second.said.split()):
-            return Trouble(FAILED, f"the second ends with {status} after {spent:.0f} s: {told}", spent)
+            return Trouble(FAILED, f"the second ends with {status} after {spent:.0f} s: {message}", spent)
         status = first.wait(RUN_SECONDS)
     finally:
         first.end()
     apart = differences(expected, out / "run")
     if status != 0 or apart:
         return Trouble(FAILED, f"the first ends with {status}: {apart[:3]}", spent)
-    return Trouble(SURVIVED, told, round(spent, 2))
+    return Trouble(SURVIVED, message, round(spent, 2))
 
 
 TROUBLES: dict[str, Callable[[str, Path, Path], Trouble]] = {
@@ -151,7 +151,7 @@ def _to_its_end(work: str, run: Path, out: Path) -> Tree:
 
 
 def _complaint(tree: Tree, reason: str) -> str:
-    """What is wrong with how a command ended that could not write; empty if nothing is."""
+    """What is wrong with the error of a command that could not write; empty if nothing is."""
     said = " ".join(tree.said.split())
     if tree.parent.returncode not in (1, 2):
         return f"it ended with {tree.parent.returncode}: {_last_line(tree.said)}"
@@ -162,12 +162,12 @@ def _complaint(tree: Tree, reason: str) -> str:
 
 def _goes_on(work: str, expected: Path, out: Path, failed: Tree) -> Trouble:
     """The same command again, when the trouble is over."""
-    told = _last_line(failed.said)
+    message = _last_line(failed.said)
     again = _to_its_end(work, out / "run", out)
     if again.parent.returncode != 0:
         return Trouble(FAILED, f"going on ends with {again.parent.returncode}: {_last_line(again.said)}")
     apart = differences(expected, out / "run")
-    return Trouble(FAILED, "; ".join(apart[:3])) if apart else Trouble(SURVIVED, told, round(failed.seconds, 2))
+    return Trouble(FAILED, "; ".join(apart[:3])) if apart else Trouble(SURVIVED, message, round(failed.seconds, 2))
 
 
 def _last_line(said: str) -> str:
@@ -189,7 +189,7 @@ def _disk(folder: Path, size: int) -> Iterator[bool]:
 
 
 def _made_read_only(disk: Path) -> bool:
-    """Whether a disk is read-only now; it cannot be while what was killed still holds files open, so it tries again."""
+    """Remounts a disk read-only; retries while killed processes still hold files open."""
     until = time.monotonic() + STOP_SECONDS
     while not _mount("-o", "remount,ro", str(disk)):
         if time.monotonic() > until:

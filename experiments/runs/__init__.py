@@ -1,1 +1,1 @@
-"""A run's life, whatever it runs: its folder, its training, its encoder, its command line."""
+"""What all runs share: folder, training, encoder, command line."""

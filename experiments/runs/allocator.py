@@ -1,4 +1,4 @@
-"""What becomes of memory that tensors no longer need."""
+"""Memory allocator settings for tensors that come and go."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KEPT = 2**30
 
 
 def keep_freed_memory() -> bool:
-    """Has this process keep freed memory for its next tensors, instead of handing it back to the system.
+    """Makes this process keep freed memory for its next tensors, instead of returning it to the system.
 
     glibc maps every large block anew, and each of its pages costs a fault when it is first written to. A training step
     asks for the same blocks again and again; ``experiments.measurements.update_speed`` measures what it gains without

@@ -1,4 +1,4 @@
-"""Arrays that stand beside a video or in place of one: of the shapes that are expected, or one error."""
+"""Arrays of recordings in npz files, read with their shapes checked."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from encoders.files import FileError, read_arrays
 
 @dataclass(frozen=True)
 class Layout:
-    """What an array must be.
+    """The expected shape and type of an array.
 
     Attributes:
         shape: Its shape.

@@ -1,4 +1,4 @@
-"""What every suite's runs choose alike: an encoder, how it is used, a tracker, and the names of what they share."""
+"""Choices that the runs of all suites share: no encoder, its modes, a tracker, and keys of shared folders."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any, Literal, TypeAlias, get_args
 from encoders.errors import check_choice
 
 NO_ENCODER = "none"
-"""Instead of an encoder's name: a learner that observes its own state and the phase alone."""
+"""In place of an encoder's name: a learner that observes its own state and the phase only."""
 
 ENCODER_MODES = ("frozen", "joint")
-"""Whether an encoder stays as it is while the agent trains, or is trained with it."""
+"""Modes of an encoder: frozen while the agent trains, or trained jointly with it."""
 
 
 Tracker: TypeAlias = Literal["none", "wandb", "trackio"]
@@ -47,7 +47,7 @@ def key_of(content: dict[str, Any]) -> str:
 
 
 def check_unsettled(shape: Mapping[str, int], settings: Mapping[str, Any]) -> None:
-    """Refuses settings of an encoder that the frames it is to see settle.
+    """Refuses encoder settings that follow from the frames.
 
     Raises:
         ValueError: If one of them is given.

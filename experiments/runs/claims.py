@@ -1,4 +1,4 @@
-"""Folders that belong to a configuration: claimed before work, and refused to every other one."""
+"""Claims of folders: each belongs to one configuration, and is refused to any other."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def check_claim(folder: Path, file: str, content: object) -> None:
 
 
 def read_claim(path: Path) -> dict[str, Any]:
-    """What a folder was marked with.
+    """The configuration that a folder was marked with.
 
     Raises:
         ValueError: If it is damaged.

@@ -1,4 +1,4 @@
-"""Command lines made from configs: one line for what went wrong or was stopped, and an exit status that tells which."""
+"""Command lines from configs, with one-line errors and exit statuses."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _say(what: str, words: str) -> None:
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """Has the project's own warnings shown as one line, without the place in the code that they come from."""
+    """Shows the project's own warnings as one line, without their place in the code."""
     usual = warnings.showwarning
 
     def show(
@@ -91,7 +91,7 @@ def _plain_warnings() -> Iterator[None]:
 
 @contextmanager
 def _termination_interrupts() -> Iterator[None]:
-    """Has ``SIGTERM`` stop the work as Ctrl-C does, while it goes on."""
+    """Makes ``SIGTERM`` stop the work as Ctrl-C does."""
 
     def interrupt(number: int, _: FrameType | None) -> None:
         raise KeyboardInterrupt(number)
@@ -104,7 +104,7 @@ def _termination_interrupts() -> Iterator[None]:
 
 
 def _parse(config: type[Config], description: str | None) -> Config:
-    """Tyro's parser, which would put a config's own complaints in a box of 80 columns."""
+    """Tyro's parser, without its box of 80 columns around a config's own errors."""
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):

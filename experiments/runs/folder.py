@@ -1,4 +1,4 @@
-"""A run's folder: claimed before work, resumed or refused, with its result at the end."""
+"""The folder of a run: claimed before work, resumed or refused, with the result at the end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STAGES_FILE = "stages.json"
 STATE_FILE = "checkpoint/state.json"
 
 GO_ON = "delete it and add --resume to go on from the last checkpoint"
-"""What to do about a damaged file that a run writes again."""
+"""What to do about a damaged file that the run writes again."""
 
 PATIENCE = 3.0
 """Seconds that another process may take to leave a run's folder: one that was just killed needs a moment."""
@@ -37,7 +37,7 @@ console = Console()
 
 
 class RunConfig(Protocol):
-    """What a run's folder needs to know of its configuration."""
+    """The part of a configuration that the folder of a run needs."""
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -49,7 +49,7 @@ class RunConfig(Protocol):
 
     @property
     def resume(self) -> bool:
-        """Whether a run that is there is gone on with."""
+        """Whether an existing run is resumed."""
 
     @property
     def track(self) -> Tracker:
@@ -60,13 +60,13 @@ class RunConfig(Protocol):
         """Name of everything but the seed."""
 
     def bound_to(self, steps: int) -> str:
-        """Why a run of so many steps cannot go on for more of them, as a sentence; empty where it can."""
+        """Why a run of so many steps cannot be extended, as a sentence; empty if it can."""
 
     def run_folder(self, seed: int) -> Path:
-        """Where the run of a seed is."""
+        """Folder of the run of a seed."""
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """What makes a run this run and no other."""
+        """The settings that determine the result of a run."""
 
 
 Config = TypeVar("Config", bound=RunConfig)
@@ -95,7 +95,7 @@ class Stopwatch:
 
 
 def read_seconds(path: Path) -> dict[str, float]:
-    """What a stopwatch wrote; nothing where it has not yet.
+    """Seconds by stage that a stopwatch wrote; empty if there are none yet.
 
     Raises:
         ValueError: If the file is damaged.
@@ -149,7 +149,7 @@ def write_result(folder: Path, result: dict[str, Any]) -> None:
 
 
 def completed(folder: Path) -> bool:
-    """Whether the run in a folder has ended well.
+    """Whether the run in a folder is complete.
 
     Raises:
         ValueError: If its result is damaged.
@@ -159,7 +159,7 @@ def completed(folder: Path) -> bool:
 
 
 def fewer_steps(config: RunConfig, seed: int) -> int | None:
-    """The steps that the run in a folder was asked for, if they are all that differs; None if nothing or more does."""
+    """The steps of the run in a folder, if nothing else differs; None otherwise."""
     path = config.run_folder(seed) / CONFIG_FILE
     if not path.exists():
         return None
@@ -201,7 +201,7 @@ def check_run_folder(config: RunConfig, seed: int, extend: bool = True) -> None:
 
 
 def _check_extension(config: RunConfig, folder: Path, before: int) -> None:
-    """Refuses to go on for more steps where that would be another training.
+    """Refuses an extension to more steps that would not equal one training.
 
     Raises:
         ValueError: If it would; it says why.
@@ -243,16 +243,16 @@ def claim_run_folder(config: RunConfig, seed: int) -> None:
 
 
 def _extend(config: RunConfig, seed: int, before: int) -> None:
-    """Has a run go on for more steps; a kill between any two of the files leaves one that can be asked so again."""
+    """Extends a run to more steps; a kill between any two files leaves one that can be extended again."""
     folder, path = config.run_folder(seed), config.run_folder(seed) / PROVENANCE_FILE
-    told = f"{folder} goes on from {before} to {config.steps} steps"
+    message = f"{folder} goes on from {before} to {config.steps} steps"
     if completed(folder):
         kept = folder / f"result_{before}.json"
         try:
             (folder / RESULT_FILE).replace(kept)
         except OSError as error:
             raise ValueError(f"{folder} cannot be written: {error.strerror}. Choose another folder.") from error
-        told += f"; its result is kept as {kept.name}"
+        message += f"; its result is kept as {kept.name}"
     origin = read_object(path, "provenance", GO_ON) if path.exists() else {}
     started = provenance()
     more = {"steps": f"{before} to {config.steps}", **{key: started[key] for key in ("command", "started", "commit")}}
@@ -260,12 +260,12 @@ def _extend(config: RunConfig, seed: int, before: int) -> None:
     write_atomically(path, json.dumps(origin, indent=2).encode())
     identity = json.dumps(config.identity(seed), indent=2, default=str)
     write_atomically(folder / CONFIG_FILE, identity.encode())
-    console.print(f"{told}.", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{message}.", markup=False, highlight=False, soft_wrap=True)
 
 
 @contextmanager
 def alone(path: Path, who: str) -> Iterator[None]:
-    """Keeps other processes out while this one works; the system lets go for one that is killed.
+    """Locks out other processes; the system releases the lock of a killed one.
 
     Args:
         path: Of the lock.
@@ -354,7 +354,7 @@ def run_stages(
 
 
 def _last_checkpoint(folder: Path) -> str:
-    """Where a run that is stopped would go on from, as a sentence."""
+    """The last checkpoint of a stopped run, as a sentence."""
     with suppress(FileError):
         steps = read_object(folder / STATE_FILE, "checkpoint", GO_ON, ("env_steps",))["env_steps"]
         return f"The last checkpoint in {folder} is after {steps:,} steps."

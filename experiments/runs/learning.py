@@ -93,7 +93,7 @@ def printed(text: Callable[[Row], str]) -> Callable[[Row], None]:
     """Reports every row in a line of its own.
 
     Args:
-        text: What is told of a row.
+        text: Describes a row.
     """
     return lambda row: console.print(f"  {text(row)}", highlight=False)
 
@@ -105,7 +105,7 @@ def progress_bar(steps: int, done: int, text: Callable[[Row], str]) -> Iterator[
     Args:
         steps: Environment steps of the run.
         done: How many are done already.
-        text: What is told of the last row.
+        text: Describes the last row.
 
     Yields:
         What to report to.
@@ -114,9 +114,9 @@ def progress_bar(steps: int, done: int, text: Callable[[Row], str]) -> Iterator[
         TextColumn("  training"),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[told]}"),
+        TextColumn("{task.fields[text]}"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        bar = progress.add_task("train", total=steps, completed=done, told="")
-        yield lambda row: progress.update(bar, completed=row["env_steps"], told=text(row))
+        bar = progress.add_task("train", total=steps, completed=done, text="")
+        yield lambda row: progress.update(bar, completed=row["env_steps"], text=text(row))

@@ -44,7 +44,7 @@ def check_given(encoder: Encoder, folder: Path, shape: tuple[int, int, int], fit
     """
     encoder.check_frames(shape)
     if fitted or not math.isnan(float(encoder.distance_scale)):
-        check_scale(encoder, folder)
+        check_distance_scale(encoder, folder)
 
 
 def shared_encoder(folder: Path, prepare: Callable[[], Encoder]) -> Encoder:
@@ -60,8 +60,8 @@ def shared_encoder(folder: Path, prepare: Callable[[], Encoder]) -> Encoder:
     return encoders.load(folder) if (folder / CONFIG_FILE).exists() else prepare()
 
 
-def check_scale(encoder: Encoder, folder: Path) -> None:
-    """Refuses an encoder whose distances have no unit, so that no reward can be made of them.
+def check_distance_scale(encoder: Encoder, folder: Path) -> None:
+    """Refuses an encoder without a distance scale, which rewards need.
 
     Args:
         encoder: From a folder.

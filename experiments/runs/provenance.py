@@ -1,4 +1,4 @@
-"""Where a run came from: versions, commit, machine, command."""
+"""Provenance of a run: versions, commit, machine, command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGES = ("onlooker", "torch", "stable_baselines3", "gymnasium", "pybullet", "
 
 
 def provenance() -> dict[str, Any]:
-    """Everything that somebody needs to run it again."""
+    """Versions, commit, machine and command, enough to run it again."""
     return {
         "command": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

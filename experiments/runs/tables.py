@@ -54,7 +54,7 @@ def print_results(
         title: Above it.
         config: The runs.
         results: The content of every ``result.json``, in the order of the seeds.
-        line: What is told of one, beside its seed.
+        line: The texts of one, after its seed.
 
     Raises:
         ValueError: If a result that was read from its file is damaged; it names the file.

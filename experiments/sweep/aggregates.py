@@ -1,4 +1,4 @@
-"""What several runs say together: means with their intervals, over seeds and tasks, normalised and compared.
+"""Aggregates over seeds and tasks: interquartile means with intervals, normalised scores, comparisons.
 
 Agarwal et al., Deep Reinforcement Learning at the Edge of the Statistical Precipice, 2021.
 """
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.stats import bootstrap, mannwhitneyu, trim_mean
 
 MOST = 1e150
-"""Size of a figure at most, so that variances of thousands of them are finite."""
+"""Largest magnitude of a figure, so that variances of thousands are finite."""
 
 RESAMPLES = 2000
 
@@ -41,7 +41,7 @@ class Interval(NamedTuple):
         return value if math.isnan(self.low) else f"{value} [{low}, {high}]"
 
 
-def check_figures(values: NDArray[np.float64], what: str) -> None:
+def check_sample(values: NDArray[np.float64], what: str) -> None:
     """Refuses figures that have no mean.
 
     Args:
@@ -75,7 +75,7 @@ def bootstrap_interval(values: Sequence[float], statistic: Callable[..., Any] = 
         ValueError: If there are none, or one is not finite or beyond ``MOST``.
     """
     sample = np.asarray(values, np.float64)
-    check_figures(sample, "The figures")
+    check_sample(sample, "The figures")
     value = float(statistic(sample, axis=-1))
     if len(sample) < 2:
         return Interval(value, float("nan"), float("nan"))
@@ -126,7 +126,7 @@ def stratified_iqm(strata: Strata) -> Interval:
 
 
 def difference(ours: Strata, theirs: Strata) -> Interval:
-    """Interquartile mean of one method less that of another, with the 95% interval of the same bootstrap.
+    """Difference of two methods' interquartile means, with the 95% interval of the same bootstrap.
 
     Args:
         ours: One array of seeds a task.
@@ -143,7 +143,7 @@ def difference(ours: Strata, theirs: Strata) -> Interval:
 
 
 def probability_of_improvement(ours: Strata, theirs: Strata) -> Interval:
-    """How likely a run of one method beats one of another on the same task, ties half; the mean over tasks.
+    """Probability that a run of one method beats one of another, ties half; the mean over tasks.
 
     Agarwal et al. 2021, equation for P(X > Y), by the Mann-Whitney U statistic.
 
@@ -183,7 +183,7 @@ def _interval(statistic: Any, strata: Strata) -> Interval:
     if not strata:
         raise ValueError("There are no tasks to compare; name at least one.")
     for task, stratum in enumerate(strata):
-        check_figures(np.asarray(stratum), f"The scores of task {task}")
+        check_sample(np.asarray(stratum), f"The scores of task {task}")
     value = float(statistic(*strata, axis=-1))
     if min(len(stratum) for stratum in strata) < 2:
         return Interval(value, float("nan"), float("nan"))

@@ -1,4 +1,4 @@
-"""A benchmark from its grid to its page: what is missing is run, and what there is becomes tables and curves."""
+"""A benchmark: runs the missing cells of its grid, and writes tables, curves and a page."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ from experiments.sweep import launchers, page
 from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell
 from experiments.sweep.launchers import Job, Launcher
-from experiments.sweep.scores import CURVE_COLUMNS, charts, collect, columns, failed_runs, markdown, summary
+from experiments.sweep.score_curves import charts
+from experiments.sweep.score_tables import markdown, summary
+from experiments.sweep.scores import CURVE_COLUMNS, collect, columns, failed_runs
 from experiments.sweep.suite import Suite
 
 FORMAT = 1
-"""Version of what a folder of runs looks like."""
+"""Version of the layout of a folder of runs."""
 
 console = Console()
 
@@ -99,7 +101,7 @@ def check_folder(out: Path) -> None:
     path = out / "benchmark.json"
     if not path.exists():
         return
-    remedy = "delete it if this version wrote the runs beside it, or choose another --out"
+    remedy = "delete it if this version wrote the runs in its folder, or choose another --out"
     found = read_object(path, "benchmark's mark", remedy, ("format",))["format"]
     if found != FORMAT:
         raise ValueError(f"{out} holds runs of format {found}, and this version writes {FORMAT}; choose another --out.")
@@ -129,7 +131,7 @@ def _alone(out: Path) -> AbstractContextManager[object]:
 
 
 def estimate(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cell]) -> tuple[str, list[Line]]:
-    """How long all is likely to take, and the methods with what is left of each."""
+    """The estimated time, and the methods with their remaining runs."""
     seconds = sum(suite.seconds(cell) for cell in left) + suite.preparation_seconds(left)
     hours = seconds / 3600
     price = f", {hours * config.core_hour_price:.2f} at {config.core_hour_price:g} a core-hour"
@@ -157,7 +159,7 @@ def estimate(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: lis
 
 
 def run(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cell]) -> dict[str, str]:
-    """Prepares what the open cells share and trains them; a failed one stops no other.
+    """Prepares what the remaining cells share and trains them; a failure stops no other cell.
 
     Returns:
         The reason of every failure by the job's name.
@@ -165,7 +167,7 @@ def run(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cel
     Raises:
         ValueError: If the random policy could not be measured, without which there is no table.
     """
-    lacking = {cell.task: cell for cell in cells if not suite.reference_file(cell.task, config.out).exists()}
+    lacking = {cell.task: cell for cell in cells if not suite.random_figures_file(cell.task, config.out).exists()}
     prepared = list(dict.fromkeys([*left, *lacking.values()]))
     if not prepared:
         return {}
@@ -174,7 +176,7 @@ def run(config: BenchmarkConfig, suite: Suite, cells: list[Cell], left: list[Cel
         for number, phase in enumerate(suite.preparations(prepared, config.out), start=1):
             failures |= _finish(launcher, phase, progress, f"preparation {number}", lambda: None)
         for task in lacking:
-            suite.reference(task, config.out)
+            suite.random_figures(task, config.out)
         watched = {cell: suite.folder(cell, config.out) for cell in left}
         bars: dict[Cell, TaskID] = {}
 

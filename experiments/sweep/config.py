@@ -1,4 +1,4 @@
-"""What a benchmark compares, and where it runs."""
+"""The configuration of a benchmark."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ LAUNCHERS = ("local", "ray")
 
 
 AGAIN = "The same command goes on."
-"""What a benchmark that was stopped says."""
+"""How to resume a stopped benchmark."""
 
 
 @dataclass(frozen=True)
 class BenchmarkConfig:
-    """What is compared, and where it runs.
+    """Settings of a benchmark.
 
     Attributes:
         preset: A committed preset, or a TOML file, that names the grid; leave the grid's flags out then.
-        env: The environment; kuka_reach by default.
-        encoders: What the learners see with; random is untrained, none the robot's own state. By default tcn.
-        algos: The agents; ppo by default.
-        rewards: What the agents are given; tcn_huber and oracle by default.
+        env: The suite; kuka_reach by default.
+        encoders: Encoders of the learners; random is untrained, none observes only the robot's state. By default tcn.
+        algos: Algorithms of the agents; ppo by default.
+        rewards: Rewards of the agents; tcn_huber and oracle by default.
         tasks: Numbers of the tasks; for kuka_reach the demonstrations. By default 0.
         seeds: One training a seed; 0, 1 and 2 by default.
-        steps: Environment steps of one training; the environment's default without.
+        steps: Environment steps of one training; by default those of the suite.
         out: Folder of all runs; a cell that is complete there is not run again.
         name: Folder of the results in ``out``; the preset's name by default.
         launcher: local, or ray.
         workers: Trainings at a time on this machine; 0 for as many as it has cores.
         ray_address: HOST:PORT of a Ray cluster that sees the same folders; a local Ray by default.
-        gpus: GPUs that Ray is to give a training.
+        gpus: GPUs that Ray reserves for a training.
         core_hour_price: What a core costs an hour, for the estimate.
         publish: Folder that scores and curves are copied into, such as experiments/results.
         dry_run: Print the cells and an estimate, and run nothing.
@@ -78,7 +78,7 @@ class BenchmarkConfig:
 
     @property
     def _named(self) -> dict[str, Any]:
-        """What the flags say of the grid."""
+        """The values of the grid's flags that were given."""
         values = {part.name: getattr(self, part.name, None) for part in fields(Grid)}
         return {name: value for name, value in values.items() if value is not None}
 
@@ -91,7 +91,7 @@ class BenchmarkConfig:
 
     @property
     def results(self) -> Path:
-        """Where tables, figures and the page are written."""
+        """Folder of tables, figures and the page."""
         return self.out / (self.name or (Path(self.preset).stem if self.preset else "grid"))
 
     @property

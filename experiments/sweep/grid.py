@@ -12,21 +12,21 @@ from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.files import read_toml
 
 MARK = "@"
-"""In an encoder's name, before the mark of settings of its own."""
+"""Separates an encoder's name from a label of its settings."""
 
-PRESETS = Path(__file__).parents[1] / "presets"
+PRESET_FOLDER = Path(__file__).parents[1] / "presets"
 
 
 @dataclass(frozen=True)
 class Method:
-    """What is compared with what.
+    """A combination of encoder, agent and reward.
 
     Attributes:
         label: Short name in tables and figures.
-        encoder: What the learner sees with, as the environment's experiment calls it.
+        encoder: Name of the encoder, as the suite's experiment has it.
         settings: The encoder's own settings, NAME=VALUE.
         algo: The agent.
-        reward: What the agent is given.
+        reward: Name of the reward.
     """
 
     label: str
@@ -49,7 +49,7 @@ class Method:
 
 
 class Measure(NamedTuple):
-    """A figure of the results as tables show it.
+    """A figure of the results, as shown in tables.
 
     Attributes:
         key: Its name in ``result.json``.
@@ -64,7 +64,7 @@ class Measure(NamedTuple):
     digits: int
 
 
-class Yardstick(NamedTuple):
+class Reference(NamedTuple):
     """The method whose normalised score is 1.
 
     Attributes:
@@ -77,16 +77,16 @@ class Yardstick(NamedTuple):
 
 
 class Scoring(NamedTuple):
-    """What the runs of a suite are judged by.
+    """How the runs of a suite are scored.
 
     Attributes:
-        measures: Raw figures beside the normalised score.
-        yardstick: What a normalised score of 1 is.
-        learned: Whether agents are given another return than the true one.
+        measures: Raw figures in addition to the normalised score.
+        reference: The method whose normalised score is 1.
+        learned: Whether agents are trained on another return than the true one.
     """
 
     measures: tuple[Measure, ...]
-    yardstick: Yardstick
+    reference: Reference
     learned: bool
 
 
@@ -95,7 +95,7 @@ class Cell:
     """One training: a method on a task with a seed.
 
     Attributes:
-        env: Name of the environment.
+        env: Name of the suite.
         method: The method.
         task: Number of the task, such as the demonstration.
         seed: Seed of everything random in it.
@@ -116,16 +116,16 @@ class Cell:
 
 @dataclass(frozen=True)
 class Grid:
-    """Names that a benchmark runs through.
+    """The grid of a benchmark, by names.
 
     Attributes:
-        env: The environment.
-        encoders: What the learners see with.
+        env: The suite.
+        encoders: Encoders of the learners.
         algos: The agents.
-        rewards: What the agents are given.
+        rewards: Rewards of the agents.
         tasks: Numbers of the tasks.
         seeds: One training a seed.
-        steps: Environment steps of one training; 0 for the environment's default.
+        steps: Environment steps of one training; 0 for the suite's default.
         encoder_settings: Settings of an encoder by its name, NAME=VALUE. A name may carry a mark, such as
             ``tcn@large``, so that one encoder takes part with several settings.
         without: Combinations to leave out, ``encoder/algo/reward``.
@@ -162,7 +162,7 @@ class Grid:
             check_choice("combination to leave out", combination, combinations)
 
     def methods(self, resolve: Callable[[str, str, str, tuple[str, ...]], Method]) -> list[Method]:
-        """Every combination of encoder, agent and reward once, as the environment understands it.
+        """Every combination of encoder, agent and reward once, as the suite resolves it.
 
         Args:
             resolve: (encoder, algo, reward, settings) -> method; two combinations may mean one method.
@@ -197,7 +197,7 @@ class Grid:
 
 def preset_names() -> list[str]:
     """Every committed preset."""
-    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+    return sorted(path.stem for path in PRESET_FOLDER.glob("*.toml"))
 
 
 def read_preset(name: str) -> Grid:
@@ -212,7 +212,7 @@ def read_preset(name: str) -> Grid:
     path = Path(name)
     if not name.endswith(".toml"):
         check_choice("preset", name, preset_names())
-        path = PRESETS / f"{name}.toml"
+        path = PRESET_FOLDER / f"{name}.toml"
     text, content = read_toml(path, "preset", f"mend it, or name one of {', '.join(preset_names())}")
     known = {part.name: part for part in fields(Grid)}
     values: dict[str, Any] = {}
@@ -230,13 +230,13 @@ def read_preset(name: str) -> Grid:
 
 
 def _line(text: str, key: str) -> int:
-    """Number of the line in which a key stands, from 1."""
+    """Line number of a key, from 1."""
     found = re.search(rf"^\s*\[?{re.escape(key)}\b", text, re.MULTILINE)
     return text[: found.end()].count("\n") + 1 if found else 1
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
-    """A preset's value in the type that the grid has for it."""
+    """A preset's value, checked and converted to the grid's type."""
     if key == "encoder_settings":
         if not isinstance(value, dict) or not all(_are(part, str) for part in value.values()):
             raise ValueError(f"{where}: {key} must be a table of lists of NAME=VALUE; got {value!r}.")

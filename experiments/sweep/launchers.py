@@ -1,4 +1,4 @@
-"""Jobs: pieces of work that run in a process of their own, here or on a cluster."""
+"""Launchers of jobs in processes of their own, on this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 RETRIES = 3
-"""How often Ray starts a job again whose worker has died."""
+"""Retries of a Ray job whose worker has died."""
 
 _PROCESSES = threading.Lock()
 """Held while a process is started or joined: starting one also collects the exit codes of the others, each of which can
-be read once, and a thread that comes second is told 255 of a job that went well."""
+be read once, and a thread that comes second reads 255 for a job that went well."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def spread(
     start: Callable[[], object] | None = None,
     each: int | None = None,
 ) -> Iterator[Iterator[Result]]:
-    """Work on items in processes of their own, which end with the block.
+    """Maps work over items in worker processes, which end with the block.
 
     Args:
         work: What to do with one; picklable, like the items and the results.
@@ -144,7 +144,7 @@ class _Local:
                 process.kill()
 
     def _run(self, job: Job) -> None:
-        """A process of its own for one job: whatever kills it kills nothing else.
+        """Runs one job in a process of its own: whatever kills it kills nothing else.
 
         It is forked from one that has done nothing but import the libraries, which takes longer than many a
         preparation.
@@ -178,7 +178,7 @@ def _last_line(log: Path, start: int) -> str:
 
 
 def _work(job: Job) -> None:
-    """In the process: its output goes to the log, and it ends when its parent does."""
+    """The job's process: logs its output, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with job.log.open("a") as log:
@@ -190,7 +190,7 @@ def _work(job: Job) -> None:
 
 
 def _end_with_parent() -> None:
-    """A launcher that was killed must leave nobody who writes where the next one will."""
+    """Ends this process with its parent: a killed launcher must leave nobody who still writes."""
     parent = mp.parent_process()
     assert parent is not None
     multiprocessing.connection.wait([parent.sentinel])

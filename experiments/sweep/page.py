@@ -1,4 +1,4 @@
-"""The page of a benchmark: what was run, tables, curves, and how the best and the median run of each method look."""
+"""The page of a benchmark: tables, curves, and the best and the median run of each method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from encoders.files import read_object
 from experiments.report.blocks import Block, Failure, FailureBlock, ImageBlock, Report, TextBlock, VideoBlock
 from experiments.report.page import write_report
 from experiments.sweep.grid import Cell
-from experiments.sweep.scores import Row, charts, differences, every_run, failed_runs, improvements, summary
+from experiments.sweep.score_curves import charts
+from experiments.sweep.score_tables import differences, every_run, improvements, summary
+from experiments.sweep.scores import Row, failed_runs
 from experiments.sweep.suite import Suite
 
 FILE = "report.html"

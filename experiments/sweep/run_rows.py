@@ -1,4 +1,4 @@
-"""Tables of imitations, from folders of runs: those that are complete, each once, and alike but for what is told."""
+"""Tables of imitation runs, read from their folders: one row a completed run, one line a group of seeds."""
 
 from __future__ import annotations
 
@@ -60,19 +60,19 @@ def completed_runs(folders: Sequence[Path], program: str) -> list[Run]:
     return runs
 
 
-def check_comparable(runs: Sequence[Run], told: Collection[str]) -> None:
+def check_comparable(runs: Sequence[Run], varied: Collection[str]) -> None:
     """Refuses runs that one table cannot hold.
 
     Args:
         runs: What is to be in it.
-        told: The parts of a configuration that it tells apart.
+        varied: The settings that may differ between its runs.
 
     Raises:
-        ValueError: If two runs are the same, or differ in what the table does not tell.
+        ValueError: If two runs are the same, or differ in a setting that is no column.
     """
     seen: dict[str, Path] = {}
     for run in runs:
-        apart = sorted(_rest(runs[0].config, told).items() ^ _rest(run.config, told).items())
+        apart = sorted(_rest(runs[0].config, varied).items() ^ _rest(run.config, varied).items())
         if apart:
             raise ValueError(
                 f"{run.folder} and {runs[0].folder} differ in {apart[0][0]}, which the table does not tell; "
@@ -84,8 +84,8 @@ def check_comparable(runs: Sequence[Run], told: Collection[str]) -> None:
         seen[name] = run.folder
 
 
-def _rest(config: Mapping[str, Any], told: Collection[str]) -> dict[str, str]:
-    return {key: json.dumps(value, sort_keys=True) for key, value in config.items() if key not in told}
+def _rest(config: Mapping[str, Any], varied: Collection[str]) -> dict[str, str]:
+    return {key: json.dumps(value, sort_keys=True) for key, value in config.items() if key not in varied}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class RunTable:
     Attributes:
         columns: Of the file with one row a run; ``encoder`` is a label with the encoder's settings.
         order: Columns that its rows are ordered by.
-        told: The parts of a configuration that it tells apart.
+        varied: The settings that may differ between its runs.
         joint: Whether the label says of an encoder that it was trained with the agent.
         group: What the runs of one line have in common, from a row; lines are ordered by it.
         cells: The text of each cell of a line, from its rows, by the column's title.
@@ -103,13 +103,13 @@ class RunTable:
 
     columns: tuple[str, ...]
     order: tuple[str, ...]
-    told: tuple[str, ...]
+    varied: tuple[str, ...]
     joint: bool
     group: Callable[[Row], tuple[Any, ...]]
     cells: Mapping[str, Callable[[Sequence[Row]], str]]
 
     def collect(self, folders: Sequence[Path], program: str) -> list[dict[str, Any]]:
-        """The completed runs below folders, one row each, in order.
+        """Rows of the completed runs in folders, one each, in order.
 
         Runs that imitate a video from elsewhere are left out: what really happened in it is not known.
 
@@ -117,13 +117,13 @@ class RunTable:
             ValueError: If there are none, or they cannot be in one table.
         """
         found = [run for run in completed_runs(folders, program) if run.result.get("demo_seed", 0) is not None]
-        check_comparable(found, self.told)
+        check_comparable(found, self.varied)
         rows = []
         for run in found:
-            told = run.config | run.result
-            joint = ["(joint)"] * (self.joint and told["encoder_mode"] == "joint")
-            label = " ".join([told["encoder"], *told["encoder_settings"], *joint])
-            rows.append({**{column: told[column] for column in self.columns}, "encoder": label})
+            values = run.config | run.result
+            joint = ["(joint)"] * (self.joint and values["encoder_mode"] == "joint")
+            label = " ".join([values["encoder"], *values["encoder_settings"], *joint])
+            rows.append({**{column: values[column] for column in self.columns}, "encoder": label})
         return sorted(rows, key=lambda row: [row[column] for column in self.order])
 
     def markdown(self, rows: Sequence[Row]) -> str:
@@ -172,7 +172,7 @@ TABLES: dict[str, RunTable] = {
         ),
         order=("encoder", "reward", "demo_seed", "seed"),
         # The auxiliary loss is that of a joint encoder.
-        told=("encoder", "encoder_settings", "encoder_mode", "auxiliary", "algo", "reward", "demo_seed", "seed"),
+        varied=("encoder", "encoder_settings", "encoder_mode", "auxiliary", "algo", "reward", "demo_seed", "seed"),
         joint=True,
         group=lambda row: (row["encoder"], row["algo"], row["reward"]),
         cells={
@@ -199,7 +199,7 @@ TABLES: dict[str, RunTable] = {
             "demonstration_return",
         ),
         order=("encoder", "learner", "reward", "starts", "agent_steps", "seed"),
-        told=("encoder", "encoder_settings", "learner", "reward", "starts", "steps", "seed"),
+        varied=("encoder", "encoder_settings", "learner", "reward", "starts", "steps", "seed"),
         joint=False,
         group=lambda row: (
             row["learner"],
@@ -226,7 +226,7 @@ TABLES: dict[str, RunTable] = {
 
 @dataclass(frozen=True)
 class TableConfig:
-    """Where the runs are and where the table goes.
+    """Settings of the table: the runs, and where it goes.
 
     Attributes:
         program: imitate_kuka or imitate_cartpole.
@@ -242,7 +242,7 @@ class TableConfig:
         check_choice("program", self.program, TABLES)
 
 
-def print_table(config: TableConfig) -> None:
+def print_runs(config: TableConfig) -> None:
     """Collects the runs and prints their table.
 
     Raises:
@@ -258,7 +258,7 @@ def print_table(config: TableConfig) -> None:
 
 def main() -> int:
     """Makes the table; 0 if it worked, 2 if the user has something to mend."""
-    return command_line.run(TableConfig, print_table, __doc__)
+    return command_line.run(TableConfig, print_runs, __doc__)
 
 
 if __name__ == "__main__":

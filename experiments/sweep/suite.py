@@ -1,4 +1,4 @@
-"""What a benchmark asks of a suite of tasks, and what suites have in common: a cell is a run with its own folder."""
+"""The interface between benchmark and suites, and a base for suites whose cells are runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from encoders.files import FileError, read_object, write_atomically
+from experiments.runs.experiment import Experiment
 from experiments.runs.folder import RunConfig, check_run_folder, run_seeds
 from experiments.sweep.grid import Cell, Method, Scoring
 from experiments.sweep.launchers import Job
@@ -18,47 +19,47 @@ Config = TypeVar("Config", bound=RunConfig)
 
 
 class Suite(Protocol):
-    """What a benchmark needs to know of a suite of tasks."""
+    """A suite of tasks, as the benchmark sees it."""
 
     scoring: Scoring
-    """What its runs are judged by."""
+    """How its runs are scored."""
 
     @property
     def steps(self) -> int:
         """Environment steps of a training by default."""
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
-        """What a combination of names means; ``ValueError`` for names that are unknown or do not go together."""
+        """The method of a combination of names; ``ValueError`` for unknown or incompatible names."""
 
     def folder(self, cell: Cell, out: Path) -> Path:
-        """Where a cell's run is."""
+        """Folder of a cell's run."""
 
     def check(self, cell: Cell, out: Path) -> None:
         """Refuses, with ``ValueError``, a cell whose folder holds a run with another configuration."""
 
     def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
-        """What cells share, in phases: the jobs of a phase need those of the phase before."""
+        """Jobs whose results cells share, in phases: a phase needs those before it."""
 
     def job(self, cell: Cell, out: Path) -> Job:
         """The training of a cell; it leaves ``result.json`` and ``progress.csv`` in its folder."""
 
-    def reference_file(self, task: int, out: Path) -> Path:
-        """Where ``preparations`` leave a random policy's figures on a task."""
+    def random_figures_file(self, task: int, out: Path) -> Path:
+        """File in which ``preparations`` leave a random policy's figures on a task."""
 
-    def reference(self, task: int, out: Path) -> dict[str, float]:
+    def random_figures(self, task: int, out: Path) -> dict[str, float]:
         """A random policy's ``score`` and ``true_return`` on a task; ``ValueError`` if ``preparations`` left none."""
 
     def score(self, result: dict[str, Any]) -> float:
         """A result's score, more is better."""
 
     def seconds(self, cell: Cell) -> float:
-        """How long a cell took on the reference machine, one core."""
+        """Seconds of a cell on one core of the machine of the committed results."""
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
-        """How long all preparations took there, on one core."""
+        """Seconds of all preparations, on the same core."""
 
     def pictures(self, folder: Path) -> list[Path]:
-        """Videos and figures of a run that tell how well it went."""
+        """Videos and figures of a run."""
 
 
 class RunSuite(ABC, Generic[Config]):
@@ -68,26 +69,34 @@ class RunSuite(ABC, Generic[Config]):
         base: Settings of a run that no cell names.
     """
 
+    experiment: Experiment[Any]
+    """The experiment that its runs are of."""
+
     def __init__(self, base: Config) -> None:
         self._base = base
+
+    @property
+    def steps(self) -> int:
+        """Environment steps of a training by default."""
+        return self._base.steps
 
     @abstractmethod
     def config(self, cell: Cell, out: Path) -> Config:
         """The run of a cell."""
 
-    @staticmethod
-    @abstractmethod
-    def check_inputs(config: Config) -> None:
+    @classmethod
+    def check_inputs(cls, config: Config) -> None:
         """Refuses inputs that would fail later."""
+        cls.experiment.check_inputs(config)
 
-    @staticmethod
-    @abstractmethod
-    def run_seed(config: Config, seed: int) -> dict[str, Any]:
+    @classmethod
+    def run_seed(cls, config: Config, seed: int) -> dict[str, Any]:
         """Runs a seed."""
+        return cls.experiment.run_seed(config, seed)
 
     @abstractmethod
     def task_name(self, task: int) -> str:
-        """What a task is called in a file's name."""
+        """Name of a task in file names."""
 
     def folder(self, cell: Cell, out: Path) -> Path:
         """The run's folder."""
@@ -104,25 +113,25 @@ class RunSuite(ABC, Generic[Config]):
         config = self.config(cell, out)
         return Job(cell.name, partial(_run, type(self), config), self.folder(cell, out) / "log.txt")
 
-    def reference_file(self, task: int, out: Path) -> Path:
-        """Where a random policy's figures on a task are."""
-        return out / "references" / f"{self.task_name(task)}.json"
+    def random_figures_file(self, task: int, out: Path) -> Path:
+        """File of a random policy's figures on a task."""
+        return out / "random_policy" / f"{self.task_name(task)}.json"
 
-    def reference(self, task: int, out: Path) -> dict[str, float]:
+    def random_figures(self, task: int, out: Path) -> dict[str, float]:
         """A random policy's figures on a task.
 
         Raises:
             ValueError: If the preparations left none, or the file is damaged.
         """
-        path = self.reference_file(task, out)
+        path = self.random_figures_file(task, out)
         if not path.exists():
             raise ValueError(f"{path} is missing, so its preparation failed; {out / 'logs'} says why.")
         remedy = "delete it, and the policy is measured again"
-        reference = read_object(path, "random policy's figures", remedy, ("score", "true_return"))
-        for name, value in reference.items():
+        figures = read_object(path, "random policy's figures", remedy, ("score", "true_return"))
+        for name, value in figures.items():
             if type(value) not in (int, float) or not math.isfinite(value):
                 raise FileError(f"The random policy's figures {path} have {value!r} for {name}; {remedy}.")
-        return reference
+        return figures
 
 
 def _run(suite: type[RunSuite[Config]], config: Config) -> None:
@@ -130,7 +139,7 @@ def _run(suite: type[RunSuite[Config]], config: Config) -> None:
     run_seeds(config, suite.run_seed)
 
 
-def write_reference(path: Path, score: float, true_return: float) -> None:
-    """Keeps a random policy's figures."""
+def write_random_figures(path: Path, score: float, true_return: float) -> None:
+    """Writes a random policy's figures."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, json.dumps({"score": score, "true_return": true_return}).encode())

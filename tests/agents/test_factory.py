@@ -9,54 +9,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
-from gymnasium import spaces
+from following_point import HORIZON, Follow
 from safetensors.torch import load_file, save_file
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory
 from encoders.files import FileError
 
-HORIZON = 15
 
-
-class Follow(gym.Env):
-    """A point that is moved by actions and should stay near zero; it starts at one place."""
-
-    def __init__(self, width: int = 3) -> None:
-        self.observation_space = spaces.Dict(
-            {"place": spaces.Box(-9, 9, (width,), np.float32), "time": spaces.Box(0, 1, (1,), np.float32)}
-        )
-        self.action_space = spaces.Box(-1, 1, (width,), np.float32)
-        self._width = width
-
-    def _observation(self) -> dict[str, np.ndarray]:
-        return {"place": self._place.copy(), "time": np.array([self._time / HORIZON], np.float32)}
-
-    def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple[dict[str, np.ndarray], dict]:
-        """Starts at one place."""
-        super().reset(seed=seed)
-        self._place = np.linspace(1, 2, self._width, dtype=np.float32)
-        self._time = 0
-        return self._observation(), {}
-
-    def step(self, action: np.ndarray) -> tuple[dict[str, np.ndarray], float, bool, bool, dict]:
-        """Moves the point."""
-        self._place = np.clip(self._place + 0.3 * action, -9, 9).astype(np.float32)
-        self._time += 1
-        return self._observation(), -float(np.abs(self._place).sum()), False, self._time == HORIZON, {}
-
-
-def world(width: int = 3) -> VecEnv:
-    return DummyVecEnv([lambda: Follow(width)] * 2)  # type: ignore[list-item]
+def make_venv(width: int = 3) -> VecEnv:
+    return DummyVecEnv([lambda: Follow(np.linspace(1, 2, width).tolist())] * 2)  # type: ignore[list-item]
 
 
 @pytest.fixture
 def venv() -> Iterator[VecEnv]:
-    venv = world()
+    venv = make_venv()
     yield venv
     venv.close()
 
@@ -163,9 +133,9 @@ def test_a_damaged_card_is_refused_by_name(tmp_path: Path, venv: VecEnv, text: s
         factory.load_agent(path.parent, venv)
 
 
-def test_an_agent_of_another_world_or_kind_is_refused(tmp_path: Path, venv: VecEnv) -> None:
+def test_an_agent_of_other_observations_or_another_kind_is_refused(tmp_path: Path, venv: VecEnv) -> None:
     folder = saved(tmp_path, venv)
-    other = world(width=4)
+    other = make_venv(width=4)
     with pytest.raises(ValueError, match="does not fit the environment"):
         factory.load_agent(folder, other)
     other.close()

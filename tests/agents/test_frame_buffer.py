@@ -158,7 +158,7 @@ def test_a_buffer_that_does_not_fit_in_memory_is_refused_with_the_figure() -> No
     with pytest.raises(ValueError, match=r"2\.1 GB for its frames and 1\.0 GB are free"):
         FrameReplayBuffer(100_000, space, ACTIONS, memory=10**9)
     both = spaces.Dict({"pixels": space, "embedding": spaces.Box(-1, 1, (1_000,), np.float32)})
-    with pytest.raises(ValueError, match=r"0\.8 GB for what is beside, and 2\.2 GB are free.*shorter embedding"):
+    with pytest.raises(ValueError, match=r"0\.8 GB for its vectors, and 2\.2 GB are free.*shorter embedding"):
         FrameReplayBuffer(100_000, both, ACTIONS, memory=2_200_000_000)
 
 
@@ -195,12 +195,12 @@ def test_the_auxiliary_loss_finds_its_trajectories() -> None:
     assert steps.pixels[np.arange(3), 0].shape == (3, 9, 16, 16)
 
 
-def test_vectors_beside_frames_come_with_the_transition_and_its_last_step() -> None:
+def test_vectors_come_with_the_transition_and_its_last_step() -> None:
     space = spaces.Dict({"pixels": SPACE, "embedding": spaces.Box(-np.inf, np.inf, (2,), np.float32)})
     plain = FrameReplayBuffer(20, SPACE, ACTIONS, "cpu", ENVS, n_steps=2, gamma=0.5)
     buffer = FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS, n_steps=2, gamma=0.5)
 
-    class Beside:
+    class WithVectors:
         """Numbers the steps: a step is seen as its number, and after it half a one more."""
 
         steps = 0
@@ -210,7 +210,7 @@ def test_vectors_beside_frames_come_with_the_transition_and_its_last_step() -> N
             buffer.add({"pixels": before, "embedding": seen}, {"pixels": after, "embedding": seen + 0.5}, *rest)
             self.steps += 1
 
-    fill([plain, Beside()], 26)
+    fill([plain, WithVectors()], 26)
     rows, envs = np.arange(10).repeat(ENVS), np.tile(np.arange(ENVS), 10)
     np.testing.assert_array_equal(buffer.observations[rows, envs]["pixels"], plain.observations[rows, envs])
     for drawn in range(5):
@@ -233,12 +233,12 @@ def test_vectors_beside_frames_come_with_the_transition_and_its_last_step() -> N
             np.testing.assert_array_equal(found[name], wanted[name])
 
 
-def test_what_is_no_vector_beside_frames_is_refused() -> None:
+def test_anything_but_vectors_with_frames_is_refused() -> None:
     space = spaces.Dict({"pixels": SPACE, "more": spaces.Box(0, 1, (2, 2), np.float32)})
     alone = spaces.Dict({"pixels": SPACE})
-    with pytest.raises(ValueError, match="Beside frames vectors are stored"):
+    with pytest.raises(ValueError, match="Frames and vectors are stored"):
         FrameReplayBuffer(10, alone, ACTIONS)
-    with pytest.raises(ValueError, match="Beside frames vectors are stored"):
+    with pytest.raises(ValueError, match="Frames and vectors are stored"):
         FrameReplayBuffer(20, space, ACTIONS, "cpu", ENVS)
 
 

@@ -20,7 +20,7 @@ from agents.extractor import trained_encoder
 from agents.trajectories import arrays_of, check_buffer
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.imitation import make_learner
-from experiments.kuka.run import check_inputs, check_joint, run_all
+from experiments.kuka.run import EXPERIMENT, check_inputs, check_joint
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
 
@@ -43,7 +43,7 @@ def test_the_policys_encoder_trains_and_the_rewards_stays(
     out: Path, encoder: str, settings: tuple[str, ...], algo: str
 ) -> None:
     config = tiny(out, encoder=encoder, encoder_settings=settings, encoder_mode="joint", algo=algo)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed" and result["encoder_mode"] == "joint"
     folder = config.run_folder(0)
     rewards = encoders.load(folder / "encoder")

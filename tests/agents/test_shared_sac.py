@@ -33,13 +33,13 @@ Agents = Callable[..., SharedEncoderSAC]
 @pytest.fixture
 def agent() -> Iterator[Agents]:
     """Makes agents with a few random steps in their buffer, just before their first update."""
-    with ExitStack() as worlds:
+    with ExitStack() as open_envs:
 
         def make_one(variant: str = "sac_ae", shift: int = 0, **learning: Any) -> SharedEncoderSAC:
             name = VARIANTS[variant].encoder
             seen = name is not None
-            world = worlds.enter_context(closing(Cartpole(image_size=16, action_repeat=100, pixels=seen)))
-            venv = DummyVecEnv([lambda: PixelObservation(world) if seen else StateObservation(world)])
+            env = open_envs.enter_context(closing(Cartpole(image_size=16, action_repeat=100, pixels=seen)))
+            venv = DummyVecEnv([lambda: PixelObservation(env) if seen else StateObservation(env)])
             torch.manual_seed(0)
             settings = {"keypoints": 3} if name and "imm" in name else {}
             encoder = None if name is None else encoders.make(name, image_size=16, **settings)

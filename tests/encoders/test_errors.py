@@ -95,6 +95,6 @@ def test_a_name_of_a_folder_is_no_path(name: str) -> None:
         (lambda: AtariConfig(stack=0), r"^stack is 0; it must be at least 1\.$"),
     ],
 )
-def test_the_one_wrong_value_is_told_and_no_other(make: Callable[[], object], message: str) -> None:
+def test_the_one_wrong_value_is_named_and_no_other(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()

@@ -162,13 +162,13 @@ def test_an_installed_benchmark_knows_its_presets_in_any_folder(site: Path) -> N
     done = run(site, "-m", "experiments.benchmark", "--preset", "kuka_encoders", "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "tcn" in done.stdout
-    told = run(site, "-c", "import experiments.sweep.grid as grid; print(grid.__file__); print(*grid.preset_names())")
-    path, names = told.stdout.splitlines()[-2:]
+    found = run(site, "-c", "import experiments.sweep.grid as grid; print(grid.__file__); print(*grid.preset_names())")
+    path, names = found.stdout.splitlines()[-2:]
     assert Path(path).is_relative_to(site)
     assert names.split() == sorted(preset.stem for preset in (ROOT / "experiments/presets").glob("*.toml"))
 
 
-def test_modules_of_another_project_in_a_package_of_ours_are_told(site: Path) -> None:
+def test_modules_of_another_project_in_a_package_of_ours_are_reported(site: Path) -> None:
     assert "UserWarning" not in run(site, "-c", "import agents").stderr
     (site / "agents/guardrail.py").write_text("")
     done = run(site, "-c", "import agents")

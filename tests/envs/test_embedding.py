@@ -130,10 +130,10 @@ def test_everything_else_that_is_observed_stays_unless_it_is_named(make_kuka: Ma
     for drop, expected in (((), {*state, "goal"}), (("goal", "joint_velocities"), state - {"joint_velocities"})):
         env = EmbeddingObservation(make_kuka(image_size=16, horizon=4), encoder, DEMONSTRATION, drop=drop)
         venv = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION, drop=drop)
-        for world in (env, venv):
-            observation = world.reset()
+        for either in (env, venv):
+            observation = either.reset()
             observed = observation if isinstance(observation, dict) else observation[0]
-            assert set(observed) == expected == set(world.observation_space.spaces)  # type: ignore[union-attr]
+            assert set(observed) == expected == set(either.observation_space.spaces)  # type: ignore[union-attr]
 
 
 def test_a_name_that_is_not_there_is_not_left_out_and_one_that_is_taken_not_hidden(
@@ -159,14 +159,14 @@ def test_an_episode_longer_than_the_demonstration_is_refused_at_the_first_step_b
     env = EmbeddingObservation(make_kuka(image_size=16, horizon=9), encoder, DEMONSTRATION)
     venv = VecEmbeddingObservation(many(make_kuka, horizon=9), encoder, DEMONSTRATION)
     actions = random_actions(5, 3)
-    for world, step in ((env, actions[:, 0]), (venv, actions)):
-        world.reset()
+    for either, step in ((env, actions[:, 0]), (venv, actions)):
+        either.reset()
         for action in step[:4]:
-            world.step(action)
+            either.step(action)
         with pytest.raises(ValueError, match=r"at step 5, and its path of 5 entries ends at step 4\. .*TimeLimit"):
-            world.step(step[4])
-        world.reset()
-        world.step(step[0])
+            either.step(step[4])
+        either.reset()
+        either.step(step[0])
 
 
 def test_an_episode_may_begin_at_any_frame_of_the_demonstration(make_kuka: MakeKuka, encoder: Encoder) -> None:
@@ -220,8 +220,8 @@ def test_what_comes_next_after_each_step_ends_with_the_last_entry() -> None:
 def test_named_vectors_are_observed_as_one(make_kuka: MakeKuka, encoder: Encoder) -> None:
     named = VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION)
     venv = VecVectorObservation(VecEmbeddingObservation(many(make_kuka), encoder, DEMONSTRATION), ["joint_velocities"])
-    for world in (named, venv):
-        world.seed(0)
+    for either in (named, venv):
+        either.seed(0)
 
     def expected(parts: dict[str, NDArray[np.float32]]) -> NDArray[np.float32]:
         return np.concatenate([parts[key] for key in sorted(parts) if key != "joint_velocities"], axis=-1)

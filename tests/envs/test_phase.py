@@ -75,13 +75,13 @@ def test_pixels_and_any_state_stay_beside_the_phase_unless_they_are_named() -> N
 def test_there_is_no_phase_after_the_horizon() -> None:
     env = PhaseObservation(KukaReach(camera=None, horizon=HORIZON + 1), HORIZON)
     venv = VecPhaseObservation(DummyVecEnv([lambda: KukaReach(camera=None, horizon=HORIZON + 1)] * 2), HORIZON)
-    for world, action in ((env, np.zeros(7, np.float32)), (venv, np.zeros((2, 7), np.float32))):
-        world.reset()
+    for either, action in ((env, np.zeros(7, np.float32)), (venv, np.zeros((2, 7), np.float32))):
+        either.reset()
         for _ in range(HORIZON):
-            world.step(action)
+            either.step(action)
         with pytest.raises(ValueError, match="at step 7, and the phase is of episodes of 6 steps"):
-            world.step(action)
-        world.close()
+            either.step(action)
+        either.close()
 
 
 def test_the_phase_begins_where_episodes_do() -> None:

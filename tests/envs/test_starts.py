@@ -55,7 +55,7 @@ def test_an_episode_begins_in_a_state_of_its_step_and_has_the_steps_left(env: Ca
 
 def test_the_reward_compares_with_the_path_from_the_step_that_an_episode_begins_at(env: Cartpole) -> None:
     class Still(gym.Wrapper):
-        """A world in which nothing moves."""
+        """An environment in which nothing moves."""
 
         def step(self, action: object) -> tuple[object, float, bool, bool, dict[str, object]]:
             return {"joint_positions": np.zeros(3, np.float32)}, 0.0, False, False, {}

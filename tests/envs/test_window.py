@@ -32,9 +32,9 @@ def shown() -> np.ndarray:
     return pygame.surfarray.array3d(pygame.display.get_surface()).transpose(1, 0, 2)
 
 
-@pytest.mark.parametrize("world", MAKERS)
-def test_every_step_is_shown_as_it_is_drawn(world: str) -> None:
-    env = MAKERS[world](render_mode="human")
+@pytest.mark.parametrize("name", MAKERS)
+def test_every_step_is_shown_as_it_is_drawn(name: str) -> None:
+    env = MAKERS[name](render_mode="human")
     env.reset(seed=0)
     seen = [shown()]
     env.step(np.ones(env.action_space.shape, np.float32))
@@ -58,11 +58,11 @@ def test_gymnasium_makes_it_without_a_wrapper_of_its_own() -> None:
     env.close()
 
 
-@pytest.mark.parametrize("world", MAKERS)
-def test_without_pygame_it_is_said_what_to_install(world: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", MAKERS)
+def test_without_pygame_it_is_said_what_to_install(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(WindowError, match="pip install 'onlooker\\[human\\]', or use render_mode='rgb_array'"):
-        MAKERS[world](render_mode="human")
+        MAKERS[name](render_mode="human")
 
 
 def test_without_a_display_it_is_said_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,22 +12,22 @@ import pytest
 import yaml
 from stable_baselines3 import PPO
 
-import envs  # noqa: F401 - registers the worlds
+import envs  # noqa: F401 - registers the environments
 import experiments
 
 SETTINGS = Path(experiments.__file__).parent / "zoo/ppo.yml"
 WITHOUT_FRAMES: dict[str, dict[str, Any]] = {"KukaReach-v0": {"camera": None}, "CartpoleSwingup-v0": {"pixels": False}}
 
 
-@pytest.mark.parametrize("world", WITHOUT_FRAMES)
-def test_the_settings_of_a_world_make_an_agent_that_learns_in_it(world: str) -> None:
+@pytest.mark.parametrize("env_id", WITHOUT_FRAMES)
+def test_the_settings_of_an_environment_make_an_agent_that_learns_in_it(env_id: str) -> None:
     settings = yaml.safe_load(SETTINGS.read_text())
     assert settings.keys() == WITHOUT_FRAMES.keys()
-    chosen = settings[world]
+    chosen = settings[env_id]
     assert chosen.pop("n_timesteps") > 0
     assert chosen.pop("n_envs") > 0
     chosen["n_steps"] = 8
-    agent = PPO(env=gym.make(world, **WITHOUT_FRAMES[world]), batch_size=8, seed=0, **chosen)
+    agent = PPO(env=gym.make(env_id, **WITHOUT_FRAMES[env_id]), batch_size=8, seed=0, **chosen)
     before = agent.policy.action_net.weight.detach().clone()
     agent.learn(8)
     assert (agent.policy.action_net.weight != before).any()

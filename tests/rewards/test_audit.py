@@ -44,7 +44,7 @@ def test_constant_embeddings_have_no_correlation_and_warn() -> None:
     assert audit.warning is not None
 
 
-def test_within_and_across_videos_are_told_apart() -> None:
+def test_within_and_across_videos_differ() -> None:
     # Every video is embedded by its own path alone: where it lies among the others is lost.
     audit = audited([states[:, 0] - states[0, 0] for states in STATES])
     assert audit.within_videos == pytest.approx(1.0, abs=1e-9)

@@ -60,15 +60,15 @@ def test_an_episode_longer_than_its_path_is_refused_at_the_first_step_beyond_it(
     env = TrackingReward(make_kuka(camera=None, horizon=9), "joint_positions", PATH, CONFIG, 2.0)
     venv = VecTrackingReward(many(make_kuka, horizon=9), "joint_positions", PATH, CONFIG, 2.0)
     message = r"at step 5, and its path of 5 entries ends at step 4\. .*TimeLimit\(env, 4\)"
-    for world, action in ((env, ACTIONS[0, 0]), (venv, ACTIONS[0])):
-        world.reset()
+    for either, action in ((env, ACTIONS[0, 0]), (venv, ACTIONS[0])):
+        either.reset()
         for _ in range(4):
-            world.step(action)
+            either.step(action)
         with pytest.raises(ValueError, match=message):
-            world.step(action)
+            either.step(action)
         # The next episode is like any other.
-        world.reset()
-        world.step(action)
+        either.reset()
+        either.step(action)
     limited = TrackingReward(TimeLimit(make_kuka(camera=None, horizon=9), 4), "joint_positions", PATH, CONFIG, 2.0)
     limited.reset()
     assert [limited.step(ACTIONS[0, 0])[3] for _ in range(4)] == [False, False, False, True]

@@ -116,7 +116,7 @@ OUTCOMES = {
     refuse_namelessly: "other exception",
     advise: "other exception",
     repair: "right",
-    tell: "told",
+    tell: "reported",
     tell_no_numbers: "wrong",
     tell_no_name: "wrong",
     fail: "other exception",

@@ -7,18 +7,8 @@ from pathlib import Path
 
 from encoders.training.fit import FitConfig
 from experiments.kuka.config import ImitateConfig
-from experiments.kuka.recordings import RecordConfig, record_all
-
-TINY = RecordConfig(
-    demos=4,
-    play=4,
-    heldout=2,
-    validation=2,
-    demo_frames=16,
-    play_frames=20,
-    image_size=32,
-    cameras=("front", "side"),
-)
+from experiments.kuka.recordings import record_all
+from experiments.robustness.tiny_recordings import TINY
 
 
 def tiny(out: Path, **settings: object) -> ImitateConfig:

@@ -30,7 +30,7 @@ SAMPLINGS = st.builds(
 
 
 @st.composite
-def told_clips(draw: st.DrawFn) -> Clips:
+def any_clips(draw: st.DrawFn) -> Clips:
     """Videos, contiguous or not, whose colours say which video, view and moment a frame is."""
     videos = []
     for number in range(draw(st.integers(1, 4))):
@@ -70,7 +70,7 @@ def check(batch: FrameBatch, clips: Clips, sampling: Sampling) -> None:
 
 
 @few
-@given(told_clips(), SAMPLINGS, st.integers(0, 2**32))
+@given(any_clips(), SAMPLINGS, st.integers(0, 2**32))
 def test_a_batch_of_videos_holds_what_its_indices_say_or_is_refused(
     clips: Clips, sampling: Sampling, seed: int
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_batch_of_videos_holds_what_its_indices_say_or_is_refused(
 
 
 @few
-@given(told_clips(), SAMPLINGS, st.integers(0, 100))
+@given(any_clips(), SAMPLINGS, st.integers(0, 100))
 def test_clips_in_memory_are_drawn_from_as_they_are(clips: Clips, sampling: Sampling, number: int) -> None:
     with ClipPool(clips, sampling, 0) as pool:
         assert pool.at(number) is clips
@@ -136,7 +136,7 @@ def test_random_pieces_lie_in_their_videos_each_of_which_has_its_turn(
 
 
 @st.composite
-def told_steps(draw: st.DrawFn) -> Steps:
+def any_steps(draw: st.DrawFn) -> Steps:
     """Steps whose pixels say which environment and row they are of, with ends anywhere, begun at any row."""
     count, envs = draw(st.integers(1, 20)), draw(st.integers(1, 3))
     ends = np.array(draw(st.lists(st.booleans(), min_size=count * envs, max_size=count * envs))).reshape(count, envs)
@@ -149,7 +149,7 @@ def told_steps(draw: st.DrawFn) -> Steps:
 
 
 @few
-@given(told_steps(), st.integers(1, 8), st.integers(0, 2**32), st.data())
+@given(any_steps(), st.integers(1, 8), st.integers(0, 2**32), st.data())
 def test_a_stretch_is_of_one_trajectory_in_order(steps: Steps, span: int, seed: int, data: st.DataObject) -> None:
     count, envs = steps.ends.shape
     env, anchor = data.draw(st.integers(0, envs - 1)), data.draw(st.integers(0, count - 1))
@@ -162,7 +162,7 @@ def test_a_stretch_is_of_one_trajectory_in_order(steps: Steps, span: int, seed: 
 
 
 @few
-@given(told_steps(), st.integers(1, 3), st.integers(0, 2**32), SAMPLINGS)
+@given(any_steps(), st.integers(1, 3), st.integers(0, 2**32), SAMPLINGS)
 def test_a_batch_of_trajectories_is_within_each_of_them_or_there_is_none(
     steps: Steps, videos: int, seed: int, sampling: Sampling
 ) -> None:

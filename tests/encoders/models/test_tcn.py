@@ -33,7 +33,7 @@ def test_every_embedding_has_the_configured_norm(norm: float) -> None:
     torch.testing.assert_close(embeddings.norm(dim=1), torch.full((128,), norm))
 
 
-def test_the_norm_is_ten_and_the_margin_twice_the_papers_unless_told_otherwise() -> None:
+def test_the_norm_is_ten_and_the_margin_twice_the_papers_by_default() -> None:
     config = small().config
     assert (config.norm, config.margin) == (10.0, 4.0)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from encoders.training.optimisers import PRESETS, Stepper
+from encoders.training.optimisers import OPTIMISERS, Stepper
 
 BORDERS = {
     "default": [0, 100],
@@ -63,19 +63,19 @@ def borders(preset: str, steps: int) -> list[int]:
 
 
 def test_every_preset_is_tested_here_and_its_shares_make_a_whole() -> None:
-    assert list(BORDERS) == list(PRESETS)
-    for stages in PRESETS.values():
+    assert list(BORDERS) == list(OPTIMISERS)
+    for stages in OPTIMISERS.values():
         assert sum(stage.share for stage in stages) == pytest.approx(1.0)
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", OPTIMISERS)
 def test_the_stages_begin_where_the_paper_says(preset: str) -> None:
     assert borders(preset, 100) == BORDERS[preset]
 
 
 @pytest.mark.parametrize("steps", [4, 5, 6, 7, 10, 13, 26, 90, 101])
 def test_the_stages_of_any_training_fill_it_in_proportion(steps: int) -> None:
-    for preset, stages in PRESETS.items():
+    for preset, stages in OPTIMISERS.items():
         found = borders(preset, steps)
         assert len(found) == len(stages) + 1
         for stage, (start, end) in enumerate(itertools.pairwise(found)):
@@ -83,14 +83,14 @@ def test_the_stages_of_any_training_fill_it_in_proportion(steps: int) -> None:
             assert abs((end - start) - stages[stage].share * steps) <= 1.0
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", OPTIMISERS)
 @pytest.mark.parametrize("steps", [1, 2, 3])
 def test_a_training_shorter_than_its_stages_has_a_step_of_the_first_ones(preset: str, steps: int) -> None:
     trained = weights()
     before = [weight.detach().clone() for weight in trained]
     rates = advance(Stepper(trained, preset, steps), trained, range(steps))
-    if len(PRESETS[preset]) >= 3:
-        assert rates == pytest.approx([stage.learning_rate for stage in PRESETS[preset][:steps]])
+    if len(OPTIMISERS[preset]) >= 3:
+        assert rates == pytest.approx([stage.learning_rate for stage in OPTIMISERS[preset][:steps]])
     assert not any(torch.equal(weight, old) for weight, old in zip(trained, before, strict=True))
 
 
@@ -150,13 +150,13 @@ def test_weight_decay_pulls_at_weights_without_a_gradient() -> None:
         assert pulled or bool((weight == 2.0).all())
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", OPTIMISERS)
 def test_another_learning_rate_scales_every_stage(preset: str) -> None:
-    first = PRESETS[preset][0].learning_rate
+    first = OPTIMISERS[preset][0].learning_rate
     assert rates_of(preset, 40, first / 4) == pytest.approx([rate / 4 for rate in rates_of(preset, 40)])
 
 
-@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("preset", OPTIMISERS)
 def test_a_state_goes_on_bit_for_bit_in_every_stage(preset: str) -> None:
     steps = 40
     found = borders(preset, steps)

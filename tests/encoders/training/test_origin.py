@@ -149,7 +149,7 @@ def test_calibrating_again_gives_the_same_and_another_encoder_or_clips_are_refus
     assert float(encoders.load(tmp_path).distance_scale) == float(first.distance_scale)
 
 
-def test_videos_on_disk_are_told_apart_by_what_is_in_them(tmp_path: Path) -> None:
+def test_videos_on_disk_are_distinguished_by_what_is_in_them(tmp_path: Path) -> None:
     def written(folder: Path, seed: int) -> Clips:
         for name, video in zip(TRAINING.names, walk(seed).videos, strict=True):
             write_video(folder / f"{name}_view0.mp4", np.asarray(video[0]), 20)

@@ -193,7 +193,7 @@ def test_decoding_past_the_cache_gives_the_same_frames(views: list[Path], whole:
     assert (cache.used_bytes, cache.decoded_chunks) == (0, 0)
 
 
-def test_the_cost_of_a_frame_is_told_before_it_is_decoded(views: list[Path]) -> None:
+def test_the_cost_of_a_frame_is_known_before_it_is_decoded(views: list[Path]) -> None:
     video, cache = opened(views)
     assert video.source_pixels == 48 * 32
     # The only key frame is the first one.

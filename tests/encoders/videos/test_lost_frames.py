@@ -1,4 +1,4 @@
-"""Frames that a damaged container or codec takes away or misplaces without an error of FFmpeg: told by every way in."""
+"""Frames that a damaged container or codec drops or misplaces without an FFmpeg error: reported by every reader."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def change(path: Path, at: int, content: bytes) -> None:
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_frame_whose_time_falls_behind_the_one_before_it_is_told(tmp_path: Path, reader: Reader) -> None:
+def test_a_frame_whose_time_falls_behind_the_one_before_it_is_reported(tmp_path: Path, reader: Reader) -> None:
     path = by_ffmpeg(tmp_path / "a.mp4", *H264, "-bf", "2", seconds=5.0)
     whole = read_video(path)
     # The table of what lies between decoding and showing: the first frame that is shown as soon as it is decoded.
@@ -60,7 +60,7 @@ def test_a_frame_whose_time_falls_behind_the_one_before_it_is_told(tmp_path: Pat
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_one_frame_that_an_mp4_lacks_is_told(tmp_path: Path, reader: Reader) -> None:
+def test_one_frame_that_an_mp4_lacks_is_reported(tmp_path: Path, reader: Reader) -> None:
     path = by_ffmpeg(tmp_path / "a.mp4", "-c:v", "mjpeg", seconds=5.0)
     # The size of the last frame: after the box's name, its version, a size of all, and a count.
     change(path, path.read_bytes().index(b"stsz") + 16 + 99 * 4, b"\xff\xff\xff\xff")
@@ -87,7 +87,7 @@ def test_blocks_that_ffmpeg_leaves_out_are_counted(
 
 @pytest.mark.parametrize("reader", READERS)
 @pytest.mark.parametrize("into", [0, 20])
-def test_a_matroska_video_that_was_cut_by_one_frame_is_told(tmp_path: Path, reader: Reader, into: int) -> None:
+def test_a_matroska_video_that_was_cut_by_one_frame_is_reported(tmp_path: Path, reader: Reader, into: int) -> None:
     path = by_ffmpeg(tmp_path / "a.mkv", "-c:v", "mjpeg", seconds=5.0)
     path.write_bytes(path.read_bytes()[: positions(path)[99] + into])
     with pytest.warns(VideoWarning, match=r"a\.mkv, 1 of 100 frames \(0\.05 s of 5\.00 s\) are lost or damaged"):

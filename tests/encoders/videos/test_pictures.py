@@ -91,7 +91,7 @@ def test_pixels_are_made_square(tmp_path: Path, aspect: str, shape: tuple[int, i
 
 
 @pytest.mark.parametrize(("transfer", "name"), [("arib-std-b67", "HLG"), ("smpte2084", "PQ")])
-def test_a_high_dynamic_range_is_told(tmp_path: Path, transfer: str, name: str) -> None:
+def test_a_high_dynamic_range_is_reported(tmp_path: Path, transfer: str, name: str) -> None:
     path = by_ffmpeg(tmp_path / "a.mp4", "-vf", f"setparams=color_trc={transfer}", "-pix_fmt", "yuv420p")
     for reader in (read_video, index_video):
         with pytest.warns(VideoWarning, match=rf"a\.mp4 has a high dynamic range \({name}\).*without tone mapping"):

@@ -1,4 +1,4 @@
-"""Damaged videos: what is lost is told with its numbers or refused, by every way in, and whole ones pass."""
+"""Damaged videos: losses are reported with numbers or refused, by every reader, and whole videos pass."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def test_packets_that_are_missing_from_a_transport_stream_are_counted(tmp_path: 
 
 
 @pytest.mark.parametrize("reader", READERS)
-def test_a_single_lost_frame_is_told_and_the_one_before_it_stands_in(tmp_path: Path, reader: Reader) -> None:
+def test_a_single_lost_frame_is_reported_and_the_one_before_it_stands_in(tmp_path: Path, reader: Reader) -> None:
     path = clip(tmp_path / "a.avi", "-c:v", "mjpeg", seconds=5.0)
     whole = read_video(path)
     content = path.read_bytes()

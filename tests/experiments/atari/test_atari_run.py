@@ -22,16 +22,16 @@ from encoders.training.fit import FitConfig
 from encoders.videos.video import read_video
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari import figures
-from experiments.atari.config import MaskConfig, PlayConfig
+from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.pretraining import random_play
-from experiments.atari.run import play_all
+from experiments.atari.run import EXPERIMENT
 from experiments.atari.suite import GAMES, AtariSuite
 from experiments.runs import learning
 from experiments.sweep import benchmark
 from experiments.sweep.config import BenchmarkConfig
 from experiments.sweep.grid import Cell, preset_names, read_preset
 
-TINY = PlayConfig(
+TINY = AtariRunConfig(
     game="breakout",
     steps=480,
     row_steps=80,
@@ -57,13 +57,13 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 @pytest.fixture(scope="module")
-def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[PlayConfig, dict[str, Any]]:
+def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[AtariRunConfig, dict[str, Any]]:
     config = replace(TINY, out=tmp_path_factory.mktemp("joint"))
-    (result,) = play_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     return config, result
 
 
-def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
+def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[AtariRunConfig, dict[str, Any]]) -> None:
     config, result = joint
     folder = config.run_folder(0)
     assert result["status"] == "completed" and result["env_steps"] == 480
@@ -80,7 +80,7 @@ def test_a_joint_run_leaves_everything_that_a_run_leaves(joint: tuple[PlayConfig
     assert [row["env_steps"] for row in read_curve(folder / "progress.csv")][-1] == 480
 
 
-def test_the_mask_of_a_joint_run_has_learned(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
+def test_the_mask_of_a_joint_run_has_learned(joint: tuple[AtariRunConfig, dict[str, Any]]) -> None:
     config, _ = joint
     torch.manual_seed(0)
     fresh = encoders.make("attention", latest=1)
@@ -90,7 +90,7 @@ def test_the_mask_of_a_joint_run_has_learned(joint: tuple[PlayConfig, dict[str, 
 
 
 def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
-    joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    joint: tuple[AtariRunConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = replace(TINY, out=tmp_path)
     original = learning.AuxiliaryLossCallback
@@ -102,10 +102,10 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
 
     monkeypatch.setattr(learning, "AuxiliaryLossCallback", Cut)
     with pytest.raises(KeyboardInterrupt):
-        play_all(config)
+        EXPERIMENT.run_all(config)
     monkeypatch.setattr(learning, "AuxiliaryLossCallback", original)
     assert json.loads((config.run_folder(0) / "checkpoint" / "state.json").read_text())["env_steps"] == 240
-    (result,) = play_all(replace(config, resume=True))
+    (result,) = EXPERIMENT.run_all(replace(config, resume=True))
     whole, uncut = joint
     assert result["scores"] == uncut["scores"]
     expected = weights(whole.run_folder(0) / "agent")
@@ -122,7 +122,7 @@ def test_a_cut_run_goes_on_and_ends_as_if_it_had_not_been(
 @pytest.mark.parametrize(("mask", "steps"), [("own", 4), ("untrained", 0)])
 def test_a_frozen_mask_is_trained_before_and_not_with_the_agent(mask: str, steps: int, tmp_path: Path) -> None:
     config = replace(TINY, encoder_mode="frozen", mask=mask, out=tmp_path, steps=80, episodes=1)
-    (result,) = play_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["mask"] == mask
     before, after = encoders.load(config.mask_folder(0)), encoders.load(config.run_folder(0) / "encoder")
     for key, value in before.state_dict().items():
@@ -135,7 +135,7 @@ def test_a_frozen_mask_is_trained_before_and_not_with_the_agent(mask: str, steps
 
 def test_the_plain_agent_has_no_mask(tmp_path: Path) -> None:
     config = replace(TINY, encoder="none", algo="ppo", out=tmp_path, steps=1024, row_steps=1024, episodes=1)
-    (result,) = play_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["encoder_mode"] is None and result["mask"] is None
     assert not (config.run_folder(0) / "encoder").exists()
     assert not any("encoder" in key for key in weights(config.run_folder(0) / "agent"))
@@ -147,7 +147,7 @@ def test_the_plain_agent_has_no_mask(tmp_path: Path) -> None:
     )
 
 
-def test_a_player_with_a_mask_is_loaded_with_it(joint: tuple[PlayConfig, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_player_with_a_mask_is_loaded_with_it(joint: tuple[AtariRunConfig, dict[str, Any]], tmp_path: Path) -> None:
     config, _ = joint
     folder = config.run_folder(0) / "agent"
     loaded = players.load_player(folder, AtariVecEnv("breakout", 2, config.atari))
@@ -158,20 +158,20 @@ def test_a_player_with_a_mask_is_loaded_with_it(joint: tuple[PlayConfig, dict[st
 
 
 def test_a_run_is_the_same_run_in_every_spelling_and_what_it_does_not_use_is_no_part_of_it() -> None:
-    plain = PlayConfig(game="MsPacman", encoder="none")
-    other = PlayConfig(game="ms_pacman", encoder="none", training=MaskConfig(frames=2_000))
+    plain = AtariRunConfig(game="MsPacman", encoder="none")
+    other = AtariRunConfig(game="ms_pacman", encoder="none", training=MaskConfig(frames=2_000))
     assert plain.identity(0) == other.identity(0)
-    joint = PlayConfig(auxiliary=AuxiliaryConfig(weight=0.5))
-    assert joint.identity(0) != PlayConfig().identity(0)
+    joint = AtariRunConfig(auxiliary=AuxiliaryConfig(weight=0.5))
+    assert joint.identity(0) != AtariRunConfig().identity(0)
 
 
-def test_a_run_that_exists_is_refused_without_resume(joint: tuple[PlayConfig, dict[str, Any]]) -> None:
+def test_a_run_that_exists_is_refused_without_resume(joint: tuple[AtariRunConfig, dict[str, Any]]) -> None:
     config, result = joint
     with pytest.raises(ValueError, match="holds this run already, complete; add --resume"):
-        play_all(config)
-    assert play_all(replace(config, resume=True)) == [result]
+        EXPERIMENT.run_all(config)
+    assert EXPERIMENT.run_all(replace(config, resume=True)) == [result]
     with pytest.raises(ValueError, match=r"holds another run: .*steps"):
-        play_all(replace(config, resume=True, steps=560))
+        EXPERIMENT.run_all(replace(config, resume=True, steps=560))
 
 
 def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ def test_a_mask_of_another_size_or_encoder_is_refused_before_any_work(tmp_path: 
         made.save(tmp_path / name)
         config = replace(TINY, encoder_mode="frozen", encoder_folder=tmp_path / name, out=tmp_path / "runs")
         with pytest.raises(ValueError, match=message):
-            play_all(config)
+            EXPERIMENT.run_all(config)
     assert not (tmp_path / "runs").exists()
 
 
@@ -226,22 +226,22 @@ def test_random_play_is_cut_where_games_end() -> None:
 
 
 def test_the_papers_settings_are_presets_that_name_runs() -> None:
-    world = AtariSuite(TINY)
+    suite = AtariSuite(TINY)
     names = [name for name in preset_names() if name.startswith("atari_")]
     assert len(names) >= 4
     for name in names:
         grid = read_preset(name)
-        for cell in grid.cells(grid.methods(world.method), world.steps):
-            config = world.config(cell, Path("runs"))
+        for cell in grid.cells(grid.methods(suite.method), suite.steps):
+            config = suite.config(cell, Path("runs"))
             assert config.rom == GAMES[cell.task]
             assert config.resume and config.seeds == (cell.seed,)
 
 
 def test_a_game_that_is_no_task_is_refused() -> None:
-    world = AtariSuite(TINY)
-    cell = Cell("atari", world.method("none", "a2c", "game", ()), 17, 0, 80)
+    suite = AtariSuite(TINY)
+    cell = Cell("atari", suite.method("none", "a2c", "game", ()), 17, 0, 80)
     with pytest.raises(ValueError, match="Task 17 is no game; there are 5: assault"):
-        world.config(cell, Path("runs"))
+        suite.config(cell, Path("runs"))
 
 
 def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,8 +251,8 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
         "tasks = [3]\nseeds = [0]\nsteps = 80\n"
         '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
     )
-    world = AtariSuite(replace(TINY, episodes=1))
-    monkeypatch.setattr("experiments.atari.suite.SUITE", world)
+    suite = AtariSuite(replace(TINY, episodes=1))
+    monkeypatch.setattr("experiments.atari.suite.SUITE", suite)
     monkeypatch.setattr(benchmark, "_launcher", lambda config: benchmark.launchers.local(1))
     failed = benchmark.benchmark(BenchmarkConfig(preset=str(preset), out=tmp_path / "runs", workers=1))
     assert failed == 0

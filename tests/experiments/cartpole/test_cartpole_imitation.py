@@ -25,7 +25,7 @@ from experiments.cartpole.config import PretrainingConfig, SwingConfig
 from experiments.cartpole.demonstration import filmed
 from experiments.cartpole.imitation import watch_all
 from experiments.cartpole.imitation_config import WatchConfig
-from experiments.sweep.run_rows import TABLES, TableConfig, print_table
+from experiments.sweep.run_rows import TABLES, TableConfig, print_runs
 from experiments.sweep.scores import read_rows
 
 TABLE = TABLES["imitate_cartpole"]
@@ -172,7 +172,7 @@ def test_the_table_has_a_line_a_learner_and_reward(
     assert " 50% | 24 | 2 | 75 [50, 100] | 0.38 [0.25, 0.50] |" in lines[1]
     out = tmp_path / "out"
     shutil.copytree(config.run_folder(0), out / config.variant / "seed_0")
-    print_table(TableConfig("imitate_cartpole", (out,), tmp_path / "published"))
+    print_runs(TableConfig("imitate_cartpole", (out,), tmp_path / "published"))
     said = capsys.readouterr().out
     assert f"| `sac_shift` | tcn_huber | imm keypoints=2 | 50% | 24 | 1 | {result['true_return']:.0f} |" in said
     assert TABLE.markdown(read_rows(tmp_path / "published" / "imitate_cartpole.csv")) == said.rstrip()

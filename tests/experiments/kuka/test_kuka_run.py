@@ -16,14 +16,14 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 import torch
-from small_recordings import TINY, arguments, recorded_out, tiny
+from small_recordings import TINY, arguments, tiny
 
 import encoders
 from agents.training import read_curve
 from encoders.videos.video import read_video, write_video
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.recordings import record_demonstration
-from experiments.kuka.run import encoder_in, run_all
+from experiments.kuka.run import EXPERIMENT, encoder_in
 from experiments.runs.folder import claim_run_folder, run_stages
 from experiments.sweep.run_rows import TABLES
 
@@ -69,14 +69,9 @@ def threads() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return recorded_out(tmp_path_factory.getbasetemp())
-
-
-@pytest.fixture(scope="module")
 def completed(recorded: Path) -> Run:
     config = tiny(recorded, steps=STEPS)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     return Run(config, config.run_folder(0), result)
 
 
@@ -142,11 +137,11 @@ def test_the_result_says_all_that_a_table_needs(completed: Run) -> None:
     assert set(result["wall_seconds"]) == {"record", "fit", "audit", "train", "evaluate"}
 
 
-def test_the_likeness_of_the_video_is_told_in_the_audit_the_result_and_the_report(completed: Run) -> None:
+def test_the_likeness_of_the_video_is_in_the_audit_the_result_and_the_report(completed: Run) -> None:
     audit = json.loads((completed.folder / "audit.json").read_text())
-    told = {key: audit[key] for key in ("video_distance", "held_out_distance")}
-    assert all(value > 0 for value in told.values())
-    assert told.items() <= completed.result.items()
+    likeness = {key: audit[key] for key in ("video_distance", "held_out_distance")}
+    assert all(value > 0 for value in likeness.values())
+    assert likeness.items() <= completed.result.items()
     report = (completed.folder / "report.html").read_text()
     assert "Likeness of the video" in report
     assert "95% of held-out videos within" in report
@@ -166,7 +161,7 @@ def test_an_unrelated_video_is_warned_of_and_imitated_all_the_same(
     recorded: Path, unlike: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config = tiny(recorded, encoder="none", reward="pixels", demo=(unlike,))
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed"
     assert result["video_distance"] > 1.2 * result["held_out_distance"]
     assert "The video looks like nothing that was recorded" in " ".join(capsys.readouterr().out.split())
@@ -177,7 +172,7 @@ def test_an_unrelated_video_is_refused_on_request_before_training(recorded: Path
     shutil.copytree(recorded / "recordings", out / "recordings")
     config = tiny(out, encoder="none", reward="pixels", demo=(unlike,), refuse_unlike=True)
     with pytest.raises(ValueError, match=r"looks like nothing that was recorded.* Leave --refuse-unlike out"):
-        run_all(config)
+        EXPERIMENT.run_all(config)
     assert json.loads((config.run_folder(0) / "result.json").read_text())["status"] == "failed"
     assert not (config.run_folder(0) / "progress.csv").exists()
     # Only what a run does when it comes to that differs, not the run.
@@ -186,7 +181,7 @@ def test_an_unrelated_video_is_refused_on_request_before_training(recorded: Path
 
 def test_a_demonstration_of_the_scene_is_not_refused(completed: Run, recorded: Path) -> None:
     config = tiny(recorded, encoder="none", reward="pixels", demo_seed=3, refuse_unlike=True)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed"
 
 
@@ -237,13 +232,13 @@ def test_where_a_run_came_from_is_written_down(completed: Run) -> None:
 def test_a_second_run_is_refused_with_the_way_out(completed: Run) -> None:
     before = snapshot(completed.folder)
     with pytest.raises(ValueError, match=r"holds this run already, complete; add --resume, or choose another --out"):
-        run_all(completed.config)
+        EXPERIMENT.run_all(completed.config)
     assert snapshot(completed.folder) == before
 
 
 def test_resuming_a_complete_run_shows_it_and_touches_nothing(completed: Run, recorded: Path) -> None:
     before = snapshot(recorded)
-    (result,) = run_all(tiny(recorded, steps=STEPS, resume=True))
+    (result,) = EXPERIMENT.run_all(tiny(recorded, steps=STEPS, resume=True))
     assert result == completed.result
     assert snapshot(recorded) == before
 
@@ -251,7 +246,7 @@ def test_resuming_a_complete_run_shows_it_and_touches_nothing(completed: Run, re
 def test_another_run_in_the_folder_is_refused_with_what_differs(completed: Run, recorded: Path) -> None:
     before = snapshot(completed.folder)
     with pytest.raises(ValueError, match=r"holds another run: steps differ.*Choose another --out"):
-        run_all(tiny(recorded, steps=STEPS + 30, resume=True))
+        EXPERIMENT.run_all(tiny(recorded, steps=STEPS + 30, resume=True))
     assert snapshot(completed.folder) == before
 
 
@@ -259,7 +254,7 @@ def test_seeds_are_refused_together_or_not_at_all(tmp_path: Path) -> None:
     config = tiny(tmp_path, seeds=(0, 1))
     claim_run_folder(config, 1)
     with pytest.raises(ValueError, match="seed_1 holds this run already, unfinished"):
-        run_all(config)
+        EXPERIMENT.run_all(config)
     assert not config.run_folder(0).exists()
 
 
@@ -267,7 +262,7 @@ def test_seeds_are_refused_together_or_not_at_all(tmp_path: Path) -> None:
 def test_every_control_runs_on_the_same_recordings(completed: Run, recorded: Path, reward: str) -> None:
     before = snapshot(completed.config.recordings_folder)
     config = tiny(recorded, reward=reward)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed"
     assert result["reward"] == reward
     assert set(result) >= KEYS
@@ -285,7 +280,7 @@ def test_every_control_runs_on_the_same_recordings(completed: Run, recorded: Pat
 @pytest.mark.parametrize("reward", ["oracle", "pixels"])
 def test_a_run_without_an_encoder_completes(completed: Run, recorded: Path, reward: str) -> None:
     config = tiny(recorded, encoder="none", reward=reward)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed"
     assert result["link_error_m"] > 0
     assert result["triplet_accuracy"] is None
@@ -295,7 +290,7 @@ def test_a_run_without_an_encoder_completes(completed: Run, recorded: Path, rewa
 
 
 def test_training_ends_with_whole_episodes(recorded: Path) -> None:
-    (result,) = run_all(tiny(recorded, reward="oracle", encoder="none", demo_seed=1, steps=50))
+    (result,) = EXPERIMENT.run_all(tiny(recorded, reward="oracle", encoder="none", demo_seed=1, steps=50))
     assert result["env_steps"] == 60
 
 
@@ -308,7 +303,7 @@ def test_an_agent_folder_lost_after_training_is_written_again_without_training(
     folder = config.run_folder(0)
     shutil.rmtree(folder / "agent")
     (folder / "result.json").unlink()
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert (folder / "progress.csv").read_bytes() == (completed.folder / "progress.csv").read_bytes()
     for key in KEYS - {"wall_seconds"}:
         assert result[key] == completed.result[key]
@@ -320,7 +315,7 @@ def test_the_same_command_twice_gives_the_same_curve_and_result(completed: Run, 
     # Fitted and trained anew; that recordings are the same has a test of its own.
     config = tiny(tmp_path / "other", steps=STEPS)
     shutil.copytree(completed.config.recordings_folder, config.recordings_folder)
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert curve(config.run_folder(0)) == curve(completed.folder)
     for key in KEYS - {"wall_seconds", "env_steps_per_second"}:
         assert result[key] == completed.result[key]
@@ -348,7 +343,7 @@ def test_a_killed_run_goes_on_and_ends_as_if_it_had_not_been(completed: Run, tmp
         process.wait()
     assert not (folder / "result.json").exists()
     assert json.loads((folder / "checkpoint" / "state.json").read_text())["env_steps"] < STEPS
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed"
     assert curve(folder) == curve(completed.folder)
     for key in KEYS - {"wall_seconds", "env_steps_per_second"}:
@@ -361,7 +356,7 @@ def test_a_video_without_truth_is_imitated_by_its_looks(completed: Run, recorded
     foreign = Path(shutil.copy(source.with_name("heldout_0005_side.mp4"), tmp_path / "mine_side.mp4"))
     # One video of two cameras is enough.
     config = tiny(recorded, demo=(foreign,))
-    (result,) = run_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["status"] == "completed"
     assert result["demo_seed"] is None
     assert result["demo"] == [str(foreign)]
@@ -377,29 +372,3 @@ def test_a_fitted_encoder_is_taken_from_its_folder(completed: Run) -> None:
     encoders.make("tcn", image_size=32).save(completed.config.out / "never_fitted")
     with pytest.raises(ValueError, match="never fitted"):
         encoder_in(completed.config, completed.config.out / "never_fitted")
-
-
-@pytest.mark.parametrize("scale", [0.0, -1.0, float("inf")])
-def test_an_encoder_without_a_unit_of_distance_is_refused_before_any_work(tmp_path: Path, scale: float) -> None:
-    torch.manual_seed(0)
-    encoder = encoders.make("tcn", image_size=32)
-    encoder.distance_scale.fill_(scale)
-    encoder.save(tmp_path / "encoder")
-    config = tiny(tmp_path / "out", encoder_folder=tmp_path / "encoder")
-    with pytest.raises(ValueError, match=rf"distance.scale (of )?{scale}"):
-        run_all(config)
-    assert not config.out.exists()
-
-
-def test_a_shared_encoder_without_a_unit_of_distance_stops_a_run_before_the_audit(
-    recorded: Path, tmp_path: Path
-) -> None:
-    config = tiny(tmp_path / "out")
-    shutil.copytree(recorded / "recordings", config.out / "recordings")
-    torch.manual_seed(0)
-    encoder = encoders.make("tcn", image_size=32)
-    encoder.distance_scale.fill_(0.0)
-    encoder.save(config.shared_encoder(0))
-    with pytest.raises(ValueError, match=r"has the distance scale 0\.0"):
-        run_all(config)
-    assert not (config.run_folder(0) / "audit.json").exists()

@@ -21,7 +21,7 @@ from experiments.kuka.recordings import (
     FPS,
     KINDS,
     RecordConfig,
-    check_beside,
+    check_recording,
     joint_path,
     read_start,
     read_truth,
@@ -298,14 +298,14 @@ def test_a_pose_at_the_limits_is_one(copied: Path, make_kuka: MakeKuka) -> None:
 
 
 def test_a_card_that_differs_from_the_truth_is_refused(copied: Path) -> None:
-    assert check_beside(copied, TINY) is not None
+    assert check_recording(copied, TINY) is not None
     card = copied.with_name("heldout_0000.json")
-    told = json.loads(card.read_text())
-    told["start"][3] += 0.01
-    card.write_text(json.dumps(told))
-    with pytest.raises(FileError, match=r"The card beside .*heldout_0000_front\.mp4 starts the arm at .* the truth at"):
-        check_beside(copied, TINY)
+    content = json.loads(card.read_text())
+    content["start"][3] += 0.01
+    card.write_text(json.dumps(content))
+    with pytest.raises(FileError, match=r"The card of .*heldout_0000_front\.mp4 starts the arm at .* the truth at"):
+        check_recording(copied, TINY)
     card.unlink()
-    assert check_beside(copied, TINY) is not None
+    assert check_recording(copied, TINY) is not None
     copied.with_name("heldout_0000_truth.npz").unlink()
-    assert check_beside(copied, TINY) is None
+    assert check_recording(copied, TINY) is None

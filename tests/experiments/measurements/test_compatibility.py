@@ -1,4 +1,4 @@
-"""The whole card: every encoder, frozen and joint, with every agent in every world, by names alone."""
+"""The whole card: every encoder, frozen and joint, with every agent in every env, by names alone."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import encoders
-from experiments.measurements.compatibility import CardConfig, Fit, attempt, combinations, markdown, try_all
+from experiments.measurements.compatibility import CompatibilityConfig, Fit, attempt, combinations, markdown, try_all
 from experiments.sweep.scores import read_rows
 
-RESULTS = Path(__file__).parents[3] / "experiments" / "results" / "card.csv"
+RESULTS = Path(__file__).parents[3] / "experiments" / "results" / "compatibility.csv"
 
 SAID = {
     ("pooled", "joint"): "nothing to train",
@@ -23,10 +23,10 @@ SAID = {
 
 
 def expected(fit: Fit) -> str:
-    if fit.encoder == "pooled" and fit.world != "kuka":
-        return SAID["pooled", fit.world]
+    if fit.encoder == "pooled" and fit.env != "kuka":
+        return SAID["pooled", fit.env]
     # The arm has two cameras.
-    if (fit.encoder, fit.mode) in SAID and not (fit.encoder == "smak" and fit.world == "kuka"):
+    if (fit.encoder, fit.mode) in SAID and not (fit.encoder == "smak" and fit.env == "kuka"):
         return SAID[fit.encoder, fit.mode]
     return "runs"
 
@@ -58,30 +58,32 @@ def test_every_combination_does_what_the_card_says(fit: Fit) -> None:
 
 def test_the_committed_card_is_whole_and_says_what_fits() -> None:
     rows = read_rows(RESULTS)
-    tried = {(row["encoder"], row["world"], row["agent"], row["mode"]): row["status"] for row in rows}
+    tried = {(row["encoder"], row["env"], row["agent"], row["mode"]): row["status"] for row in rows}
     assert tried == {tuple(fit): expected(fit) for fit in combinations(tuple(encoders.names()))}
 
 
 def test_the_table_has_a_line_an_encoder(tmp_path: Path) -> None:
-    rows = try_all(CardConfig(steps=40, encoders=("pooled",), worlds=("cartpole",), out=tmp_path / "card.csv"))
+    rows = try_all(
+        CompatibilityConfig(steps=40, encoders=("pooled",), envs=("cartpole",), out=tmp_path / "compatibility.csv")
+    )
     assert markdown(rows).splitlines()[-1].startswith("| pooled | frozen: the backbone")
-    assert read_rows(tmp_path / "card.csv") == rows
+    assert read_rows(tmp_path / "compatibility.csv") == rows
 
 
 def test_an_unknown_encoder_is_refused() -> None:
     with pytest.raises(ValueError, match="Did you mean 'tcn'"):
-        CardConfig(encoders=("tnc",))
+        CompatibilityConfig(encoders=("tnc",))
 
 
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"worlds": ("kukka",)}, "Unknown world 'kukka'. Did you mean 'kuka'"),
-        ({"worlds": ()}, r"worlds are \(\)"),
+        ({"envs": ("kukka",)}, "Unknown env 'kukka'. Did you mean 'kuka'"),
+        ({"envs": ()}, r"envs are \(\)"),
         ({"encoders": ("tnc",)}, "Did you mean 'tcn'"),
         ({"steps": 0}, "steps 0"),
     ],
 )
 def test_wrong_names_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        CardConfig(**settings)
+        CompatibilityConfig(**settings)

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.atari.figures import spread
-from experiments.measurements.atari_throughput import PARTS, VARIANTS, PlayThroughputConfig
+from experiments.measurements.atari_throughput import PARTS, VARIANTS, AtariThroughputConfig
 from experiments.measurements.atari_throughput import measure as measure_speed
 from experiments.measurements.mask_quality import QualityConfig, measure, moving_ratio, recall
 
@@ -62,7 +62,7 @@ def test_a_game_or_mask_that_cannot_be_judged_is_refused(tmp_path: Path) -> None
 def test_every_variant_is_timed_and_its_shares_are_a_whole(tmp_path: Path) -> None:
     torch.manual_seed(0)
     measure_speed(
-        PlayThroughputConfig(steps=80, turns=1, out=tmp_path / "speed.json", play=PlayConfig(precision="float32"))
+        AtariThroughputConfig(steps=80, turns=1, out=tmp_path / "speed.json", run=AtariRunConfig(precision="float32"))
     )
     torch.set_num_threads(1)
     figures = json.loads((tmp_path / "speed.json").read_text())

@@ -61,12 +61,12 @@ def test_every_page_of_a_folder_is_checked_and_a_table_may_stand_on_two(tmp_path
     ("old", "new", "message"),
     [("table two", "table tow", r"nothing makes: \['tow'\]"), ("<!-- end -->", "", r"not marked: \['two'\]")],
 )
-def test_marks_that_do_not_fit_the_tables_are_told(old: str, new: str, message: str) -> None:
+def test_marks_that_do_not_fit_the_tables_are_reported(old: str, new: str, message: str) -> None:
     parts = text().rsplit(old, 1)
     with pytest.raises(ValueError, match=message):
         check_marks({Path("README.md"): new.join(parts)})
 
 
-def test_a_page_that_is_missing_is_told(tmp_path: Path) -> None:
+def test_a_page_that_is_missing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="--pages"):
         check(CheckConfig((tmp_path / "README.md",)))

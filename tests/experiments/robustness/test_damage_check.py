@@ -55,7 +55,7 @@ def test_the_moov_of_an_mp4_is_found_and_inverted_byte_by_byte(tmp_path: Path) -
         moov(b"\x00\x00\x00\x08free")
 
 
-def test_what_a_reader_does_with_a_damaged_file_is_told_by_its_name(tmp_path: Path) -> None:
+def test_what_a_reader_does_with_a_damaged_file_has_a_name(tmp_path: Path) -> None:
     folder = tmp_path / "originals"
     files = make_originals(ORIGINALS, folder)
     tasks = [Task(number, number, names[0], "one byte inverted") for number, names in enumerate(files)]
@@ -108,7 +108,7 @@ def test_every_kind_of_file_meets_every_kind_of_damage_and_every_byte_of_moov_is
     assert set(tally) == {(file, kind) for file in ("clip.mp4", "file.txt") for kind in DAMAGES}
 
 
-def test_what_is_sound_is_told_from_what_is_not(tmp_path: Path) -> None:
+def test_what_is_sound_differs_from_what_is_not(tmp_path: Path) -> None:
     (tmp_path / "old.json").write_text('{"status": "completed", "seeds": [0, 1], "error": 0.5}')
     for text, sound in (
         ('{"status": "completed", "seeds": [0, 7], "error": 0.9}', True),
@@ -145,7 +145,7 @@ def test_half_a_video_is_not_sound(tmp_path: Path, original: damage_videos.Origi
     assert not original.sound(path, half)
 
 
-def test_damaged_files_are_refused_by_name_or_read_right_or_told_with_numbers() -> None:
+def test_damaged_files_are_refused_by_name_or_read_right_or_reported_with_numbers() -> None:
     found = check_damage(DamageConfig(files=150, out=None))
     assert len(found) == 150
     assert [damaged for damaged in found if damaged.verdict.outcome not in GOOD] == []

@@ -14,7 +14,7 @@ import tyro
 from experiments.kuka.config import ImitateConfig
 from experiments.robustness import kill_check, kill_runs, trouble
 from experiments.robustness.kill_check import KillConfig, Life, check_kills
-from experiments.robustness.kill_runs import PRESETS, TINY, write_preset
+from experiments.robustness.kill_runs import GRIDS, TINY_SUITES, write_preset
 from experiments.robustness.process_tree import Tree
 from experiments.robustness.run_differences import differences, litter
 from experiments.sweep.grid import read_preset
@@ -106,7 +106,7 @@ def test_ctrl_c_that_is_not_taken_well_fails(
     monkeypatch.setitem(trouble.COMMANDS, "imitation", command(program))
     found = trouble.interrupt("imitation", tmp_path / "undisturbed", tmp_path / "out")
     assert found.outcome == "FAILED"
-    assert reason in found.told
+    assert reason in found.message
 
 
 def test_a_second_command_that_runs_too_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,7 +154,7 @@ def test_runs_that_differ_in_their_times_alone_are_alike(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"files": {"result.json": '{"error": 0.6}'}}, "result.json: "),
         ({"files": {"progress.csv": "env_steps,seconds\n60,1.0\n"}}, "progress.csv: "),
@@ -163,10 +163,10 @@ def test_runs_that_differ_in_their_times_alone_are_alike(tmp_path: Path) -> None
         ({"tensor": 2.0}, "step_3.pt: other tensors"),
     ],
 )
-def test_every_other_difference_is_told(tmp_path: Path, changes: dict[str, object], told: str) -> None:
+def test_every_other_difference_is_reported(tmp_path: Path, changes: dict[str, object], message: str) -> None:
     old, new = write_run(tmp_path / "old"), write_run(tmp_path / "new", **changes)
     (found,) = differences(old, new)
-    assert found.startswith(told)
+    assert found.startswith(message)
     (new / "progress.csv").unlink()
     assert "progress.csv is missing" in differences(old, new)
 
@@ -193,13 +193,13 @@ def test_the_imitation_is_the_one_that_its_settings_say(tmp_path: Path) -> None:
     assert config.resume and config.out == tmp_path and config.workers == 2
 
 
-@pytest.mark.parametrize("env", PRESETS)
-def test_every_world_has_a_preset_whose_cells_can_be_run(tmp_path: Path, env: str) -> None:
+@pytest.mark.parametrize("env", GRIDS)
+def test_every_suite_has_a_preset_whose_cells_can_be_run(tmp_path: Path, env: str) -> None:
     grid = read_preset(str(write_preset(tmp_path, env)))
-    cells = grid.cells(grid.methods(TINY[env].method), TINY[env].steps)
+    cells = grid.cells(grid.methods(TINY_SUITES[env].method), TINY_SUITES[env].steps)
     assert len(cells) == 2 and {cell.env for cell in cells} == {env}
     for cell in cells:
-        TINY[env].folder(cell, tmp_path)
+        TINY_SUITES[env].folder(cell, tmp_path)
 
 
 def test_what_cannot_be_checked_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""The worlds leave nothing behind, and the check would see it if they did."""
+"""Environments leave nothing behind, and the check would see it if they did."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ import pytest
 from kept_objects import keep_memory_and_files
 
 from experiments.robustness import leak_check
-from experiments.robustness.leak_check import WORLDS, LeakConfig
+from experiments.robustness.leak_check import ENVIRONMENTS, LeakConfig
 
 
-@pytest.mark.parametrize("world", WORLDS)
-def test_a_world_leaves_nothing_behind(world: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_an_environment_leaves_nothing_behind(env: str, tmp_path: Path) -> None:
     out = tmp_path / "leaks.json"
-    figures = leak_check.measure(LeakConfig((world,), resets=20, environments=20, warm_up=10, out=out))
-    assert json.loads(out.read_text())["worlds"] == figures
-    for work, seen in figures[world].items():
+    figures = leak_check.measure(LeakConfig((env,), resets=20, copies=20, warm_up=10, out=out))
+    assert json.loads(out.read_text())["envs"] == figures
+    for work, seen in figures[env].items():
         # What was drawn with is freed in pieces of tens of MB; 20 environments that stay would take 100 MB and more.
         assert seen["after"]["memory_mb"] - seen["before"]["memory_mb"] < (20 if work == "resets" else 80), work
         for name in ("files", "threads", "processes"):
@@ -35,7 +35,7 @@ def test_the_check_sees_what_is_kept(tmp_path: Path) -> None:
     assert seen["after"]["files"] - seen["before"]["files"] == 20
 
 
-@pytest.mark.parametrize("wrong", [{"worlds": ("kuca",)}, {"resets": 0}, {"worlds": ()}], ids=str)
+@pytest.mark.parametrize("wrong", [{"envs": ("kuca",)}, {"resets": 0}, {"envs": ()}], ids=str)
 def test_nothing_to_count_is_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"Did you mean 'kuka'|There must be a world"):
+    with pytest.raises(ValueError, match=r"Did you mean 'kuka'|There must be an environment"):
         LeakConfig(**wrong)  # type: ignore[arg-type]

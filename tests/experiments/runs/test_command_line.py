@@ -96,7 +96,7 @@ def test_a_video_that_cannot_be_watched_is_named(
 
 
 @pytest.mark.parametrize(
-    ("beside", "content", "message"),
+    ("file", "content", "message"),
     [
         ("watched.json", b"{}", "lacks start"),
         ("watched.json", b"[" * 100_000, "is damaged"),
@@ -105,13 +105,13 @@ def test_a_video_that_cannot_be_watched_is_named(
         ("watched_truth.npz", b"PK", "is damaged"),
     ],
 )
-def test_what_is_beside_a_video_is_checked_before_any_work(
-    refused: Refused, tmp_path: Path, out: Path, beside: str, content: bytes, message: str
+def test_the_files_of_a_recording_are_checked_before_any_work(
+    refused: Refused, tmp_path: Path, out: Path, file: str, content: bytes, message: str
 ) -> None:
     video = movie(tmp_path / "watched_front.mp4", 4)
-    (tmp_path / beside).write_bytes(content)
+    (tmp_path / file).write_bytes(content)
     line = refused(*run(out), "--demo", video)
-    for part in (str(tmp_path / beside), message, "copy it again, or delete it"):
+    for part in (str(tmp_path / file), message, "copy it again, or delete it"):
         assert part in line
     assert not out.exists()
 

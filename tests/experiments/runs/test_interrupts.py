@@ -29,8 +29,8 @@ def stopped(
     Returns:
         Exit status, stdout, and the last line on stderr.
     """
-    told = ["--encoder", config.encoder, "--reward", config.reward]
-    command = [sys.executable, "experiments/imitate_kuka.py", *arguments(config), *told]
+    flags = ["--encoder", config.encoder, "--reward", config.reward]
+    command = [sys.executable, "experiments/imitate_kuka.py", *arguments(config), *flags]
     with subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:

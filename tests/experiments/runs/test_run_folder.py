@@ -13,8 +13,8 @@ from unittest.mock import ANY
 import pytest
 from instant_runs import Counting, count, counted
 
-from agents.factory import PRESETS
-from experiments.atari.config import PlayConfig
+from agents.factory import ALGORITHMS
+from experiments.atari.config import AtariRunConfig
 from experiments.cartpole.config import SwingConfig
 from experiments.kuka.config import ImitateConfig
 from experiments.runs.folder import completed, read_result, run_seeds, write_result
@@ -87,24 +87,24 @@ def test_a_finished_run_without_its_checkpoint_is_not_begun_anew(tmp_path: Path)
 
 
 def test_a_run_says_why_more_steps_would_be_another_training() -> None:
-    for algo in PRESETS:
+    for algo in ALGORITHMS:
         assert f"The learning rate of {algo!r} falls along all 600" in ImitateConfig(algo=algo).bound_to(600)
     assert SwingConfig().bound_to(12_500) == ""
     assert "has lost the first of them" in SwingConfig().bound_to(12_501)
-    assert PlayConfig().bound_to(200_000) == ""
-    assert "start anew halfway" in PlayConfig().bound_to(199_999)
+    assert AtariRunConfig().bound_to(200_000) == ""
+    assert "start anew halfway" in AtariRunConfig().bound_to(199_999)
 
 
 def test_a_cell_of_a_benchmark_is_not_extended_behind_its_back(tmp_path: Path) -> None:
-    world = get("cartpole")
-    cells = [Cell("cartpole", world.method("sac_state", "sac", "task", ()), 0, 0, steps) for steps in (1_250, 2_500)]
-    folder = world.folder(cells[0], tmp_path)
+    suite = get("cartpole")
+    cells = [Cell("cartpole", suite.method("sac_state", "sac", "task", ()), 0, 0, steps) for steps in (1_250, 2_500)]
+    folder = suite.folder(cells[0], tmp_path)
     folder.mkdir(parents=True)
-    config = world.config(cells[0], tmp_path)  # type: ignore[attr-defined]
+    config = suite.config(cells[0], tmp_path)  # type: ignore[attr-defined]
     (folder / "config.json").write_text(json.dumps(config.identity(0), default=str))
-    world.check(cells[0], tmp_path)
+    suite.check(cells[0], tmp_path)
     with pytest.raises(ValueError, match="holds another run: steps differ"):
-        world.check(cells[1], tmp_path)
+        suite.check(cells[1], tmp_path)
 
 
 DAMAGE = ("", "{", "{}", "[]", "null", "[" * 100_000, '{"train": "1"}', "\x00", '{"status": []}')

@@ -205,7 +205,7 @@ def small_disk(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_a_full_disk_is_told_and_what_was_cut_goes_on_when_it_is_freed(
+def test_a_full_disk_is_reported_and_what_was_cut_goes_on_when_it_is_freed(
     finished: Path, small_disk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = small_disk / "out"
@@ -225,22 +225,22 @@ def test_a_full_disk_is_told_and_what_was_cut_goes_on_when_it_is_freed(
     assert timeless(out / "grid" / "scores.csv") == expected
 
 
-def test_a_preparation_that_failed_is_told_with_its_log(
+def test_a_preparation_that_failed_is_reported_with_its_log(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     out = fresh(tmp_path_factory.getbasetemp(), tmp_path / "out")
-    (out / "references").write_text("no folder")
+    (out / "random_policy").write_text("no folder")
     with pytest.raises(
-        ValueError, match=r"references/demo0\.json is missing, so its preparation failed; .*logs says why"
+        ValueError, match=r"random_policy/demo0\.json is missing, so its preparation failed; .*logs says why"
     ):
         benchmark(tiny_benchmark(out, encoders=("none",), rewards=("oracle",), seeds=(0,)))
-    assert "references" in (out / "logs" / "record.log").read_text()
+    assert "random_policy" in (out / "logs" / "record.log").read_text()
 
 
 def test_the_random_policy_is_measured_where_its_figures_are_missing(finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(finished, out)
-    (out / "references" / "demo0.json").unlink()
+    (out / "random_policy" / "demo0.json").unlink()
     before = states(out)
     assert benchmark(tiny_benchmark(out)) == 0
     assert states(out) == before
@@ -328,21 +328,21 @@ def test_the_csv_has_one_heading(finished: Path) -> None:
 
 
 def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Path) -> None:
-    world = TINY_SUITE
+    suite = TINY_SUITE
     settings = ("embedding_dim=16",)
     cells = [
-        Cell("kuka_reach", world.method(label, "ppo", "tcn_huber", (*settings, *mode)), 0, 0, STEPS)
+        Cell("kuka_reach", suite.method(label, "ppo", "tcn_huber", (*settings, *mode)), 0, 0, STEPS)
         for label, mode in (("tcn", ()), ("tcn@joint", ("encoder_mode=joint",)))
     ]
-    frozen, joint = (world.config(cell, tmp_path) for cell in cells)
+    frozen, joint = (suite.config(cell, tmp_path) for cell in cells)
 
     assert (frozen.encoder_mode, joint.encoder_mode) == ("frozen", "joint")
     assert frozen.encoder_settings == joint.encoder_settings == settings
     assert frozen.shared_encoder(0) == joint.shared_encoder(0)
     assert frozen.run_folder(0) != joint.run_folder(0)
     # One encoder is fitted for both.
-    assert world.preparation_seconds(cells) == world.preparation_seconds(cells[:1])
-    assert world.seconds(cells[1]) > world.seconds(cells[0])
+    assert suite.preparation_seconds(cells) == suite.preparation_seconds(cells[:1])
+    assert suite.seconds(cells[1]) > suite.seconds(cells[0])
 
 
 @pytest.mark.parametrize(
@@ -350,11 +350,11 @@ def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Pa
     [("", "is damaged"), ("{}", "lacks score, true_return"), ('{"score": "1", "true_return": 2}', "'1' for score")],
 )
 def test_damaged_figures_of_the_random_policy_are_named(tmp_path: Path, content: str, wrong: str) -> None:
-    path = TINY_SUITE.reference_file(0, tmp_path)
+    path = TINY_SUITE.random_figures_file(0, tmp_path)
     path.parent.mkdir()
     path.write_text(content)
     with pytest.raises(ValueError, match=rf"demo0\.json .*{wrong}.*; delete it, and the policy is measured again"):
-        TINY_SUITE.reference(0, tmp_path)
+        TINY_SUITE.random_figures(0, tmp_path)
 
 
 @pytest.mark.parametrize(

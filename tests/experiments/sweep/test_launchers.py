@@ -117,7 +117,7 @@ def test_an_address_without_a_port_is_refused(address: str) -> None:
         launchers.check_ray(address)
 
 
-def test_a_missing_ray_is_told_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_ray_is_reported_with_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launchers, "find_spec", lambda _: None)
     with pytest.raises(ValueError, match=r"pip install 'onlooker\[ray\]'"):
         launchers.check_ray(None)

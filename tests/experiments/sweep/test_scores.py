@@ -9,20 +9,9 @@ import pytest
 
 from encoders.files import write_csv
 from experiments.suites import scoring
-from experiments.sweep.scores import (
-    CURVE_COLUMNS,
-    Row,
-    charts,
-    columns,
-    differences,
-    every_run,
-    grouped,
-    improvements,
-    markdown,
-    read_rows,
-    summary,
-    yardstick_scores,
-)
+from experiments.sweep.score_curves import charts
+from experiments.sweep.score_tables import differences, every_run, improvements, markdown, summary
+from experiments.sweep.scores import CURVE_COLUMNS, Row, columns, grouped, read_rows, reference_scores
 
 
 def row(method: str, seed: int, score: float | None, task: int = 0, algo: str = "ppo") -> Row:
@@ -96,8 +85,8 @@ def test_every_run_is_listed_raw() -> None:
 
 def test_the_oracle_is_that_of_the_agent_that_does_best_with_it() -> None:
     rows = [row("oracle", 0, -0.3), row("oracle", 0, -0.1, algo="sac"), row("oracle", 1, -0.2, algo="sac")]
-    assert yardstick_scores(rows, "score") == {"0": pytest.approx(-0.15)}
-    assert yardstick_scores([*rows, row("tcn", 0, -0.2, task=1)], "score") is None
+    assert reference_scores(rows, "score") == {"0": pytest.approx(-0.15)}
+    assert reference_scores([*rows, row("tcn", 0, -0.2, task=1)], "score") is None
 
 
 def test_without_an_oracle_there_are_raw_figures_alone() -> None:
@@ -153,7 +142,7 @@ def test_rows_come_back_from_their_file(tmp_path: Path) -> None:
     assert markdown(summary(read_rows(path))) == markdown(summary(ROWS))
 
 
-def test_missing_scores_are_told_with_the_way_out(tmp_path: Path) -> None:
+def test_missing_scores_are_reported_with_the_way_out(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"scores\.csv is missing; run the benchmark"):
         read_rows(tmp_path / "scores.csv")
 

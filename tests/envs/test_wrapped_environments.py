@@ -1,4 +1,4 @@
-"""Every wrapper around a real world: what the checkers of two libraries say, and worlds made again from a spec."""
+"""Every wrapper around a real environment: the checkers of two libraries, and environments made again from a spec."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_the_checkers_of_both_libraries_accept_it(wrapped: gym.Env[Any, Any]) ->
 def test_its_spec_makes_it_again(wrapped: gym.Env[Any, Any]) -> None:
     assert wrapped.spec is not None
     again = gym.make(wrapped.spec)
-    # A spec with the horizon makes a TimeLimit of it, which cuts where the world does itself.
+    # A spec with the horizon makes a TimeLimit of it, which cuts where the environment does itself.
     assert [name for name in layers(again) if name != "TimeLimit"] == layers(wrapped)
     assert again.observation_space == wrapped.observation_space
     assert data_equivalence(episode(again), episode(wrapped), exact=True)
@@ -133,7 +133,7 @@ def test_a_seed_settles_the_episodes_after_it_too(wrapped: gym.Env[Any, Any]) ->
     ],
     ids=["pixels", "frozen", "landmarks", "state"],
 )
-def test_a_world_that_is_none_of_its_kind_is_refused(wrap: Wrap, message: str, encoder: Encoder) -> None:
+def test_an_environment_of_another_kind_is_refused(wrap: Wrap, message: str, encoder: Encoder) -> None:
     env = gym.make("KukaReach-v0", camera=("front", "side"), image_size=16)
     with pytest.raises(ValueError, match=message):
         wrap(env, encoder)
@@ -141,7 +141,7 @@ def test_a_world_that_is_none_of_its_kind_is_refused(wrap: Wrap, message: str, e
 
 
 class Painted(gym.Env[dict[str, Any], Any]):
-    """A world in Python alone, which can be copied; what it observes is a function of the steps done."""
+    """An environment in Python alone, which can be copied; what it observes is a function of the steps done."""
 
     action_space = gym.spaces.Box(-1, 1, (7,), np.float32)
     observation_space = gym.spaces.Dict(

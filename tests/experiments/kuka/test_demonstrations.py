@@ -1,0 +1,119 @@
+"""Demonstrations: read, matched to a start, and spread over the horizon."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from counting_encoders import Small
+from small_recordings import TINY
+
+from encoders.base import Encoder, EncoderConfig
+from encoders.clips.clips import load_clips
+from encoders.videos.video import write_video
+from envs.kuka import HOME
+from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
+from experiments.kuka.imitation import film
+from experiments.kuka.recordings import Truth, make_env
+
+HORIZON = 15
+
+
+def test_a_recorded_demonstration_is_read_with_its_start_and_truth(demonstration: Demonstration) -> None:
+    assert demonstration.frames.shape == (16, 2, 32, 32, 3)
+    assert demonstration.truth is not None
+    np.testing.assert_array_equal(demonstration.start, demonstration.truth.joint_positions[0])
+
+
+def test_views_of_different_length_are_refused(folder: Path, network: Encoder) -> None:
+    videos = (folder / "demo_0000_front.mp4", folder / "play_0000_side.mp4")
+    with pytest.raises(ValueError, match=r"differ in length: .*16.*20"):
+        read_demonstration(videos, TINY, network, np.random.default_rng(0))
+
+
+def test_a_video_of_variable_rate_is_spread_by_its_time(tmp_path: Path) -> None:
+    # 30 frames in the first second, then one a second: brighter with time.
+    times = np.concatenate([np.arange(30) / 30, 1.0 + np.arange(16)])
+    with av.open(str(tmp_path / "a.mp4"), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width = stream.height = 32
+        stream.codec_context.time_base = Fraction(1, 30)
+        for time in times:
+            frame = av.VideoFrame.from_ndarray(np.full((32, 32, 3), round(10 * time), np.uint8), format="rgb24")
+            frame.pts = round(30 * time)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    frames, shown = read_views([tmp_path / "a.mp4"], 32)
+    np.testing.assert_allclose(shown, times, atol=1e-3)
+    goal = make_goal(Demonstration(frames, HOME, None, shown), None, 16)
+    np.testing.assert_allclose(goal.pixels.mean(axis=(1, 2, 3, 4)), 10 * np.arange(17), atol=3)
+
+
+@pytest.mark.parametrize("length", [2, 9, 16, 40])
+def test_a_goal_is_spread_over_the_horizon_whatever_the_videos_length(network: Encoder, length: int) -> None:
+    rng = np.random.default_rng(length)
+    frames = rng.integers(0, 256, (length, 2, 32, 32, 3), np.uint8)
+    truth = Truth(rng.normal(size=(length, 7)), rng.normal(size=(length, 7, 3)))
+    goal = make_goal(Demonstration(frames, truth.joint_positions[0], truth), network, HORIZON)
+    assert goal.horizon == HORIZON
+    assert goal.embeddings is not None
+    assert goal.embeddings.shape == (HORIZON + 1, 2 * 8)
+    assert goal.pixels.shape == (HORIZON + 1, 2, 32, 32, 3)
+    for mine, whole in ((goal.joints, truth.joint_positions), (goal.links, truth.link_positions)):
+        assert mine is not None
+        assert len(mine) == HORIZON + 1
+        np.testing.assert_allclose(mine[[0, -1]], whole[[0, -1]])
+    np.testing.assert_allclose(goal.pixels[[0, -1]], frames[[0, -1]])
+    # Several views are scaled to the norm of one.
+    np.testing.assert_allclose(np.linalg.norm(goal.embeddings, axis=1), 10, rtol=1e-4)
+    if length == HORIZON + 1:
+        np.testing.assert_allclose(goal.pixels, frames)
+
+
+def test_a_goal_without_truth_has_neither_joints_nor_links(demonstration: Demonstration, network: Encoder) -> None:
+    goal = make_goal(replace(demonstration, truth=None), network, HORIZON)
+    assert goal.joints is None
+    assert goal.links is None
+
+
+def test_the_start_of_a_foreign_video_is_found_by_its_looks(tmp_path: Path) -> None:
+    network = Small(EncoderConfig(image_size=32)).eval()
+    config = replace(TINY, cameras=("front",))
+    env = make_env(config)
+    pose = HOME + np.array([0.5, -0.3, 0.4, 0.2, 0.0, -0.3, 0.1])
+    shots = film(env, np.linspace(pose, HOME, 25), "front", 48)
+    wide = np.zeros((25, 48, 64, 3), np.uint8)
+    wide[:, :, 8:56] = shots
+    write_video(tmp_path / "foreign.mp4", wide, 30)
+    read = read_demonstration((tmp_path / "foreign.mp4",), config, network, np.random.default_rng(0))
+    assert read.truth is None
+    assert read.frames.shape == (25, 1, 32, 32, 3)
+    assert read.start.shape == (7,)
+    assert (read.start >= env.joint_lower).all()
+    assert (read.start <= env.joint_upper).all()
+    # Nearer in looks than each of many random poses.
+    env.np_random = np.random.default_rng(1)
+    poses = [read.start, *(env.random_pose() for _ in range(200))]
+    embedded = network.embed_video(film(env, np.stack(poses), "front", 32))
+    distances = np.linalg.norm(embedded - network.embed_video(read.frames[:1, 0]), axis=1)
+    assert distances.argmin() == 0
+    goal = make_goal(read, network, HORIZON)
+    assert goal.embeddings is not None
+    assert goal.embeddings.shape == (HORIZON + 1, 192)
+    env.close()
+
+
+def test_scales_are_the_median_steps_of_the_videos(folder: Path, network: Encoder) -> None:
+    clips = load_clips(folder, TINY.validating, TINY.cameras, 32)
+    scales = measure_scales(network, clips)
+    steps = []
+    for video in map(np.asarray, clips.videos):
+        for time in range(1, video.shape[1]):
+            difference = video[:, time].astype(float) - video[:, time - 1]
+            steps.append(np.sqrt((difference**2).sum()))
+    assert scales.pixels == pytest.approx(np.median(steps), rel=1e-5)
+    assert scales.joints > 0
