@@ -26,7 +26,7 @@ from experiments.sweep.suite import RunSuite, write_reference
 from rewards import sources
 
 UNTRAINED = "random"
-"""Among the encoders: the default encoder as it was born, for observation and reward."""
+"""Among the encoders: the default encoder untrained, for observation and reward."""
 
 FIT_SECONDS = 260.0
 """One encoder's training, on one core of the reference machine."""
@@ -36,9 +36,6 @@ TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
 
 JOINT_SECONDS = 9e-3
 """The same where the agent trains its encoder."""
-
-OF_THE_RUN = ("encoder_mode",)
-"""Settings of a method that are the run's; all others are the encoder's own."""
 
 OTHER_SECONDS = 20.0
 """Start, audit, evaluation and figures of a run."""
@@ -77,11 +74,10 @@ class KukaSuite(RunSuite[ImitateConfig]):
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
         method = cell.method
-        config = replace(
+        config = method.configured(
             self._base,
             encoder=method.encoder,
-            encoder_settings=method.settings_beside(OF_THE_RUN),
-            **method.settings_in(OF_THE_RUN),
+            encoder_settings=method.encoder_settings,
             algo=method.algo,
             reward=method.reward,
             seeds=(cell.seed,),
@@ -143,14 +139,14 @@ class KukaSuite(RunSuite[ImitateConfig]):
 
     def seconds(self, cell: Cell) -> float:
         """By the number of steps and whether an encoder is trained in them."""
-        joint = cell.method.settings_in(OF_THE_RUN).get("encoder_mode") == "joint"
+        joint = cell.method.run_settings.get("encoder_mode") == "joint"
         return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """An encoder a seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
-            (method.encoder, method.settings_beside(OF_THE_RUN), seed)
+            (method.encoder, method.encoder_settings, seed)
             for method, seed in methods
             if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
         }
