@@ -22,9 +22,9 @@ PIXELS = "pixels"
 """The observation that holds frames where there are several."""
 
 ROLES = ("gated", "observed", "distilled")
-"""What vectors that are observed with an agent's frames are for. ``gated``: the agent sees them and the frames' embedding,
-which is behind gates that begin closed. ``observed``: it sees both as they are. ``distilled``: it does not see them, and
-learns to predict them from the embedding."""
+"""What vectors that are observed with an agent's frames are for. ``gated``: the agent sees them and the frames'
+embedding, which is behind gates that begin closed. ``observed``: it sees both as they are. ``distilled``: it does not
+see them, and learns to predict them from the embedding."""
 
 GATED, OBSERVED, DISTILLED = ROLES
 
@@ -118,11 +118,11 @@ class _WithEncoder(BaseFeaturesExtractor):
 class EncoderExtractor(_WithEncoder):
     """Embeds an observation's frames with a gradient, and hands on everything else beside the embedding.
 
-    With the role ``observed`` the features are (e, v): an embedding e and vectors v. With ``gated`` they are (g e, v), for
-    gates g that begin at zero and are learned. So an agent begins with the vectors, and takes up an embedding that still
-    moves as far as it serves: Bachlechner et al., ReZero is All You Need, 2021, equation 1, with a gate a feature. With
-    ``distilled`` they are e alone, and a linear regressor predicts the vectors from them for ``distillation_loss``, in
-    agents that have that loss (``SharedEncoderSAC``).
+    With the role ``observed`` the features are (e, v): an embedding e and vectors v. With ``gated`` they are (g e, v),
+    for gates g that begin at zero and are learned. So an agent begins with the vectors, and takes up an embedding that
+    still moves as far as it serves: Bachlechner et al., ReZero is All You Need, 2021, equation 1, with a gate a
+    feature. With ``distilled`` they are e alone, and a linear regressor predicts the vectors from them for
+    ``distillation_loss``, in agents that have that loss (``SharedEncoderSAC``).
 
     Args:
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.

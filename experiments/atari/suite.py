@@ -58,9 +58,8 @@ class AtariSuite(RunSuite[PlayConfig]):
         return method
 
     def _configured(self, method: Method) -> PlayConfig:
-        return method.configured(
-            self._base, encoder=method.encoder, encoder_settings=method.encoder_settings, algo=method.algo
-        )
+        changes = {"encoder": method.encoder, "encoder_settings": method.encoder_settings, "algo": method.algo}
+        return method.configured(self._base, changes)
 
     def config(self, cell: Cell, out: Path) -> PlayConfig:
         """The run of a cell."""

@@ -85,10 +85,11 @@ class ImitationConfig:
             raise ValueError(f"starts is {self.starts}; it is a share of the episodes, from 0 to 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
-        if self.world.frames.second is not None:
+        second = self.world.frames.second
+        if second is not None:
             raise ValueError(
-                f"{self.world.frames.second.encoder!r} is to be a second encoder of the imitator's, and it has none; leave "
-                "it out, or let the agent see the reward's embeddings with --learner embedding."
+                f"{second.encoder!r} is to be a second encoder, and an imitator has none; leave it out, or let the "
+                "agent see the reward's embeddings with --learner embedding."
             )
         self.reward_run, self.agent_run  # noqa: B018 - refuses wrong settings now
 
@@ -114,17 +115,7 @@ class ImitationConfig:
             return self.reward_run
         observe = observation(self.learner)
         if isinstance(observe, Frames):
-            seen = self.world.frames
-            weight = seen.auxiliary.weight * observe.auxiliary.weight
-            observe = replace(
-                observe,
-                auxiliary=replace(seen.auxiliary, weight=weight),
-                camera=seen.camera,
-                stack=seen.stack,
-                render_quality=seen.render_quality,
-                precision=seen.precision,
-                pretraining=seen.pretraining,
-            )
+            observe = observe.as_in(self.world.frames)
         return replace(self.reward_run, observe=observe)
 
     @property

@@ -110,9 +110,10 @@ class Frames:
                 "start out."
             )
         if not self.trained and (self.shift or self.second is not None):
+            given = f"a shift of {self.shift}" if self.second is None else f"a second encoder, {self.second.encoder!r},"
             raise ValueError(
-                f"mode is {self.mode!r}, shift {self.shift} and the second encoder {self.second}; shifts and a second "
-                f"encoder are for one that the agent trains. Use --observe.mode {JOINT}, or leave them out."
+                f"The encoder's mode is {self.mode!r}, and {given} is for an encoder that the agent trains; leave it "
+                f"out, or use the mode {JOINT!r}."
             )
 
     @property
@@ -139,6 +140,24 @@ class Frames:
             folder=None,
             shift=0,
             second=None,
+        )
+
+    def as_in(self, other: Frames) -> Frames:
+        """The same encoder on frames that look as in another observation, and trained as there.
+
+        Args:
+            other: Whose camera, stack and quality it has, and whose training: the weights of the encoder's own loss are
+                multiplied.
+        """
+        weight = self.auxiliary.weight * other.auxiliary.weight
+        return replace(
+            self,
+            auxiliary=replace(other.auxiliary, weight=weight),
+            camera=other.camera,
+            stack=other.stack,
+            render_quality=other.render_quality,
+            precision=other.precision,
+            pretraining=other.pretraining,
         )
 
     def encoder_config(self, sizes: Preset) -> EncoderConfig:
@@ -211,14 +230,14 @@ OBSERVATIONS: Mapping[str, Frames | Landmarks | State] = {
 """What agents observe by default, by the names of the tables."""
 
 DESCRIPTIONS: Mapping[str, str] = {
-    "sac": "frames; the encoder learns from the critic alone",
-    "sac_shift": "frames, shifted at random; the encoder learns from the critic alone",
-    "sac_ae": "frames; the encoder learns from the critic and as an auto-encoder",
-    "sac_imm": "frames, as keypoints; the encoder learns from the critic and IMM's reconstruction",
-    "sac_ae_imm": "frames, as a latent and keypoints; the encoder learns from the critic and both losses",
-    "sac_shift_ae_imm": "the same, shifted at random",
-    "sac_landmarks": "true places of cart and pole in the frames: what perfect keypoints would tell",
-    "sac_state": "the true state, an upper bound",
+    "sac": "Frames; the encoder learns from the critic alone.",
+    "sac_shift": "Frames, shifted at random; the encoder learns from the critic alone.",
+    "sac_ae": "Frames; the encoder learns from the critic and as an auto-encoder.",
+    "sac_imm": "Frames, as keypoints; the encoder learns from the critic and by IMM's reconstruction.",
+    "sac_ae_imm": "Frames, as a latent and keypoints; the encoder learns from the critic and by both losses.",
+    "sac_shift_ae_imm": "The same, shifted at random.",
+    "sac_landmarks": "True places of cart and pole in the frames: what perfect keypoints would tell.",
+    "sac_state": "The true state: the upper bound.",
 }
 """What each is, for the command line."""
 

@@ -38,8 +38,8 @@ def check_encoders(config: SwingUpConfig) -> None:
     """Refuses encoders that would fail later.
 
     Raises:
-        ValueError: If the folder of a trained one holds none that fits, one is to learn from more views than the cartpole has,
-            or the embeddings of the second one would not fit in the replay buffer.
+        ValueError: If the folder of a trained one holds none that fits, one is to learn from more views than the
+            cartpole has, or the embeddings of the second one would not fit in the replay buffer.
     """
     _checked(config)
     if config.through_second is not None:

@@ -64,12 +64,11 @@ class CartpoleSuite(RunSuite[SwingUpConfig]):
         return method
 
     def _configured(self, method: Method, **changes: Any) -> SwingUpConfig:
-        observe, settings = self._observations[method.encoder], method.encoder_settings
-        if settings and not isinstance(observe, Frames):
-            raise ValueError(f"{method.label!r} sees through no encoder; leave its settings {settings} out.")
-        if isinstance(observe, Frames):
-            observe = replace(observe, settings=settings)
-        return method.configured(replace(self._base, observe=observe), **changes)
+        observe, own = self._observations[method.encoder], method.encoder_settings
+        if own and not isinstance(observe, Frames):
+            raise ValueError(f"{method.label!r} sees through no encoder; leave its settings {', '.join(own)} out.")
+        settings = {"observe.settings": own} if own else {}
+        return method.configured(replace(self._base, observe=observe), {**settings, **changes})
 
     def config(self, cell: Cell, out: Path) -> SwingUpConfig:
         """The run of a cell, in a folder of its method's."""

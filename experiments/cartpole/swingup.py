@@ -279,8 +279,8 @@ def film(
     env = make_env(config, frozen, EVALUATION_SEED + seed)
     world = env.unwrapped
     assert isinstance(world, Cartpole)
-    camera = {} if isinstance(config.observe, State) else {"camera": config.observe.camera}
-    large = Cartpole(config.task, FILM_SIZE, stack=1, **camera)
+    camera = "fixed" if isinstance(config.observe, State) else config.observe.camera
+    large = Cartpole(config.task, FILM_SIZE, camera=camera, stack=1)
     pictures, stacks, truncated = [], [], False
     observation, _ = env.reset()
     while not truncated:

@@ -74,20 +74,20 @@ class KukaSuite(RunSuite[ImitateConfig]):
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
         method = cell.method
-        config = method.configured(
-            self._base,
-            encoder=method.encoder,
-            encoder_settings=method.encoder_settings,
-            algo=method.algo,
-            reward=method.reward,
-            seeds=(cell.seed,),
-            demo_seed=cell.task,
-            steps=cell.steps,
-            out=out,
-            resume=True,
-            workers=1,
-            threads=1,
-        )
+        changes = {
+            "encoder": method.encoder,
+            "encoder_settings": method.encoder_settings,
+            "algo": method.algo,
+            "reward": method.reward,
+            "seeds": (cell.seed,),
+            "demo_seed": cell.task,
+            "steps": cell.steps,
+            "out": out,
+            "resume": True,
+            "workers": 1,
+            "threads": 1,
+        }
+        config = method.configured(self._base, changes)
         if method.encoder == NO_ENCODER:
             return config
         settings = encoder_config(config)

@@ -25,7 +25,8 @@ class Method:
     Attributes:
         label: Short name in tables and figures.
         encoder: What the learner sees with, as the environment's experiment calls it.
-        settings: Of the encoder itself (``encoder.NAME=VALUE``) and of the run (``NAME=VALUE``, as on its command line).
+        settings: Of the encoder itself (``encoder.NAME=VALUE``) and of the run (``NAME=VALUE``, as on its command
+            line).
         algo: The agent.
         reward: What the agent is given.
     """
@@ -46,18 +47,18 @@ class Method:
         """The settings of the run, texts by their paths in its config."""
         return split_settings(self.settings)[1]
 
-    def configured(self, config: Config, **changes: Any) -> Config:
+    def configured(self, config: Config, changes: Mapping[str, Any]) -> Config:
         """A run's config with this method's settings of the run.
 
         Args:
             config: With everything that neither the method nor the changes name.
-            **changes: What else the method, or a cell of it, says of the run.
+            changes: What else the method, or a cell of it, says of the run, by the paths of attributes.
 
         Raises:
             ValueError: If a setting cannot be used.
         """
         try:
-            return with_settings(config, self.run_settings, **changes)
+            return with_settings(config, self.run_settings, changes)
         except ValueError as error:
             raise ValueError(f"The settings of {self.label!r} cannot be used: {error}") from error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -37,34 +37,42 @@ def split_settings(settings: Sequence[str]) -> tuple[tuple[str, ...], dict[str, 
     return own, {path: value for path, _, value in pairs}
 
 
-def with_settings(config: Config, values: Mapping[str, str], **changes: Any) -> Config:
+def with_settings(config: Config, settings: Mapping[str, str], changes: Mapping[str, Any]) -> Config:
     """A config with some of its values replaced.
 
     Args:
         config: A dataclass; its attributes may be dataclasses.
-        values: Texts by the path of an attribute, such as ``learning.updates``. Of an attribute that is one of several
-            dataclasses, its own text names one in lower case, such as ``gated``; those below it are set then.
-        **changes: Attributes that are not the settings' to say.
+        settings: Texts by the path of an attribute, such as ``learning.updates``. Of an attribute that is one of
+            several dataclasses, its own text names one in lower case, such as ``gated``; those below it are set then.
+        changes: Values by the path of an attribute that is not the settings' to say.
 
     Raises:
         ValueError: If there is no such attribute, it is not the settings' to say, or a value cannot be read.
     """
     kinds = get_type_hints(type(config))
-    below: dict[str, dict[str, str]] = defaultdict(dict)
-    for path, text in values.items():
-        name, dot, rest = path.partition(".")
-        check_choice(f"setting of {type(config).__name__}", name, [part.name for part in fields(config)])  # type: ignore[arg-type]
+    below: dict[str, tuple[dict[str, str], dict[str, Any]]] = defaultdict(lambda: ({}, {}))
+    found: dict[str, Any] = {}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            below[name][1][rest] = value
+        else:
+            found[name] = value
+    for path, text in settings.items():
+        name, _, rest = path.partition(".")
+        check_choice(f"setting of {type(config).__name__}", name, kinds)
         if name in changes:
-            raise ValueError(f"{name} is the grid's to say, and a setting says it too; leave {path}={text} out.")
-        if dot:
-            below[name][rest] = text
-    read = {path: read_value(kinds[path], text, path) for path, text in values.items() if "." not in path}
-    for name, inner in below.items():
-        part = read.get(name, getattr(config, name))
+            raise ValueError(f"{name} is not a setting's to say: what is compared says it. Leave {path}={text} out.")
+        if rest:
+            below[name][0][rest] = text
+        else:
+            found[name] = read_value(kinds[name], text, name)
+    for name, (texts, values) in below.items():
+        part = found.get(name, getattr(config, name))
         if not is_dataclass(part):
-            raise ValueError(f"{name} is {part!r}, which has no {', '.join(inner)}; say first which {name} it is.")
-        read[name] = with_settings(part, inner)
-    return replace(config, **read, **changes)  # type: ignore[type-var]
+            raise ValueError(f"{name} is {part!r}, which has no {', '.join(texts)}; say first which {name} it is.")
+        found[name] = with_settings(part, texts, values)
+    return replace(config, **found)  # type: ignore[type-var]
 
 
 def read_value(kind: Any, text: str, name: str) -> Any:
