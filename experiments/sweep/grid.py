@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.files import read_toml
-from experiments.sweep.routing import Config, split_settings, with_settings
+from experiments.sweep.routing import ENCODER, Config, split_settings, with_settings
 
 MARK = "@"
 """In an encoder's name, before the mark of settings of its own."""
@@ -57,10 +57,15 @@ class Method:
         Raises:
             ValueError: If a setting cannot be used.
         """
+        settings = self.run_settings
         try:
-            return with_settings(config, self.run_settings, changes)
+            return with_settings(config, settings, changes)
         except ValueError as error:
-            raise ValueError(f"The settings of {self.label!r} cannot be used: {error}") from error
+            if not settings:
+                raise
+            unknown = any(not hasattr(config, path.partition(".")[0]) for path in settings)
+            hint = f" A setting of the encoder itself begins with {ENCODER!r}." if unknown else ""
+            raise ValueError(f"The settings of {self.label!r} cannot be used: {error}{hint}") from error
 
 
 class Measure(NamedTuple):
