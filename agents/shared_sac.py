@@ -192,7 +192,7 @@ class SharedEncoderSAC(SAC):
             if isinstance(extractor, EncoderExtractor) and extractor.gates is not None:
                 self.logger.record_mean("train/gate", float(extractor.gates.detach().abs().mean()))
             elif isinstance(extractor, EncoderExtractor):
-                # Near 0 where the encoder tells no frame from another.
+                # Near 0 where embeddings of all frames are alike.
                 embedded = features[:, : extractor.embedded].detach()
                 self.logger.record_mean("train/embedding_std", float(embedded.std(dim=0).mean()))
             if self._n_updates % self.delay == 0:

@@ -199,7 +199,7 @@ class SwingUpConfig:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart, but for what they observe and their seeds."""
+        """What distinguishes runs, besides what they observe and their seeds."""
         return {
             "preset": self.preset_name,
             "task": self.task,

@@ -1,4 +1,4 @@
-"""True places in frames: what perfect keypoints would tell an agent, as exact as one likes."""
+"""True places in frames: what an agent would observe with perfect keypoints, as exact as one likes."""
 
 from __future__ import annotations
 
@@ -47,5 +47,5 @@ class Landmarks:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart."""
+        """What distinguishes runs."""
         return {"kind": "landmarks", **asdict(self)}

@@ -57,7 +57,7 @@ class State:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart."""
+        """What distinguishes runs."""
         return {"kind": "state"}
 
 
@@ -188,7 +188,7 @@ class Frames:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart: what applies to the encoder's mode."""
+        """What distinguishes runs: what applies to the encoder's mode."""
         content: dict[str, Any] = {
             "kind": "frames",
             "encoder": self.encoder,
@@ -236,7 +236,7 @@ DESCRIPTIONS: Mapping[str, str] = {
     "sac_imm": "Frames, as keypoints; the encoder learns from the critic and by IMM's reconstruction.",
     "sac_ae_imm": "Frames, as a latent and keypoints; the encoder learns from the critic and by both losses.",
     "sac_shift_ae_imm": "The same, shifted at random.",
-    "sac_landmarks": "True places of cart and pole in the frames: what perfect keypoints would tell.",
+    "sac_landmarks": "True places of cart and pole in the frames: what perfect keypoints would show.",
     "sac_state": "The true state: the upper bound.",
 }
 """What each is, for the command line."""

@@ -31,7 +31,7 @@ class SecondEncoder:
 
     @property
     def content(self) -> dict[str, Any]:
-        """What tells runs apart."""
+        """What distinguishes runs."""
         return {"role": self.role, **asdict(self)}
 
 

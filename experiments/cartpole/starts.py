@@ -23,7 +23,7 @@ Number = TypeVar("Number", np.uint8, np.float64)
 def recorded_starts(
     config: ImitationConfig, key: str, path: NDArray[np.floating], encoder: Encoder, seed: int
 ) -> Starts | None:
-    """For every step of the video the recorded states that the reward cannot tell far from it; None if none is wanted.
+    """For every step of the video the recorded states that are near it by the reward; None if none is wanted.
 
     Args:
         config: The run.
