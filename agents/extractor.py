@@ -21,11 +21,12 @@ from encoders.models.attention import SMALLEST, Attention, map_convolutions, map
 PIXELS = "pixels"
 """The observation that holds frames where there are several."""
 
-ROLES = ("gated", "observed", "hint")
-"""What vectors beside an agent's frames are for: the agent sees them beside the frames' embedding, which is behind
-gates that begin closed; or beside it as it is; or it does not see them, and the embedding learns to tell them."""
+ROLES = ("gated", "observed", "distilled")
+"""What vectors that are observed with an agent's frames are for. ``gated``: the agent sees them and the frames'
+embedding, which is behind gates that begin closed. ``observed``: it sees both as they are. ``distilled``: it does not
+see them, and learns to predict them from the embedding."""
 
-GATED, OBSERVED, HINT = ROLES
+GATED, OBSERVED, DISTILLED = ROLES
 
 
 def frame_space(space: gym.Space[Any]) -> spaces.Box:
@@ -117,21 +118,21 @@ class _WithEncoder(BaseFeaturesExtractor):
 class EncoderExtractor(_WithEncoder):
     """Embeds an observation's frames with a gradient, and hands on everything else beside the embedding.
 
-    With the role ``observed`` the features are (e, v): an embedding e beside vectors v. With ``gated`` they are
-    (g e, v), for gates g that begin at zero and are learned. So an agent begins with what the vectors tell, and takes
-    up an embedding that still moves as far as it serves: Bachlechner et al., ReZero is All You Need, 2021, equation 1,
-    with a gate a feature. With ``hint`` they are e alone, and a linear regressor makes of them what ``hint_loss``
-    compares with the vectors, in agents that take hints (``SharedEncoderSAC``).
+    With the role ``observed`` the features are (e, v): an embedding e and vectors v. With ``gated`` they are (g e, v),
+    for gates g that begin at zero and are learned. So an agent begins with the vectors, and takes up an embedding that
+    still moves as far as it serves: Bachlechner et al., ReZero is All You Need, 2021, equation 1, with a gate a
+    feature. With ``distilled`` they are e alone, and a linear regressor predicts the vectors from them for
+    ``distillation_loss``, in agents that have that loss (``SharedEncoderSAC``).
 
     Args:
         observation_space: With ``pixels``, or frames alone; the policy must be made with ``normalize_images=False``.
         encoder: Copied; the agent trains the copy, but for a stem that its config freezes.
-        role: What the vectors beside the frames are for: observed, gated or hint.
+        role: What the vectors beside the frames are for: observed, gated or distilled.
 
     Attributes:
         embedded: Features that are the embedding; they come first.
         gates: (embedded,) float32; None if there are none.
-        regressor: From the embedding to the vectors; None if they are no hint.
+        regressor: From the embedding to the vectors; None if they are not distilled.
 
     Raises:
         ValueError: If there are no frames, or they do not fit the encoder, the role is unknown, or takes vectors and
@@ -154,12 +155,12 @@ class EncoderExtractor(_WithEncoder):
                 "leave it out."
             )
         embedded = len(frame) * encoder.embedding_dim
-        super().__init__(observation_space, embedded + (0 if role == HINT else others))
+        super().__init__(observation_space, embedded + (0 if role == DISTILLED else others))
         self.embedded = embedded
         self._scale = len(frame) ** -0.5
         self.encoder = copy.deepcopy(encoder).eval()
         self.gates = nn.Parameter(torch.zeros(embedded)) if role == GATED else None
-        self.regressor = nn.Linear(embedded, others) if role == HINT else None
+        self.regressor = nn.Linear(embedded, others) if role == DISTILLED else None
 
     def forward(self, observations: Tensor | dict[str, Tensor]) -> Tensor:
         """(B, features_dim) float32."""
@@ -174,14 +175,23 @@ class EncoderExtractor(_WithEncoder):
     def _vectors(self, parts: dict[str, Tensor]) -> list[Tensor]:
         return [parts[key].float().flatten(1) for key in self._rest]
 
-    def told_and_hint(self, features: Tensor, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """What features tell of the vectors beside the frames that they are of, and those: twice (B, others) float32.
+    def predicted_and_target(self, features: Tensor, observations: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        """The vectors as they are predicted from the frames' features, and as they are.
+
+        Args:
+            features: Of the same observations, (B, features_dim) float32.
+            observations: The frames and the vectors.
+
+        Returns:
+            (B, others) float32 each.
 
         Raises:
-            ValueError: If the vectors are no hint.
+            ValueError: If the vectors are not distilled.
         """
         if self.regressor is None:
-            raise ValueError("The vectors beside the frames are no hint; make the extractor with role='hint'.")
+            raise ValueError(
+                "The vectors beside the frames are not distilled; make the extractor with role='distilled'."
+            )
         return self.regressor(features), torch.cat(self._vectors(observations), dim=1)
 
 

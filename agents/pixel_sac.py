@@ -1,4 +1,4 @@
-"""SAC agents on pixels, by name: what their encoder learns from beside the critic, and the controls."""
+"""SAC agents on pixels or vectors: sizes of their networks, how they learn, and how one is built."""
 
 from __future__ import annotations
 
@@ -14,39 +14,7 @@ from agents.frame_buffer import FrameReplayBuffer
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
-from encoders.errors import check_at_least, check_choice
-
-
-@dataclass(frozen=True)
-class Variant:
-    """What an agent sees with and learns from.
-
-    Attributes:
-        encoder: Registered name of the encoder; None for an agent that observes the truth.
-        weight: Of the encoder's own loss; 0 for none.
-        shift: Pixels that frames are shifted by at most in every batch.
-        landmarks: Whether an agent without an encoder observes true places in frames instead of the state.
-    """
-
-    encoder: str | None
-    weight: float = 0.0
-    shift: int = 0
-    landmarks: bool = False
-
-
-VARIANTS: dict[str, Variant] = {
-    "sac": Variant("autoencoder"),
-    "sac_shift": Variant("autoencoder", shift=4),
-    "sac_ae": Variant("autoencoder", weight=1.0),
-    "sac_imm": Variant("imm", weight=1.0),
-    "sac_ae_imm": Variant("autoencoder_imm", weight=1.0),
-    "sac_shift_ae_imm": Variant("autoencoder_imm", weight=1.0, shift=4),
-    "sac_landmarks": Variant(None, landmarks=True),
-    "sac_state": Variant(None),
-}
-"""``sac`` learns from the critic alone, ``sac_shift`` on shifted frames (the control of the auxiliary losses),
-``sac_landmarks`` from what perfect keypoints would tell, ``sac_state`` from the true state (the upper bounds); the
-others have an encoder's own loss beside."""
+from encoders.errors import check_at_least
 
 
 @dataclass(frozen=True)
@@ -137,7 +105,7 @@ def make(
     bfloat16: bool = False,
     device: str = "cpu",
     role: str = OBSERVED,
-    hint_weight: float = 0.0,
+    distillation_weight: float = 0.0,
 ) -> SharedEncoderSAC:
     """Builds an untrained agent.
 
@@ -153,7 +121,7 @@ def make(
         bfloat16: Whether the encoder calculates in bfloat16.
         device: cpu or cuda.
         role: What vectors beside the frames are for, as of ``EncoderExtractor``.
-        hint_weight: As of ``SharedEncoderSAC``.
+        distillation_weight: As of ``SharedEncoderSAC``.
 
     Raises:
         ValueError: If the encoder does not fit the observations, or the buffer would not fit in memory.
@@ -186,17 +154,7 @@ def make(
         shift=shift if encoder is not None else 0,
         bfloat16=bfloat16,
         mean_start=learning.mean_start and encoder is not None,
-        hint_weight=hint_weight,
+        distillation_weight=distillation_weight,
         replay_buffer_class=NStepReplayBuffer if encoder is None else FrameReplayBuffer,
         replay_buffer_kwargs={"n_steps": learning.n_steps, "gamma": learning.gamma},
     )
-
-
-def variant(name: str) -> Variant:
-    """A variant by its name.
-
-    Raises:
-        ValueError: If there is none.
-    """
-    check_choice("variant", name, VARIANTS)
-    return VARIANTS[name]

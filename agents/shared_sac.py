@@ -82,15 +82,14 @@ def critic_loss(values: Tensor, target: Tensor) -> Tensor:
     return 0.5 * (values - target).square().mean(dim=0).sum()
 
 
-def hint_loss(told: Tensor, hint: Tensor) -> Tensor:
-    """The mean squared error of what is told of a hint.
+def distillation_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """The mean squared error of a teacher's features, as they are predicted from the learner's.
 
-    Romero et al., FitNets: Hints for Thin Deep Nets, 2015, equation 3, but for a mean in place of half the sum: what a
-    regressor makes of the learner's features, against a teacher's.
+    Romero et al., FitNets: Hints for Thin Deep Nets, 2015, equation 3, but for a mean in place of half the sum.
 
     Args:
-        told: (B, D) float.
-        hint: (B, D) float, without a gradient.
+        predicted: What a regressor makes of the learner's features, (B, D) float.
+        target: The teacher's features, (B, D) float; no gradient reaches them.
 
     Returns:
         () float.
@@ -98,11 +97,12 @@ def hint_loss(told: Tensor, hint: Tensor) -> Tensor:
     Raises:
         ValueError: If the shapes differ.
     """
-    if told.shape != hint.shape or told.ndim != 2:
+    if predicted.shape != target.shape or predicted.ndim != 2:
         raise ValueError(
-            f"hint_loss takes two tensors of one shape (B, D); got {tuple(told.shape)}, {tuple(hint.shape)}."
+            "distillation_loss takes two tensors of one shape (B, D); got "
+            f"{tuple(predicted.shape)}, {tuple(target.shape)}."
         )
-    return (told - hint.detach()).square().mean()
+    return (predicted - target.detach()).square().mean()
 
 
 class SharedEncoderSAC(SAC):
@@ -127,7 +127,7 @@ class SharedEncoderSAC(SAC):
         shift: Pixels that frames are shifted by at most, at random, in every batch; 0 for none.
         bfloat16: Whether the encoder calculates in bfloat16.
         mean_start: Whether critics begin at the mean value of the random steps before the first update.
-        hint_weight: Of ``hint_loss`` beside the critics', where the policy's extractor has vectors as a hint.
+        distillation_weight: Of ``distillation_loss`` beside the critics', where the policy's extractor distils vectors.
         **kwargs: As of ``SAC``.
     """
 
@@ -140,7 +140,7 @@ class SharedEncoderSAC(SAC):
         shift: int = 0,
         bfloat16: bool = False,
         mean_start: bool = False,
-        hint_weight: float = 0.0,
+        distillation_weight: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.encoder_tau = encoder_tau
@@ -149,7 +149,7 @@ class SharedEncoderSAC(SAC):
         self.shift = shift
         self.bfloat16 = bfloat16
         self.mean_start = mean_start
-        self.hint_weight = hint_weight
+        self.distillation_weight = distillation_weight
         super().__init__(*args, **kwargs)
 
     def _setup_model(self) -> None:
@@ -182,9 +182,9 @@ class SharedEncoderSAC(SAC):
             self.logger.record_mean("train/critic_loss", float(loss.detach()))
             extractor = self.critic.features_extractor
             if isinstance(extractor, EncoderExtractor) and extractor.regressor is not None:
-                hinted = hint_loss(*extractor.told_and_hint(features, now))
-                self.logger.record_mean("train/hint_loss", float(hinted.detach()))
-                loss = loss + self.hint_weight * hinted
+                distilled = distillation_loss(*extractor.predicted_and_target(features, now))
+                self.logger.record_mean("train/distillation_loss", float(distilled.detach()))
+                loss = loss + self.distillation_weight * distilled
             self.critic.optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self.critic.optimizer.step()
@@ -192,7 +192,7 @@ class SharedEncoderSAC(SAC):
             if isinstance(extractor, EncoderExtractor) and extractor.gates is not None:
                 self.logger.record_mean("train/gate", float(extractor.gates.detach().abs().mean()))
             elif isinstance(extractor, EncoderExtractor):
-                # Near 0 where the encoder tells no frame from another.
+                # Near 0 where embeddings of all frames are alike.
                 embedded = features[:, : extractor.embedded].detach()
                 self.logger.record_mean("train/embedding_std", float(embedded.std(dim=0).mean()))
             if self._n_updates % self.delay == 0:
@@ -212,7 +212,7 @@ class SharedEncoderSAC(SAC):
         )
 
     def _start_at(self, value: float) -> None:
-        """Has critics and their targets say a value of all states, but for the little that untrained ones say."""
+        """Sets the output bias of the critics and their targets, so that all of them begin near one value."""
         for critic in (self.critic, self.critic_target):
             for network in critic.q_networks:
                 *_, last = network.children()

@@ -115,8 +115,8 @@ class WorkerVecEnv(Uncopied, VecEnv):
             self._processes.append(process)
         self._closed = False
         try:
-            for worker, share in enumerate(self._slices):
-                group = CloudpickleWrapper(list(factories[share]))
+            for worker, part in enumerate(self._slices):
+                group = CloudpickleWrapper(list(factories[part]))
                 # Not as arguments of the process: whoever starts one whose arguments fill a pipe waits for ever if it
                 # dies before it has read them.
                 self._pass(worker, (group, CloudpickleWrapper(wrap)))

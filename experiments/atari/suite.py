@@ -31,9 +31,6 @@ STEP_SECONDS = {"plain": 1.4e-3, "frozen": 1.8e-3, "joint": 3.6e-3}
 MASK_SECONDS = 330.0
 OTHER_SECONDS = 60.0
 
-OF_THE_RUN = ("encoder_mode", "mask")
-"""Settings of a method that are the run's; all others are the attention module's own."""
-
 
 class AtariSuite(RunSuite[AtariRunConfig]):
     """``play_atari.py``, one process a run.
@@ -57,13 +54,8 @@ class AtariSuite(RunSuite[AtariRunConfig]):
         return method
 
     def _configured(self, method: Method) -> AtariRunConfig:
-        return replace(
-            self._base,
-            encoder=method.encoder,
-            encoder_settings=method.settings_beside(OF_THE_RUN),
-            algo=method.algo,
-            **method.settings_in(OF_THE_RUN),
-        )
+        changes = {"encoder": method.encoder, "encoder_settings": method.encoder_settings, "algo": method.algo}
+        return method.configured(self._base, changes)
 
     def config(self, cell: Cell, out: Path) -> AtariRunConfig:
         """The run of a cell."""

@@ -16,9 +16,9 @@ from encoders.videos.video import write_video
 from envs.cartpole import Cartpole
 from envs.observations import JOINT_STATE as OWN_STATE
 from experiments.cartpole import swingup
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.figures import FILM_SIZE
-from experiments.cartpole.imitation_config import WatchConfig
+from experiments.cartpole.imitation_config import ImitationConfig
 from experiments.cartpole.swingup import EVALUATION_SEED
 from experiments.runs.arrays import Layout, read_layout
 
@@ -40,7 +40,7 @@ class Demonstration:
     true_return: float
 
 
-def filmed(config: WatchConfig) -> Demonstration:
+def filmed(config: ImitationConfig) -> Demonstration:
     """The video of the teacher's swing-up; made once for all runs.
 
     Raises:
@@ -48,15 +48,15 @@ def filmed(config: WatchConfig) -> Demonstration:
     """
     path = config.film
     if not path.exists():
-        teaching, folder = config.teaching, config.teacher
+        teacher, folder = config.teacher_run, config.teacher
         if folder is None:
-            swingup.swing_all(teaching)
-            folder = teaching.run_folder(0)
-        _film(teaching, folder, config.swing, path)
-    seen = config.swing
+            swingup.train_all(teacher)
+            folder = teacher.run_folder(0)
+        _film(teacher, folder, config.reward_run, path)
+    seen = config.reward_run
     size, moments = seen.sizes.image_size, seen.horizon + 1
     layout = {
-        "pixels": Layout((moments, size, size, 3 * seen.stack), np.uint8),
+        "pixels": Layout((moments, size, size, 3 * seen.frames.stack), np.uint8),
         "large": Layout((moments, FILM_SIZE, FILM_SIZE, 3), np.uint8),
         "joints": Layout((moments, 3)),
         "true_return": Layout(()),
@@ -65,13 +65,13 @@ def filmed(config: WatchConfig) -> Demonstration:
     return Demonstration(arrays["pixels"], arrays["large"], arrays["joints"], float(arrays["true_return"]))
 
 
-def _film(teaching: SwingConfig, folder: Path, seen: SwingConfig, path: Path) -> None:
+def _film(teacher: SwingUpConfig, folder: Path, seen: SwingUpConfig, path: Path) -> None:
     agent = pixel_sac.make(
-        DummyVecEnv([lambda: swingup.make_env(teaching, None, 0)]), None, teaching.sizes, teaching.learning, 1, 0, 0
+        DummyVecEnv([lambda: swingup.make_env(teacher, None, 0)]), None, teacher.sizes, teacher.learning, 1, 0, 0
     )
     factory.load_policy(agent, folder / "agent")
     world = swingup.make_world(seen, pixels=True)
-    large = Cartpole(seen.task, FILM_SIZE, stack=1, camera=seen.camera)
+    large = Cartpole(seen.task, FILM_SIZE, stack=1, camera=seen.frames.camera)
     observation, _ = world.reset(seed=EVALUATION_SEED)
     pixels, pictures, joints, total, truncated = [], [], [], 0.0, False
     while True:

@@ -27,10 +27,10 @@ from envs.phase import PhaseObservation
 from envs.pixels import PixelObservation, SeededEpisodes, StateObservation
 from envs.starts import DemonstrationStarts
 from experiments.cartpole import swingup
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.demonstration import Demonstration, filmed
 from experiments.cartpole.figures import FILM_SIZE
-from experiments.cartpole.imitation_config import EMBEDDING, STATE, WatchConfig
+from experiments.cartpole.imitation_config import EMBEDDING, STATE, ImitationConfig
 from experiments.cartpole.page import imitation_page
 from experiments.cartpole.pretraining import encoder_in, first_encoder, new_encoder, recorded
 from experiments.cartpole.starts import recorded_starts
@@ -45,11 +45,11 @@ from rewards.lost import EndWhenLost, lost_reward
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward
 
-ALIKE = ("variant", "preset", "task", "action_repeat", "learning")
+ALIKE = ("observe", "preset", "task", "action_repeat", "learning")
 """What a teacher's configuration has in common with the one that would be trained in its place."""
 
 
-def watch_all(config: WatchConfig) -> list[dict[str, Any]]:
+def imitate_all(config: ImitationConfig) -> list[dict[str, Any]]:
     """Runs every seed and prints the table.
 
     Returns:
@@ -59,13 +59,13 @@ def watch_all(config: WatchConfig) -> list[dict[str, Any]]:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
     check_inputs(config)
-    results = run_seeds(config, watch_seed)
+    results = run_seeds(config, imitate_seed)
     print_results(console, f"{config.variant}: {config.episodes} episodes", config, results, result_line)
     return results
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the table that ends the runs tells of one."""
+    """A run's line in the table that ends the runs."""
     return {
         "true return": f"{result['true_return']:.0f}",
         "learned return": f"{result['learned_return']:.0f}",
@@ -73,7 +73,7 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def check_inputs(config: WatchConfig) -> None:
+def check_inputs(config: ImitationConfig) -> None:
     """Refuses what would fail later.
 
     Raises:
@@ -81,19 +81,19 @@ def check_inputs(config: WatchConfig) -> None:
             encoder cannot learn from the cartpole's frames or has no distance scale, or nothing can be drawn here.
     """
     if config.teacher is not None:
-        check_teacher(config.teaching, config.teacher)
-    swingup.check_inputs(config.swing)
-    swingup.check_inputs(config.learning)
-    folder = config.swing.encoder_folder
+        check_teacher(config.teacher_run, config.teacher)
+    swingup.check_inputs(config.reward_run)
+    swingup.check_inputs(config.agent_run)
+    folder = config.reward_run.frames.folder
     if folder is not None and config.source.trained:
-        check_distance_scale(encoder_in(config.swing, folder), folder)
+        check_distance_scale(encoder_in(config.reward_run, folder), folder)
 
 
-def check_teacher(teaching: SwingConfig, folder: Path) -> None:
+def check_teacher(wanted_run: SwingUpConfig, folder: Path) -> None:
     """Refuses a run that cannot be filmed.
 
     Args:
-        teaching: The run that would do.
+        wanted_run: The run that would do.
         folder: The one that is named.
 
     Raises:
@@ -104,13 +104,13 @@ def check_teacher(teaching: SwingConfig, folder: Path) -> None:
     found = read_object(
         folder / "config.json", "teacher's configuration", "name the folder of a run, or leave --teacher out", ALIKE
     )
-    wanted = json.loads(json.dumps(teaching.identity(0), default=str))
+    wanted = json.loads(json.dumps(wanted_run.identity(0), default=str))
     for name in ALIKE:
         if found[name] != wanted[name]:
             raise ValueError(f"The teacher in {folder} has {name} {found[name]!r}; it takes {wanted[name]!r} here.")
 
 
-def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
+def imitate_seed(config: ImitationConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
     title = f"{config.variant}, seed {seed}"
     return run_stages(
@@ -121,7 +121,7 @@ def watch_seed(config: WatchConfig, seed: int) -> dict[str, Any]:
     )
 
 
-def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+def _stages(config: ImitationConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     torch.set_num_threads(1)
     with watch.stage("demonstration"):
         demonstration = filmed(config)
@@ -136,7 +136,7 @@ def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         figures_of = evaluate(config, agent, encoder, goal, scales, seed)
         distances, pictures = figures_of.pop("distances"), figures_of.pop("pictures")
         figures.side_by_side(
-            demonstration.large[1:], pictures, distances, swingup.fps(config.swing), folder / "side_by_side.mp4"
+            demonstration.large[1:], pictures, distances, swingup.fps(config.reward_run), folder / "side_by_side.mp4"
         )
         figures.storyboard(demonstration.large[1:], pictures, folder / "storyboard.png")
     return {
@@ -154,13 +154,13 @@ def _stages(config: WatchConfig, seed: int, folder: Path, watch: Stopwatch) -> d
     }
 
 
-def fitted_encoder(config: WatchConfig, seed: int) -> Encoder:
+def fitted_encoder(config: ImitationConfig, seed: int) -> Encoder:
     """The encoder of a seed: trained on recorded random actions, or for the control only calibrated on them."""
     if config.source.trained:
-        return first_encoder(config.swing, seed)
+        return first_encoder(config.reward_run, seed)
     torch.manual_seed(seed)
-    validation = recorded(config.swing, seed).clips[1]
-    return calibrate(new_encoder(config.swing), validation, config.run_folder(seed) / "encoder")
+    validation = recorded(config.reward_run, seed).clips[1]
+    return calibrate(new_encoder(config.reward_run), validation, config.run_folder(seed) / "encoder")
 
 
 def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Scales]:
@@ -176,7 +176,7 @@ def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Sca
 
 
 def make_learner(
-    config: WatchConfig,
+    config: ImitationConfig,
     encoder: Encoder,
     goal: Goal,
     scales: Scales,
@@ -202,13 +202,13 @@ def make_learner(
     starts = recorded_starts(config, key, path, frozen, seed) if ends else None
 
     def world() -> gym.Env[Any, Any]:
-        env: gym.Env[Any, Any] = swingup.make_world(config.swing, embedded or config.sees_frames)
+        env: gym.Env[Any, Any] = swingup.make_world(config.reward_run, embedded or config.sees_frames)
         if embedded:
             env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
         env = EndWhenLost(env, floor) if ends else env
         if config.learner == STATE:
-            env = PhaseObservation(env, config.swing.horizon)
+            env = PhaseObservation(env, config.reward_run.horizon)
         env = env if starts is None else DemonstrationStarts(env, starts, config.starts)
         env = SeededEpisodes(env, seed)
         if config.sees_frames:
@@ -222,13 +222,13 @@ def make_learner(
 
 
 def train(
-    config: WatchConfig, seed: int, folder: Path, encoder: Encoder, goal: Goal, scales: Scales
+    config: ImitationConfig, seed: int, folder: Path, encoder: Encoder, goal: Goal, scales: Scales
 ) -> SharedEncoderSAC:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
-    run = config.learning
+    run = config.agent_run
     venv = make_learner(config, encoder, goal, scales, seed)
     torch.manual_seed(seed)
-    agent = swingup.new_agent(run, venv, new_encoder(run) if run.trained_along else None, seed)
+    agent = swingup.new_agent(run, venv, new_encoder(run) if run.trains_encoder else None, seed)
     restore_checkpoint(agent, folder / "checkpoint")
 
     def start_with(steps: int) -> None:
@@ -254,11 +254,11 @@ def train(
 
 
 def evaluate(
-    config: WatchConfig, agent: SharedEncoderSAC, encoder: Encoder, goal: Goal, scales: Scales, seed: int
+    config: ImitationConfig, agent: SharedEncoderSAC, encoder: Encoder, goal: Goal, scales: Scales, seed: int
 ) -> dict[str, Any]:
     """Whole episodes with the mean action: returns, and the pictures and distances of the first one."""
     venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed, ends=False)
-    large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.camera)
+    large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.frames.camera)
     physics = venv.get_attr("physics")[0]
     observation: Any = venv.reset()
     true: list[float] = []

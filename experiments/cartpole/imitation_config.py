@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from tyro.conf import AvoidSubcommands
 
 import encoders
-from agents import pixel_sac
 from encoders.errors import check_choice, check_seeds
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.observation import FROZEN, OBSERVATIONS, Frames, State, observation
 from experiments.runs.choices import NO_TRACKER, PROJECT, Tracker, key_of
 from rewards import sources
 from rewards.huber import HuberConfig
@@ -20,21 +22,21 @@ EMBEDDING = "embedding"
 """A learner that sees what the reward compares, and what it is to be next."""
 
 STATE = "sac_state"
-"""A learner that feels its own place and speed, as robots do, is told where in the video it is to be, and by the reward
-alone what the video shows."""
+"""A learner that observes its own place and speed, as robots do, and the phase of the video; of what the video shows it
+has the reward alone."""
 
-LEARNERS = (EMBEDDING, *(name for name, variant in pixel_sac.VARIANTS.items() if not variant.landmarks))
+LEARNERS = (EMBEDDING, *(name for name, observe in OBSERVATIONS.items() if isinstance(observe, Frames | State)))
 
 
 @dataclass(frozen=True)
-class WatchConfig:
+class ImitationConfig:
     """An agent imitates a video of a swing-up on the cartpole, by the distance of embeddings alone.
 
     Attributes:
         encoder: Registered name of the reward's encoder, trained on recorded random actions.
         encoder_settings: The encoder's own settings as NAME=VALUE.
         reward: tcn_huber, or a control: oracle (true distance of the joints), random (untrained encoder).
-        learner: What the agent observes, by the variants of swingup_cartpole.py: sac_state, its own place and speed
+        learner: What the agent observes, by the names of swingup_cartpole.py: sac_state, its own place and speed
             and the phase; one on frames, which trains an encoder of its own; or embedding: the reward's embedding,
             frozen, beside that of the video at the next step.
         teacher: Folder of a complete run of swingup_cartpole.py whose agent is filmed; without one, an agent that sees
@@ -52,8 +54,8 @@ class WatchConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
-        world: How the cartpole is seen and the agent learns; its variant and encoder are not used, and no second
-            encoder can be beside.
+        world: How the cartpole is seen and the agent learns. Of its frames the encoder is not used but for its
+            training, and there can be no second encoder.
     """
 
     encoder: str = "tcn"
@@ -72,7 +74,9 @@ class WatchConfig:
     starts: float = 0.5
     gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
-    world: SwingConfig = field(default_factory=SwingConfig)
+    world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
+        default_factory=lambda: SwingUpConfig(observe=OBSERVATIONS["sac_imm"])
+    )
 
     def __post_init__(self) -> None:
         check_choice("encoder", self.encoder, encoders.names())
@@ -85,22 +89,22 @@ class WatchConfig:
             raise ValueError(f"starts is {self.starts}; it is a share of the episodes, from 0 to 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
-        if self.world.beside:
+        second = self.world.frames.second
+        if second is not None:
             raise ValueError(
-                f"{self.world.beside!r} is to be beside the imitator's frames, and there it has no place; leave "
-                "--world.beside out, or let the agent see the reward's embeddings with --learner embedding."
+                f"{second.encoder!r} is to be a second encoder, and an imitator has none; leave it out, or let the "
+                "agent see the reward's embeddings with --learner embedding."
             )
-        self.swing, self.learning  # noqa: B018 - refuses wrong settings now
+        self.reward_run, self.agent_run  # noqa: B018 - refuses wrong settings now
 
     @property
-    def swing(self) -> SwingConfig:
+    def reward_run(self) -> SwingUpConfig:
         """The cartpole, and the reward's encoder on it, as the swing-up experiment has them."""
         return replace(
             self.world,
-            variant="sac_imm",
-            encoder="" if self.encoder == "imm" else self.encoder,
-            encoder_settings=self.encoder_settings,
-            encoder_mode="frozen",
+            observe=replace(
+                self.world.frames, encoder=self.encoder, settings=self.encoder_settings, mode=FROZEN, shift=0
+            ),
             steps=self.steps,
             episodes=self.episodes,
             seeds=self.seeds,
@@ -109,11 +113,14 @@ class WatchConfig:
         )
 
     @property
-    def learning(self) -> SwingConfig:
+    def agent_run(self) -> SwingUpConfig:
         """The agent, as the swing-up experiment has it."""
         if self.learner == EMBEDDING:
-            return self.swing
-        return replace(self.swing, variant=self.learner, encoder="", encoder_settings=(), encoder_mode="joint")
+            return self.reward_run
+        observe = observation(self.learner)
+        if isinstance(observe, Frames):
+            observe = observe.as_in(self.world.frames)
+        return replace(self.reward_run, observe=observe)
 
     @property
     def sees_frames(self) -> bool:
@@ -121,10 +128,10 @@ class WatchConfig:
         return self.learner not in (EMBEDDING, STATE)
 
     @property
-    def teaching(self) -> SwingConfig:
+    def teacher_run(self) -> SwingUpConfig:
         """The agent that is filmed where no other is named."""
-        return SwingConfig(
-            variant=STATE,
+        return SwingUpConfig(
+            observe=observation(STATE),
             task=self.world.task,
             action_repeat=self.world.action_repeat,
             preset=self.world.preset,
@@ -139,8 +146,8 @@ class WatchConfig:
     @property
     def film(self) -> Path:
         """Where the video is shared by all runs that see the same teacher in the same way."""
-        teacher = self.teaching.identity(0) if self.teacher is None else str(self.teacher.resolve())
-        key = key_of({"teacher": teacher, "seen": self.swing.recordings_folder.name, "task": self.world.task})
+        teacher = self.teacher_run.identity(0) if self.teacher is None else str(self.teacher.resolve())
+        key = key_of({"teacher": teacher, "seen": self.reward_run.recordings_folder.name, "task": self.world.task})
         return self.out / "demonstrations" / f"{self.world.task}-{key}.npz"
 
     @property
@@ -156,7 +163,7 @@ class WatchConfig:
 
     def bound_to(self, steps: int) -> str:
         """Why a run of so many steps cannot go on for more: as a swing-up's."""
-        return self.learning.bound_to(steps)
+        return self.agent_run.bound_to(steps)
 
     def run_folder(self, seed: int) -> Path:
         """Where the run of a seed is."""
@@ -164,26 +171,30 @@ class WatchConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "track", "track_project"}
-        content = {key: value for key, value in asdict(self).items() if key not in left_out}
-        for name in (
-            "seeds",
-            "out",
-            "resume",
-            "track",
-            "track_project",
-            "variant",
-            "encoder",
-            "label",
-            "beside",
-            "beside_settings",
-            "beside_role",
-            "hint_weight",
-            "landmarks_held",
-            "landmark_places",
-        ):
-            content["world"].pop(name)
-        content["world"]["auxiliary"] = self.learning.auxiliary_content
-        if not self.learning.trained_along:
-            content["world"]["learning"].pop("mean_start")
-        return content | {"seed": seed, "preset": self.swing.preset_name}
+        seen, agent = self.world.frames, self.agent_run
+        world = {
+            **replace(self.world, observe=agent.observe).content,
+            "camera": seen.camera,
+            "stack": seen.stack,
+            "render_quality": seen.render_quality,
+            "precision": seen.precision,
+            "folder": seen.folder,
+            "pretraining": asdict(seen.pretraining),
+        }
+        if agent.trains_encoder:
+            world["auxiliary"] = asdict(agent.own_loss)
+        return {
+            "encoder": self.encoder,
+            "encoder_settings": self.encoder_settings,
+            "reward": self.reward,
+            "learner": self.learner,
+            "teacher": self.teacher,
+            "steps": self.steps,
+            "episodes": self.episodes,
+            "lost": self.lost,
+            "starts": self.starts,
+            "gamma": self.gamma,
+            "huber": asdict(self.huber),
+            "world": world,
+            "seed": seed,
+        }

@@ -1,4 +1,4 @@
-"""What the pages of runs on the cartpole tell."""
+"""What the pages of runs on the cartpole show."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import encoders
 from agents.frame_buffer import check_memory
 from encoders.base import Encoder
 from encoders.training.fit import fit
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.recordings import Recording, load_or_record
 from experiments.runs.pretraining import given_encoder, shared_encoder
 
@@ -22,7 +22,7 @@ class Encoders(NamedTuple):
 
     Attributes:
         trained: Trained with the agent, from here on.
-        fixed: Stays as it is, in place of the one that is trained or beside it.
+        fixed: Stays as it is: the only one, or the second one.
     """
 
     trained: Encoder | None = None
@@ -34,23 +34,24 @@ class Encoders(NamedTuple):
         return None if self.fixed is None else self.fixed.frozen()
 
 
-def check_encoders(config: SwingConfig) -> None:
+def check_encoders(config: SwingUpConfig) -> None:
     """Refuses encoders that would fail later.
 
     Raises:
-        ValueError: If ``encoder_folder`` holds none that fits, one is to learn from more views than the cartpole has,
-            or what the second one says would not fit in the replay buffer.
+        ValueError: If the folder of a trained one holds none that fits, one is to learn from more views than the
+            cartpole has, or the embeddings of the second one would not fit in the replay buffer.
     """
     _checked(config)
-    if config.second is not None:
-        check_memory(config.kept_steps, config.frame_size, _checked(config.second).embedding_dim)
+    if config.through_second is not None:
+        check_memory(config.kept_steps, config.frame_size, _checked(config.through_second).embedding_dim)
 
 
-def _checked(config: SwingConfig) -> Encoder:
-    folder = config.encoder_folder
+def _checked(config: SwingUpConfig) -> Encoder:
+    frames = config.frames
+    folder = frames.folder
     encoder = new_encoder(config) if folder is None else encoder_in(config, folder)
     views = encoder.sampling.views
-    if views > 1 and (config.pretrained or config.trained_along):
+    if views > 1 and (frames.pretrained or frames.trained):
         raise ValueError(
             f"The encoder {encoder.name!r} learns from {views} views of a moment, and the cartpole has one camera; "
             "choose one that learns from a single view, such as 'tcn' or 'imm'."
@@ -58,58 +59,60 @@ def _checked(config: SwingConfig) -> Encoder:
     return encoder
 
 
-def new_encoder(config: SwingConfig) -> Encoder:
+def new_encoder(config: SwingUpConfig) -> Encoder:
     """An untrained encoder for a run's frames."""
-    return encoders.make(config.encoder_name, **asdict(config.encoder_config))
+    return encoders.make(config.frames.encoder, **asdict(config.encoder_config))
 
 
-def encoder_in(config: SwingConfig, folder: Path) -> Encoder:
+def encoder_in(config: SwingUpConfig, folder: Path) -> Encoder:
     """The encoder in a folder that the user names.
 
     Raises:
         ValueError: If it is damaged, of another name, made for other frames, or has a distance scale that is none.
     """
     size = config.sizes.image_size
-    return given_encoder(folder, config.encoder_name, (config.encoder_config.channels, size, size), fitted=False)
+    return given_encoder(folder, config.frames.encoder, (config.encoder_config.channels, size, size), fitted=False)
 
 
-def first_encoders(config: SwingConfig, seed: int) -> Encoders:
+def first_encoders(config: SwingUpConfig, seed: int) -> Encoders:
     """The encoders that training starts with."""
-    if not config.seen:
+    if not config.sees_frames:
         return Encoders()
     encoder = first_encoder(config, seed)
-    if not config.trained_along:
+    if not config.trains_encoder:
         return Encoders(fixed=encoder)
-    return Encoders(encoder, None if config.second is None else first_encoder(config.second, seed))
+    return Encoders(encoder, None if config.through_second is None else first_encoder(config.through_second, seed))
 
 
-def first_encoder(config: SwingConfig, seed: int) -> Encoder:
+def first_encoder(config: SwingUpConfig, seed: int) -> Encoder:
     """A run's own encoder to start with: new, given, or trained on recorded random actions."""
-    if config.encoder_folder is not None:
-        return encoder_in(config, config.encoder_folder)
+    frames = config.frames
+    if frames.folder is not None:
+        return encoder_in(config, frames.folder)
     torch.manual_seed(seed)
     encoder = new_encoder(config)
-    if not config.pretrained:
+    if not frames.pretrained:
         return encoder
     folder = config.shared_encoder(seed)
 
     def prepare() -> Encoder:
         training, validation = recorded(config, seed).clips
-        return fit(encoder, training, validation, config.pretraining.fit, seed, folder)
+        return fit(encoder, training, validation, frames.pretraining.fit, seed, folder)
 
     return shared_encoder(folder, prepare)
 
 
-def recorded(config: SwingConfig, seed: int) -> Recording:
+def recorded(config: SwingUpConfig, seed: int) -> Recording:
     """Recorded random actions as a run sees them, shared by all runs of a seed."""
+    frames = config.frames
     return load_or_record(
         config.recordings_folder,
-        config.pretraining.episodes,
+        frames.pretraining.episodes,
         seed,
         config.sizes.image_size,
         config.action_repeat,
-        config.stack,
-        config.camera,
-        config.render_quality,
+        frames.stack,
+        frames.camera,
+        frames.render_quality,
         config.horizon,
     )

@@ -1,4 +1,4 @@
-"""What runs of this suite are judged by; it needs no simulator to be told."""
+"""What runs of this suite are judged by; no simulator is loaded for it."""
 
 from __future__ import annotations
 

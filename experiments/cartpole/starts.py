@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from encoders.base import Encoder
 from envs.starts import Starts, nearest
-from experiments.cartpole.imitation_config import WatchConfig
+from experiments.cartpole.imitation_config import ImitationConfig
 from experiments.cartpole.pretraining import recorded
 from experiments.cartpole.recordings import Recording
 from rewards.lost import lost_distance
@@ -21,9 +21,9 @@ Number = TypeVar("Number", np.uint8, np.float64)
 
 
 def recorded_starts(
-    config: WatchConfig, key: str, path: NDArray[np.floating], encoder: Encoder, seed: int
+    config: ImitationConfig, key: str, path: NDArray[np.floating], encoder: Encoder, seed: int
 ) -> Starts | None:
-    """For every step of the video the recorded states that the reward cannot tell far from it; None if none is wanted.
+    """For every step of the video the recorded states that are near it by the reward; None if none is wanted.
 
     Args:
         config: The run.
@@ -34,7 +34,7 @@ def recorded_starts(
     """
     if not config.starts:
         return None
-    recording = recorded(config.swing, seed)
+    recording = recorded(config.reward_run, seed)
     own = _compared(recording, key, encoder)
     # An episode that begins with the last frame has no step left.
     at = nearest(np.asarray(path[:-1], np.float64), own, STATES, lost_distance(path, config.lost))

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from agents import pixel_sac
-from agents.auxiliary import AuxiliaryConfig
-from agents.pixel_sac import LearningConfig
 from encoders.errors import check_choice
-from encoders.settings import parse_settings
 from envs.cartpole import TASKS
 from experiments.cartpole import swingup
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.observation import OBSERVATIONS, Frames, Observe
 from experiments.cartpole.pretraining import first_encoder, recorded
 from experiments.cartpole.scoring import SCORING
 from experiments.sweep.grid import MARK, Cell, Method
@@ -27,23 +25,6 @@ ALGO = "sac"
 
 REWARD = "task"
 
-OF_THE_RUN = (
-    "encoder",
-    "encoder_start",
-    "encoder_mode",
-    "beside",
-    "beside_settings",
-    "beside_role",
-    "hint_weight",
-    "preset",
-    "precision",
-    "landmark_noise",
-    "landmarks_held",
-    "landmark_places",
-)
-"""Settings of a cell that are those of the run; those that ``learning`` and ``auxiliary`` know are theirs, and all
-others are the encoder's own."""
-
 STEP_SECONDS = {"none": 2.5e-2, "joint": 1.5e-1}
 """An agent step of a training with one update, on one core of the reference machine, of the ``cpu`` preset."""
 
@@ -53,14 +34,19 @@ OTHER_SECONDS = 40.0
 RANDOM_EPISODES = 20
 
 
-class CartpoleSuite(RunSuite[SwingConfig]):
-    """``swingup_cartpole.py``, one process a run; what the learner sees with is a variant by its name.
+class CartpoleSuite(RunSuite[SwingUpConfig]):
+    """``swingup_cartpole.py``, one process a run; what the learner sees with is a named observation.
 
     Args:
         base: Settings of a run that no cell names.
+        observations: What a run may observe, by name.
     """
 
     scoring = SCORING
+
+    def __init__(self, base: SwingUpConfig, observations: Mapping[str, Observe] = OBSERVATIONS) -> None:
+        super().__init__(base)
+        self._observations = observations
 
     @property
     def steps(self) -> int:
@@ -68,32 +54,28 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         return self._base.steps
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
-        """A variant, with settings of the run, of the learning and of its encoder."""
-        variant = encoder.partition(MARK)[0]
-        pixel_sac.variant(variant)
+        """A named observation, with settings of the run and of the encoder."""
+        name = encoder.partition(MARK)[0]
+        check_choice("observation", name, self._observations)
         check_choice("algorithm", algo, [ALGO])
         check_choice("reward", reward, [REWARD])
-        method = Method(encoder, variant, algo, reward, settings)
+        method = Method(encoder, name, algo, reward, settings)
         self._configured(method)
         return method
 
-    def _configured(self, method: Method) -> SwingConfig:
-        learning, auxiliary = (tuple(part.name for part in fields(kind)) for kind in (LearningConfig, AuxiliaryConfig))
-        return replace(
-            self._base,
-            variant=method.encoder,
-            encoder_settings=method.settings_beside({*OF_THE_RUN, *learning, *auxiliary}),
-            learning=replace(self._base.learning, **_read(method, LearningConfig, learning)),
-            auxiliary=replace(self._base.auxiliary, **_read(method, AuxiliaryConfig, auxiliary)),
-            **_read(method, SwingConfig, OF_THE_RUN),
-        )
+    def _configured(self, method: Method, **changes: Any) -> SwingUpConfig:
+        observe, own = self._observations[method.encoder], method.encoder_settings
+        if own and not isinstance(observe, Frames):
+            raise ValueError(f"{method.label!r} sees through no encoder; leave its settings {', '.join(own)} out.")
+        settings = {"observe.settings": own} if own else {}
+        return method.configured(replace(self._base, observe=observe), {**settings, **changes})
 
-    def config(self, cell: Cell, out: Path) -> SwingConfig:
+    def config(self, cell: Cell, out: Path) -> SwingUpConfig:
         """The run of a cell, in a folder of its method's."""
         if cell.task >= len(TASKS):
             raise ValueError(f"Task {cell.task} is none of the cartpole's {len(TASKS)}: {', '.join(TASKS)}.")
-        return replace(
-            self._configured(cell.method),
+        return self._configured(
+            cell.method,
             task=TASKS[cell.task],
             seeds=(cell.seed,),
             steps=cell.steps,
@@ -103,14 +85,14 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         )
 
     @staticmethod
-    def check_inputs(config: SwingConfig) -> None:
+    def check_inputs(config: SwingUpConfig) -> None:
         """Refuses what would fail later."""
         swingup.check_inputs(config)
 
     @staticmethod
-    def run_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
+    def run_seed(config: SwingUpConfig, seed: int) -> dict[str, Any]:
         """Trains and evaluates an agent."""
-        return swingup.swing_seed(config, seed)
+        return swingup.run_seed(config, seed)
 
     def task_name(self, task: int) -> str:
         """dm_control's name of it."""
@@ -156,7 +138,7 @@ class CartpoleSuite(RunSuite[SwingConfig]):
     def seconds(self, cell: Cell) -> float:
         """By the number of steps and updates, and whether an encoder is trained in them."""
         config = self._configured(cell.method)
-        kind = "joint" if config.trained_along else "none"
+        kind = "joint" if config.trains_encoder else "none"
         return OTHER_SECONDS + cell.steps * config.learning.updates * STEP_SECONDS[kind]
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
@@ -171,29 +153,19 @@ class CartpoleSuite(RunSuite[SwingConfig]):
         return [path for path in (folder / "swingup.mp4", folder / "keypoints.png") if path.exists()]
 
 
-def _read(method: Method, config: type[Any], names: tuple[str, ...]) -> dict[str, Any]:
-    """The values of those of a method's settings that are a config's.
-
-    Raises:
-        ValueError: If one cannot be read.
-    """
-    texts = [f"{name}={text}" for name, text in method.settings_in(names).items()]
-    return parse_settings(texts, config, "setting", repr(method.label))
-
-
-def _record(config: SwingConfig) -> None:
+def _record(config: SwingUpConfig) -> None:
     recorded(config, config.seeds[0])
 
 
-def _fit(config: SwingConfig) -> None:
+def _fit(config: SwingUpConfig) -> None:
     first_encoder(config, config.seeds[0])
 
 
-def _random_policy(config: SwingConfig, path: Path) -> None:
+def _random_policy(config: SwingUpConfig, path: Path) -> None:
     if not path.exists():
         score = float(np.mean(swingup.random_returns(config, RANDOM_EPISODES)))
         write_random_figures(path, score, score)
 
 
-SUITE = CartpoleSuite(SwingConfig())
+SUITE = CartpoleSuite(SwingUpConfig())
 """The suite with every setting at its default."""

@@ -14,7 +14,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from agents import factory, pixel_sac
 from agents.checkpoint import restore_checkpoint
-from agents.extractor import own_encoder
+from agents.extractor import OBSERVED, own_encoder
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder
@@ -22,10 +22,13 @@ from encoders.models.imm import IMM
 from envs.cartpole import CONTROL_SECONDS, Cartpole
 from envs.landmarks import LandmarkObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.figures import FILM_SIZE, film_keypoints, keypoint_network, keypoint_sheet
+from experiments.cartpole.landmarks import Landmarks
+from experiments.cartpole.observation import Frames, State, name_of
 from experiments.cartpole.page import swingup_page
 from experiments.cartpole.pretraining import Encoders, check_encoders, first_encoders, recorded
+from experiments.cartpole.second_encoder import Distilled
 from experiments.report import figures, run_page
 from experiments.runs.folder import Stopwatch, console, run_seeds, run_stages
 from experiments.runs.learning import OwnLoss, Row, learn_to_end, printed
@@ -39,7 +42,7 @@ CHECKPOINT_ROWS = 4
 """Rows of the curve between two checkpoints."""
 
 
-def swing_all(config: SwingConfig) -> list[dict[str, Any]]:
+def train_all(config: SwingUpConfig) -> list[dict[str, Any]]:
     """Runs every seed and prints the table.
 
     Returns:
@@ -49,14 +52,14 @@ def swing_all(config: SwingConfig) -> list[dict[str, Any]]:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
     check_inputs(config)
-    results = run_seeds(config, swing_seed)
-    title = f"{config.name}: mean return of {config.episodes} episodes"
+    results = run_seeds(config, run_seed)
+    title = f"{config.variant}: mean return of {config.episodes} episodes"
     print_results(console, title, config, results, result_line)
     return results
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
-    """What the table that ends the runs tells of one."""
+    """A run's line in the table that ends the runs."""
     return {
         "return": f"{result['true_return']:.0f}",
         "deviation": f"{np.std(result['returns']):.0f}",
@@ -64,20 +67,20 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def check_inputs(config: SwingConfig) -> None:
+def check_inputs(config: SwingUpConfig) -> None:
     """Refuses what would fail later.
 
     Raises:
         ValueError: If its encoder would fail, or nothing can be drawn here.
     """
-    if config.seen:
+    if config.sees_frames:
         check_encoders(config)
     make_env(config, None, 0).close()
 
 
-def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
+def run_seed(config: SwingUpConfig, seed: int) -> dict[str, Any]:
     """All stages of one run; returns the content of its ``result.json``."""
-    title = f"{config.name}, seed {seed}"
+    title = f"{config.variant}, seed {seed}"
     return run_stages(
         config,
         seed,
@@ -86,7 +89,7 @@ def swing_seed(config: SwingConfig, seed: int) -> dict[str, Any]:
     )
 
 
-def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
+def _stages(config: SwingUpConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
     torch.set_num_threads(1)
     with watch.stage("encoder"):
         encoders = first_encoders(config, seed)
@@ -94,28 +97,24 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
         agent = train(config, seed, folder, encoders)
     with watch.stage("evaluate"):
         returns = evaluate(config, agent, encoders.frozen, seed)
-        own = own_encoder(agent) if config.trained_along else encoders.fixed
+        own = own_encoder(agent) if config.trains_encoder else encoders.fixed
         if own is not None:
             own.save(folder / "encoder")
         if encoders.trained is not None and encoders.fixed is not None:
-            encoders.fixed.save(folder / "beside")
+            encoders.fixed.save(folder / "second_encoder")
         network = keypoint_network(own) or keypoint_network(encoders.fixed)
         film(config, agent, encoders.frozen, network, seed, folder / "swingup.mp4")
         if network is not None:
             keypoint_sheet(network, recorded(config, seed).frames[0], folder / "keypoints.png")
     curve = read_curve(folder / CURVE_FILE)
+    frames = config.observe if isinstance(config.observe, Frames) else None
     return {
         "status": "completed",
-        "variant": config.variant,
+        "observe": name_of(config.observe),
         "preset": config.preset_name,
         "task": config.task,
-        "encoder": config.encoder_name if config.seen else None,
-        "encoder_settings": list(config.encoder_settings),
-        "encoder_start": config.encoder_start,
-        "encoder_mode": config.encoder_mode if config.seen else None,
-        "beside": config.beside or None,
-        "beside_settings": list(config.beside_settings),
-        "beside_role": config.role if config.beside else None,
+        "encoder": None if frames is None else frames.encoder,
+        "second_encoder": None if frames is None or frames.second is None else frames.second.encoder,
         "seed": seed,
         "agent_steps": agent.num_timesteps,
         "frames": agent.num_timesteps * config.action_repeat,
@@ -127,44 +126,42 @@ def _stages(config: SwingConfig, seed: int, folder: Path, watch: Stopwatch) -> d
     }
 
 
-def make_world(config: SwingConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
+def make_world(config: SwingUpConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
     """The cartpole of a run with all that it observes; much faster without frames."""
+    seen = config.observe
+    view: dict[str, Any] = {}
+    if not isinstance(seen, State):
+        view = {"stack": seen.stack, "camera": seen.camera}
+    if isinstance(seen, Frames):
+        view["render_quality"] = seen.render_quality
     return Cartpole(
-        config.task,
-        config.sizes.image_size,
-        config.action_repeat,
-        config.stack,
-        config.camera,
-        config.render_quality,
-        pixels=pixels,
-        render_mode=render_mode,
+        config.task, config.sizes.image_size, config.action_repeat, pixels=pixels, render_mode=render_mode, **view
     )
 
 
-def make_env(config: SwingConfig, frozen: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
+def make_env(config: SwingUpConfig, frozen: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
     """The world as the agent observes it.
 
     Args:
         config: The run.
-        frozen: Whose embeddings the agent observes, beside frames if it trains an encoder; None for frames alone, or
+        frozen: Whose embeddings the agent observes, with frames if it trains an encoder; None for frames alone, or
             the truth.
         seed: Seed of the episodes.
         first: Number of the first episode.
     """
+    seen = config.observe
     # Where things would be in a frame is the camera's to say.
-    world = make_world(config, config.seen, "rgb_array" if config.landmarks else None)
+    world = make_world(config, isinstance(seen, Frames), "rgb_array" if isinstance(seen, Landmarks) else None)
     env: gym.Env[Any, Any] = SeededEpisodes(world, seed, first)
-    if config.landmarks:
-        return Monitor(
-            LandmarkObservation(env, config.stack, config.landmark_noise, config.landmarks_held, config.landmark_places)
-        )
-    if not config.seen:
+    if isinstance(seen, State):
         return Monitor(StateObservation(env))
+    if isinstance(seen, Landmarks):
+        return Monitor(LandmarkObservation(env, seen.stack, seen.noise, seen.held, seen.places))
     env = PixelObservation(env)
-    return Monitor(env if frozen is None else FrozenEmbedding(env, frozen, keep_pixels=config.trained_along))
+    return Monitor(env if frozen is None else FrozenEmbedding(env, frozen, keep_pixels=seen.trained))
 
 
-def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> SharedEncoderSAC:
+def train(config: SwingUpConfig, seed: int, folder: Path, encoders: Encoders) -> SharedEncoderSAC:
     """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
     frozen = encoders.frozen
     venv = DummyVecEnv([lambda: make_env(config, frozen, seed)])
@@ -180,34 +177,36 @@ def train(config: SwingConfig, seed: int, folder: Path, encoders: Encoders) -> S
         tracking_of(config, seed),
     )
     venv.close()
-    factory.save_policy(agent, {"variant": config.variant, "preset": config.preset_name}, folder / "agent")
-    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.name}, seed {seed}", folder / "curves.png")
+    factory.save_policy(agent, {"observe": name_of(config.observe), "preset": config.preset_name}, folder / "agent")
+    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
     return agent
 
 
-def new_agent(config: SwingConfig, venv: VecEnv, encoder: Encoder | None, seed: int) -> SharedEncoderSAC:
+def new_agent(config: SwingUpConfig, venv: VecEnv, encoder: Encoder | None, seed: int) -> SharedEncoderSAC:
     """An untrained agent on frames, with the encoder that it is to train, or on vectors."""
+    frames = config.observe if isinstance(config.observe, Frames) else None
+    second = None if frames is None else frames.second
     return pixel_sac.make(
         venv,
         encoder,
         config.sizes,
         config.learning,
         config.kept_steps,
-        config.shift,
+        0 if frames is None else frames.shift,
         seed,
         bfloat16=config.bfloat16,
         device=config.device_name,
-        role=config.role,
-        hint_weight=config.hint_weight,
+        role=OBSERVED if second is None else second.role,
+        distillation_weight=second.weight if isinstance(second, Distilled) else 0.0,
     )
 
 
 def learn(
-    config: SwingConfig,
+    config: SwingUpConfig,
     agent: SharedEncoderSAC,
     seed: int,
     folder: Path,
-    told: Callable[[Row], str],
+    text: Callable[[Row], str],
     tracking: Tracking | None = None,
     restart: Callable[[int], None] | None = None,
     true_key: str = "",
@@ -219,7 +218,7 @@ def learn(
         agent: With as many steps behind it as it has.
         seed: The run's.
         folder: The run's.
-        told: What is printed of a row of the curve.
+        text: What is printed of a row of the curve.
         tracking: As of ``learn_to_end``.
         restart: As of ``learn_to_end``, where episodes have no common length.
         true_key: As of ``learn_to_end``.
@@ -231,8 +230,8 @@ def learn(
         steps=config.steps,
         row_steps=config.row_steps,
         checkpoint_steps=CHECKPOINT_ROWS * config.row_steps,
-        report=printed(told),
-        own_loss=OwnLoss(config.own_loss, config.bfloat16) if config.trained_along else None,
+        report=printed(text),
+        own_loss=OwnLoss(config.own_loss, config.bfloat16) if config.trains_encoder else None,
         restart=restart,
         true_key=true_key,
         log_interval=config.row_episodes,
@@ -240,7 +239,7 @@ def learn(
     )
 
 
-def evaluate(config: SwingConfig, agent: SharedEncoderSAC, frozen: Encoder | None, seed: int) -> list[float]:
+def evaluate(config: SwingUpConfig, agent: SharedEncoderSAC, frozen: Encoder | None, seed: int) -> list[float]:
     """Returns of whole episodes with the mean action."""
     env = make_env(config, frozen, EVALUATION_SEED + seed)
     returns = []
@@ -256,7 +255,7 @@ def evaluate(config: SwingConfig, agent: SharedEncoderSAC, frozen: Encoder | Non
     return returns
 
 
-def random_returns(config: SwingConfig, episodes: int) -> list[float]:
+def random_returns(config: SwingUpConfig, episodes: int) -> list[float]:
     """Returns of whole episodes with uniformly random actions."""
     rng = np.random.default_rng(0)
     env = SeededEpisodes(Cartpole(config.task, action_repeat=config.action_repeat, pixels=False), EVALUATION_SEED)
@@ -268,13 +267,13 @@ def random_returns(config: SwingConfig, episodes: int) -> list[float]:
     return returns
 
 
-def fps(config: SwingConfig) -> float:
+def fps(config: SwingUpConfig) -> float:
     """Frames a second of a film in the world's own time."""
     return 1 / (config.action_repeat * CONTROL_SECONDS)
 
 
 def film(
-    config: SwingConfig,
+    config: SwingUpConfig,
     agent: SharedEncoderSAC,
     frozen: Encoder | None,
     network: IMM | None,
@@ -285,13 +284,14 @@ def film(
     env = make_env(config, frozen, EVALUATION_SEED + seed)
     world = env.unwrapped
     assert isinstance(world, Cartpole)
-    large = Cartpole(config.task, FILM_SIZE, camera=config.camera, stack=1)
+    camera = "fixed" if isinstance(config.observe, State) else config.observe.camera
+    large = Cartpole(config.task, FILM_SIZE, camera=camera, stack=1)
     pictures, stacks, truncated = [], [], False
     observation, _ = env.reset()
     while not truncated:
         shown, _ = large.reset(options={"joints": world.physics.data.qpos})
         pictures.append(shown["pixels"])
-        if config.seen:
+        if config.sees_frames:
             stacks.append(world.seen())
         observation, _, _, truncated, _ = env.step(agent.predict(observation, deterministic=True)[0])
     env.close()

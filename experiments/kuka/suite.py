@@ -37,9 +37,6 @@ TRAINING_SECONDS = {"ppo": 1.7e-3, "a2c": 1.7e-3, "sac": 3.2e-3}
 JOINT_SECONDS = 9e-3
 """The same where the agent trains its encoder."""
 
-OF_THE_RUN = ("encoder_mode",)
-"""Settings of a method that are the run's; all others are the encoder's own."""
-
 OTHER_SECONDS = 20.0
 """Seconds of a run's start, audit, evaluation and figures."""
 
@@ -73,21 +70,20 @@ class KukaSuite(RunSuite[ImitateConfig]):
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
         method = cell.method
-        config = replace(
-            self._base,
-            encoder=method.encoder,
-            encoder_settings=method.settings_beside(OF_THE_RUN),
-            **method.settings_in(OF_THE_RUN),
-            algo=method.algo,
-            reward=method.reward,
-            seeds=(cell.seed,),
-            demo_seed=cell.task,
-            steps=cell.steps,
-            out=out,
-            resume=True,
-            workers=1,
-            threads=1,
-        )
+        changes = {
+            "encoder": method.encoder,
+            "encoder_settings": method.encoder_settings,
+            "algo": method.algo,
+            "reward": method.reward,
+            "seeds": (cell.seed,),
+            "demo_seed": cell.task,
+            "steps": cell.steps,
+            "out": out,
+            "resume": True,
+            "workers": 1,
+            "threads": 1,
+        }
+        config = method.configured(self._base, changes)
         if method.encoder == NO_ENCODER:
             return config
         settings = encoder_config(config)
@@ -129,14 +125,14 @@ class KukaSuite(RunSuite[ImitateConfig]):
 
     def seconds(self, cell: Cell) -> float:
         """Estimated from the steps and from whether an encoder is trained with the agent."""
-        joint = cell.method.settings_in(OF_THE_RUN).get("encoder_mode") == "joint"
+        joint = cell.method.run_settings.get("encoder_mode") == "joint"
         return OTHER_SECONDS + cell.steps * (JOINT_SECONDS if joint else TRAINING_SECONDS[cell.method.algo])
 
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """One encoder for each seed and kind; recording takes seconds."""
         methods = {(cell.method, cell.seed) for cell in cells}
         fitted = {
-            (method.encoder, method.settings_beside(OF_THE_RUN), seed)
+            (method.encoder, method.encoder_settings, seed)
             for method, seed in methods
             if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
         }

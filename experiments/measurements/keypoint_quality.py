@@ -6,11 +6,13 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.console import Console
+from tyro.conf import AvoidSubcommands
 
 import encoders
 from agents.frame_buffer import RGB
@@ -18,8 +20,9 @@ from encoders.errors import check_seeds
 from encoders.files import write_csv
 from encoders.models.imm import IMM
 from encoders.training.fit import fit
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.figures import keypoint_network, keypoint_sheet, newest_points
+from experiments.cartpole.observation import RECORDED, Frames
 from experiments.cartpole.pretraining import new_encoder, recorded
 from experiments.cartpole.recordings import Recording
 from experiments.runs import command_line
@@ -38,27 +41,28 @@ class KeypointQualityConfig:
         episodes: Recorded episodes that it is judged on: half of them fit the linear map, the others test it.
         encoders: Folders of trained encoders, such as agents leave, that are judged in place of new ones.
         out: The table, CSV; figures go beside it.
-        world: The run whose encoder is trained on recorded random actions, as for ``encoder_start=recorded``.
+        world: The run whose encoder is trained on recorded random actions, as for ``--observe.start recorded``.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
     episodes: int = 24
     encoders: tuple[Path, ...] = ()
     out: Path = Path("runs/keypoint_quality/keypoint_quality.csv")
-    world: SwingConfig = field(
-        default_factory=lambda: SwingConfig(variant="sac_imm", stack=1, encoder_start="recorded")
+    world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
+        default_factory=lambda: SwingUpConfig(observe=Frames("imm", stack=1, start=RECORDED))
     )
 
     def __post_init__(self) -> None:
         check_seeds(self.seeds)
         if self.episodes < 4:
             raise ValueError(f"episodes is {self.episodes}; at least 4 are needed, to fit and to test on.")
-        if self.world.encoder_name not in ("imm", "autoencoder_imm"):
-            raise ValueError(f"Encoder {self.world.encoder_name!r} has no keypoints; use sac_imm or sac_ae_imm.")
-        if self.world.beside:
+        frames = self.world.frames
+        if frames.encoder not in ("imm", "autoencoder_imm"):
+            raise ValueError(f"Encoder {frames.encoder!r} has no keypoints; use imm or autoencoder_imm.")
+        if frames.second is not None:
             raise ValueError(
-                f"The keypoints that are judged are the variant's, and {self.world.beside!r} is beside it; "
-                "leave beside out, or name folders of trained encoders with --encoders."
+                f"Keypoints of the first encoder are judged, and {frames.second.encoder!r} is a second one; "
+                "leave second out, or name folders of trained encoders with --encoders."
             )
 
 
@@ -105,7 +109,7 @@ def judge(config: KeypointQualityConfig) -> list[dict[str, str]]:
 
 def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
     world = config.world
-    judged = _recorded(config, world.stack)
+    judged = _recorded(config, world.frames.stack)
     for seed in config.seeds:
         torch.manual_seed(seed)
         encoder = new_encoder(world)
@@ -117,7 +121,7 @@ def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
         points["random points"] = rng.uniform(size=(*judged.landmarks.shape[:2], 2 * count))
         folder = world.shared_encoder(seed)
         training, validation = recorded(world, seed).clips
-        fit(encoder, training, validation, world.pretraining.fit, seed, folder)
+        fit(encoder, training, validation, world.frames.pretraining.fit, seed, folder)
         points["trained"] = _points(network, judged)
         for name in ("trained", "untrained", "random points"):
             yield _row(name, str(seed), count, points[name], judged)
@@ -142,8 +146,9 @@ def _given(folder: Path, size: int) -> IMM:
 
 def _recorded(config: KeypointQualityConfig, stack: int) -> Recording:
     """Recordings to judge on: the same states whatever the stack."""
-    pretraining = replace(config.world.pretraining, episodes=config.episodes)
-    return recorded(replace(config.world, stack=stack, pretraining=pretraining), JUDGED_SEED)
+    frames = config.world.frames
+    frames = replace(frames, stack=stack, pretraining=replace(frames.pretraining, episodes=config.episodes))
+    return recorded(replace(config.world, observe=frames), JUDGED_SEED)
 
 
 def _row(name: str, seed: str, count: int, points: NDArray[np.float64], judged: Recording) -> dict[str, str]:

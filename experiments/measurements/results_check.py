@@ -133,10 +133,10 @@ def _update_speed() -> str:
     figures = _measured(RESULTS / "update_speed.json")
     rates = figures["updates_per_second"]
     stages = list(next(iter(rates.values())))
-    lines = [f"| variant | {' | '.join(stages)} | last over first |", "|---" * (len(stages) + 2) + "|"]
-    for variant, found in rates.items():
+    lines = [f"| agent | {' | '.join(stages)} | last over first |", "|---" * (len(stages) + 2) + "|"]
+    for agent, found in rates.items():
         shown = " | ".join(f"{found[stage]:.1f}" if stage in found else "" for stage in stages)
-        lines.append(f"| `{variant}` | {shown} | {list(found.values())[-1] / found[stages[0]]:.1f} |")
+        lines.append(f"| `{agent}` | {shown} | {list(found.values())[-1] / found[stages[0]]:.1f} |")
     megabytes = figures["buffer_megabytes"]
     steps = figures["config"]["world"]["steps"]
     shown = f"frames of {steps:,} steps: Stable-Baselines3 {megabytes['stable_baselines3']:,.0f} MB"

@@ -7,21 +7,23 @@ import time
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from rich.console import Console
 from stable_baselines3 import SAC
 from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.vec_env import DummyVecEnv
+from tyro.conf import AvoidSubcommands
 
 from agents import pixel_sac
-from agents.auxiliary import AuxiliaryLossCallback
+from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
 from agents.frame_buffer import FrameReplayBuffer
 from agents.shared_sac import SharedEncoderSAC
-from encoders.errors import check_at_least, check_choice
+from encoders.errors import check_at_least
 from encoders.files import write_json
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.observation import OBSERVATIONS, Frames, observation
 from experiments.cartpole.pretraining import new_encoder
 from experiments.cartpole.swingup import make_env
 from experiments.runs import command_line
@@ -30,7 +32,7 @@ from experiments.runs.tables import print_table
 from experiments.sweep.launchers import spread
 
 STAGES = ("stable_baselines3", "one_encoding", "channels_last", "bfloat16", "kept_memory")
-"""Each has what those before it have; a variant without an encoder knows the first two."""
+"""Each has what those before it have; an agent without an encoder has the first two alone."""
 
 PLAYED = 300
 """Steps of random actions in the buffer."""
@@ -44,33 +46,43 @@ class UpdateSpeedConfig:
     """Settings of the measurement.
 
     Attributes:
-        variants: Of ``swingup_cartpole.py``.
-        updates: Updates of each variant and stage in a turn; 40 times as many of those without an encoder.
+        observations: What the agents observe, by the names of ``swingup_cartpole.py``.
+        updates: Updates of each agent and stage in a turn; 40 times as many of those without an encoder.
         turns: Times that everything is timed, one after another; the fastest turn of each counts.
         threads: Cores that a process keeps busy.
         out: JSON file of the figures, or None.
-        world: The run, but for its variant.
+        world: The run; of what it observes the camera, stack, quality, precision and loss count.
     """
 
-    variants: tuple[str, ...] = tuple(pixel_sac.VARIANTS)
+    observations: tuple[str, ...] = tuple(OBSERVATIONS)
     updates: int = 20
     turns: int = 3
     threads: int = 1
     out: Path | None = None
-    world: SwingConfig = field(default_factory=lambda: SwingConfig(precision="bfloat16"))
+    world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
+        default_factory=lambda: SwingUpConfig(observe=Frames(auxiliary=AuxiliaryConfig(), precision="bfloat16"))
+    )
 
     def __post_init__(self) -> None:
-        for name in self.variants:
-            check_choice("variant", name, pixel_sac.VARIANTS)
-        if not self.variants:
-            raise ValueError("variants names nothing; name at least one.")
+        for name in self.observations:
+            observation(name)
+        if not self.observations:
+            raise ValueError("observations names nothing; name at least one.")
         check_at_least(1, {"updates": self.updates, "turns": self.turns, "threads": self.threads})
-        if self.world.beside:
-            raise ValueError(
-                f"Variants are timed on frames alone, and {self.world.beside!r} is beside them; leave beside out."
-            )
-        for name in self.variants:
-            replace(self.world, variant=name)
+        known, seen = Frames(), self.world.frames
+        own = ("encoder", "settings", "mode", "start", "folder", "shift", "second")
+        given = [name for name in own if getattr(seen, name) != getattr(known, name)]
+        if given:
+            raise ValueError(f"Every observation is timed as its name says; leave {', '.join(given)} out.")
+        for name in self.observations:
+            self.run_of(name)
+
+    def run_of(self, name: str) -> SwingUpConfig:
+        """The run of a named observation."""
+        observe = observation(name)
+        if isinstance(observe, Frames):
+            observe = observe.as_in(self.world.frames)
+        return replace(self.world, observe=observe)
 
 
 class FiveEncodings(SharedEncoderSAC):
@@ -79,21 +91,21 @@ class FiveEncodings(SharedEncoderSAC):
     train = SAC.train
 
 
-def updates_per_second(config: UpdateSpeedConfig, variant: str, stage: str) -> float:
-    """Times a variant's updates, in a process that has done nothing else.
+def updates_per_second(config: UpdateSpeedConfig, name: str, stage: str) -> float:
+    """Times an agent's updates, in a process that has done nothing else.
 
     Args:
         config: What is timed.
-        variant: Name of the variant.
+        name: Of what the agent observes.
         stage: The last of the means that it has.
     """
     has = STAGES[: STAGES.index(stage) + 1]
     torch.set_num_threads(config.threads)
     if "kept_memory" in has:
         keep_freed_memory()
-    world = replace(config.world, variant=variant)
+    world = config.run_of(name)
     torch.manual_seed(0)
-    encoder = new_encoder(world) if world.seen else None
+    encoder = new_encoder(world) if world.sees_frames else None
     if encoder is not None and "channels_last" not in has:
         encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     low = "bfloat16" in has and world.bfloat16
@@ -103,18 +115,19 @@ def updates_per_second(config: UpdateSpeedConfig, variant: str, stage: str) -> f
         world.sizes,
         world.learning,
         world.kept_steps,
-        world.shift,
+        world.frames.shift if world.sees_frames else 0,
         seed=0,
         bfloat16=low,
         device=world.device_name,
     )
-    callback = AuxiliaryLossCallback(world.own_loss, bfloat16=low)
+    own_loss = world.own_loss if world.sees_frames else AuxiliaryConfig(weight=0.0)
+    callback = AuxiliaryLossCallback(own_loss, bfloat16=low)
     agent.learn(PLAYED, callback=callback)
     # The hook goes when training ends; what is timed is the training's step alone.
     callback.on_training_start({}, {})
     step = agent.train if "one_encoding" in has else FiveEncodings.train.__get__(agent)
     step(gradient_steps=2, batch_size=world.sizes.batch_size)
-    updates = config.updates * (1 if world.seen else PER_UPDATE)
+    updates = config.updates * (1 if world.sees_frames else PER_UPDATE)
     started = time.perf_counter()
     step(gradient_steps=updates, batch_size=world.sizes.batch_size)
     return updates / (time.perf_counter() - started)
@@ -122,7 +135,7 @@ def updates_per_second(config: UpdateSpeedConfig, variant: str, stage: str) -> f
 
 def buffer_megabytes(config: UpdateSpeedConfig) -> dict[str, float]:
     """Memory that the frames of a run take, in Stable-Baselines3's buffer and in ours."""
-    world = replace(config.world, variant="sac")
+    world = config.run_of("sac")
     env = make_env(world, None, 0)
     spaces = env.observation_space, env.action_space
     ours = FrameReplayBuffer(world.kept_steps, *spaces).frames.nbytes
@@ -136,21 +149,21 @@ def measure(config: UpdateSpeedConfig) -> None:
     """Times everything in turns and prints it."""
     best: dict[str, dict[str, float]] = {}
     for _ in range(config.turns):
-        for variant in config.variants:
-            known = STAGES if pixel_sac.VARIANTS[variant].encoder is not None else STAGES[:2]
+        for name in config.observations:
+            known = STAGES if config.run_of(name).sees_frames else STAGES[:2]
             for stage in known:
                 # A process each: what memory one has freed and kept would serve the next one.
-                with spread(partial(updates_per_second, config, variant), [stage], 1) as done:
+                with spread(partial(updates_per_second, config, name), [stage], 1) as done:
                     (rate,) = done
-                found = best.setdefault(variant, {})
+                found = best.setdefault(name, {})
                 found[stage] = max(rate, found.get(stage, 0.0))
     lines = [
         {
-            "variant": variant,
+            "agent": name,
             **{stage: f"{rates[stage]:.1f}" if stage in rates else "" for stage in STAGES},
             "last over first": f"{list(rates.values())[-1] / rates[STAGES[0]]:.2f}",
         }
-        for variant, rates in best.items()
+        for name, rates in best.items()
     ]
     title = f"updates/s, {config.world.preset_name}, {config.threads} thread(s)"
     print_table(Console(stderr=True), title, lines)

@@ -18,7 +18,8 @@ import encoders
 from encoders.clips.clips import Clips, read_labels
 from encoders.training.fit import FitConfig, fit
 from experiments import suites
-from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.observation import Frames, PretrainingConfig
 from experiments.cartpole.pretraining import recorded
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.demonstrations import read_demonstration
@@ -36,8 +37,8 @@ RECORDED = RecordConfig(
 
 FITTED = FitConfig(steps=4, validate_every=2, validation_batches=1)
 
-CARTPOLE = SwingConfig(
-    preset="cpu", action_repeat=125, steps=64, encoder_start="recorded", pretraining=PretrainingConfig(4)
+CARTPOLE = SwingUpConfig(
+    Frames(start="recorded", pretraining=PretrainingConfig(4)), preset="cpu", action_repeat=125, steps=64
 )
 
 ENDINGS = ("completed", "failed")

@@ -16,7 +16,8 @@ from encoders.training.fit import FitConfig
 from envs.atari import AtariConfig
 from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.suite import AtariSuite
-from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.observation import Frames, Observe, PretrainingConfig, State
 from experiments.cartpole.suite import CartpoleSuite
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.suite import KukaSuite
@@ -32,16 +33,23 @@ FIT = FitConfig(steps=12, validate_every=3, validation_batches=2)
 # Two environments a worker: a batch of one frame is calculated in another order than one of more.
 KUKA = ImitateConfig(record=TINY, fit=FIT, envs=4, workers=2, threads=1, horizon=15, steps=600)
 
-CARTPOLE = SwingConfig(
+CARTPOLE = SwingUpConfig(
     action_repeat=125,
     steps=64,
     row_episodes=1,
     episodes=2,
     device="cpu",
     learning=LearningConfig(learning_starts=40),
-    auxiliary=AuxiliaryConfig(videos=2),
-    pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
+
+OBSERVATIONS: dict[str, Observe] = {
+    "sac_state": State(),
+    "sac_ae": Frames(
+        auxiliary=AuxiliaryConfig(videos=2),
+        pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+    ),
+}
+"""What agents on the cartpole observe."""
 
 ATARI = AtariRunConfig(
     steps=960,
@@ -54,7 +62,7 @@ ATARI = AtariRunConfig(
 
 TINY_SUITES: dict[str, Suite] = {
     "kuka_reach": KukaSuite(KUKA),
-    "cartpole": CartpoleSuite(CARTPOLE),
+    "cartpole": CartpoleSuite(CARTPOLE, OBSERVATIONS),
     "atari": AtariSuite(ATARI),
 }
 """Every suite with settings for seconds."""

@@ -108,7 +108,8 @@ def _parse(config: type[Config], description: str | None) -> Config:
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
-            return tyro.cli(config, description=description)
+            # A run's own flags may stand before and after the choice of a part of it.
+            return tyro.cli(config, description=description, config=(tyro.conf.CascadeSubcommandArgs,))
     except SystemExit as stop:
         complaint = _complaint(stop)
         if complaint is not None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.files import read_toml
+from experiments.sweep.routing import ENCODER, Config, split_settings, with_settings
 
 MARK = "@"
 """Separates an encoder's name from a label of its settings."""
@@ -24,7 +25,8 @@ class Method:
     Attributes:
         label: Short name in tables and figures.
         encoder: Name of the encoder, as the suite's experiment has it.
-        settings: The encoder's own settings, NAME=VALUE.
+        settings: Of the encoder itself (``encoder.NAME=VALUE``) and of the run (``NAME=VALUE``, as on its command
+            line).
         algo: The agent.
         reward: Name of the reward.
     """
@@ -35,17 +37,35 @@ class Method:
     reward: str
     settings: tuple[str, ...] = ()
 
-    def settings_in(self, names: Collection[str]) -> dict[str, Any]:
-        """The values, texts, of the settings that have one of these names; of two with one name, the last."""
-        return {name: value for name, value in self._pairs if name in names}
-
-    def settings_beside(self, names: Collection[str]) -> tuple[str, ...]:
-        """The settings that have none of these names."""
-        return tuple(f"{name}={value}" for name, value in self._pairs if name not in names)
+    @property
+    def encoder_settings(self) -> tuple[str, ...]:
+        """The encoder's own settings, NAME=VALUE."""
+        return split_settings(self.settings)[0]
 
     @property
-    def _pairs(self) -> list[tuple[str, str]]:
-        return [(name, value) for name, _, value in (text.partition("=") for text in self.settings)]
+    def run_settings(self) -> dict[str, str]:
+        """The settings of the run, texts by their paths in its config."""
+        return split_settings(self.settings)[1]
+
+    def configured(self, config: Config, changes: Mapping[str, Any]) -> Config:
+        """A run's config with this method's settings of the run.
+
+        Args:
+            config: With everything that neither the method nor the changes name.
+            changes: What else the method, or a cell of it, says of the run, by the paths of attributes.
+
+        Raises:
+            ValueError: If a setting cannot be used.
+        """
+        settings = self.run_settings
+        try:
+            return with_settings(config, settings, changes)
+        except ValueError as error:
+            if not settings:
+                raise
+            unknown = any(not hasattr(config, path.partition(".")[0]) for path in settings)
+            hint = f" A setting of the encoder itself begins with {ENCODER!r}." if unknown else ""
+            raise ValueError(f"The settings of {self.label!r} cannot be used: {error}{hint}") from error
 
 
 class Measure(NamedTuple):
@@ -126,7 +146,8 @@ class Grid:
         tasks: Numbers of the tasks.
         seeds: One training a seed.
         steps: Environment steps of one training; 0 for the suite's default.
-        encoder_settings: Settings of an encoder by its name, NAME=VALUE. A name may carry a mark, such as
+        encoder_settings: Settings of a method by its encoder's name: ``encoder.NAME=VALUE`` for the encoder's own,
+            ``NAME=VALUE`` for those of the run, with dots as on the command line. A name may carry a mark, such as
             ``tcn@large``, so that one encoder takes part with several settings.
         without: Combinations to leave out, ``encoder/algo/reward``.
     """

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import encoders
 from agents import pixel_sac
 from agents.auxiliary import AuxiliaryConfig, AuxiliaryLossCallback
-from agents.pixel_sac import VARIANTS, LearningConfig, Preset
+from agents.pixel_sac import LearningConfig, Preset
 from agents.shared_sac import SharedEncoderSAC, constant_value, critic_loss, td_target
 from encoders.clips.augmentation import random_shift
 from envs.cartpole import Cartpole
@@ -35,8 +35,7 @@ def agent() -> Iterator[Agents]:
     """Makes agents with a few random steps in their buffer, just before their first update."""
     with ExitStack() as open_envs:
 
-        def make_one(variant: str = "sac_ae", shift: int = 0, **learning: Any) -> SharedEncoderSAC:
-            name = VARIANTS[variant].encoder
+        def make_one(name: str | None = "autoencoder", shift: int = 0, **learning: Any) -> SharedEncoderSAC:
             seen = name is not None
             env = open_envs.enter_context(closing(Cartpole(image_size=16, action_repeat=100, pixels=seen)))
             venv = DummyVecEnv([lambda: PixelObservation(env) if seen else StateObservation(env)])
@@ -77,7 +76,7 @@ def test_the_actor_has_no_encoder_of_its_own(agent: Agents) -> None:
 
 
 def test_the_critics_loss_reaches_the_encoder(agent: Agents) -> None:
-    made = agent("sac", delay=1_000_000)
+    made = agent("autoencoder", delay=1_000_000)
     made._n_updates = 1
     before = parameters(made.critic.features_extractor)
     step(made)
@@ -122,7 +121,7 @@ def test_actor_and_target_are_stepped_every_other_time(agent: Agents) -> None:
 
 
 def test_every_step_is_followed_by_as_many_updates_as_are_asked_for(agent: Agents) -> None:
-    made = agent("sac_state", updates=3)
+    made = agent(None, updates=3)
     made.learn(4, reset_num_timesteps=False)
     assert made.num_timesteps == 13
     assert made._n_updates == 3 * 3
@@ -141,7 +140,7 @@ def test_constant_value_by_hand() -> None:
 
 
 def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_steps(agent: Agents) -> None:
-    made = agent("sac")
+    made = agent("autoencoder")
     replay = made.replay_buffer
     assert replay is not None
     replay.rewards[: replay.size()] = np.linspace(1.0, 3.0, replay.size())[:, None]  # type: ignore[attr-defined]
@@ -157,9 +156,9 @@ def test_critics_that_train_an_encoder_begin_at_the_mean_value_of_the_random_ste
     assert float(made.critic.q_networks[0][-1].bias.detach()) == 0.0  # type: ignore[index, union-attr]
 
 
-@pytest.mark.parametrize(("variant", "mean_start"), [("sac", False), ("sac_state", True)])
-def test_other_critics_begin_as_they_are_made(agent: Agents, variant: str, mean_start: bool) -> None:
-    made = agent(variant, mean_start=mean_start)
+@pytest.mark.parametrize(("name", "mean_start"), [("autoencoder", False), (None, True)])
+def test_other_critics_begin_as_they_are_made(agent: Agents, name: str | None, mean_start: bool) -> None:
+    made = agent(name, mean_start=mean_start)
     made.lr_schedule = lambda _: 0.0
     before = parameters(made.critic)
     step(made)
@@ -167,7 +166,7 @@ def test_other_critics_begin_as_they_are_made(agent: Agents, variant: str, mean_
 
 
 def test_one_update_is_that_of_the_formulas(agent: Agents) -> None:
-    made = agent("sac", delay=1, mean_start=False)
+    made = agent("autoencoder", delay=1, mean_start=False)
     reference = copy.deepcopy(made.policy)
     log_alpha = made.log_ent_coef.detach().clone().requires_grad_()  # type: ignore[union-attr]
     np.random.seed(3)  # noqa: NPY002 - what SB3 draws its minibatches from
@@ -219,7 +218,7 @@ def test_one_update_is_that_of_the_formulas(agent: Agents) -> None:
 
 @pytest.mark.parametrize("layer_norm", [True, False])
 def test_hidden_layers_of_critics_are_normalised_before_their_nonlinearity(agent: Agents, layer_norm: bool) -> None:
-    made = agent("sac_state", layer_norm=layer_norm)
+    made = agent(None, layer_norm=layer_norm)
     kinds = [nn.Linear, nn.LayerNorm, nn.ReLU] if layer_norm else [nn.Linear, nn.ReLU]
     for critic in (made.critic, made.critic_target):
         for index, network in enumerate(critic.q_networks):
@@ -231,7 +230,7 @@ def test_hidden_layers_of_critics_are_normalised_before_their_nonlinearity(agent
 
 
 def test_a_saved_policy_keeps_its_layer_norms(agent: Agents, tmp_path: Path) -> None:
-    made = agent("sac_state")
+    made = agent(None)
     made.policy.save(str(tmp_path / "policy"))
     loaded = type(made.policy).load(str(tmp_path / "policy"))
     observation = torch.randn(2, 5)
@@ -262,12 +261,23 @@ def test_critic_loss_by_hand_and_its_gradient() -> None:
     torch.testing.assert_close(values.grad, torch.tensor([[0.5, 1.0], [-1.0, 1.0]]))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_learns_by_its_name(agent: Agents, variant: str) -> None:
-    made = agent(variant, shift=VARIANTS[variant].shift)
+@pytest.mark.parametrize(
+    ("name", "weight", "shift"),
+    [
+        ("autoencoder", 0.0, 0),
+        ("autoencoder", 0.0, 4),
+        ("autoencoder", 1.0, 0),
+        ("imm", 1.0, 0),
+        ("autoencoder_imm", 1.0, 0),
+        ("autoencoder_imm", 1.0, 4),
+        (None, 0.0, 0),
+    ],
+)
+def test_every_kind_of_agent_learns(agent: Agents, name: str | None, weight: float, shift: int) -> None:
+    made = agent(name, shift=shift)
     before = parameters(made.critic)
-    callback = AuxiliaryLossCallback(AuxiliaryConfig(weight=VARIANTS[variant].weight, videos=4))
-    made.learn(12, callback=callback if VARIANTS[variant].encoder else None, reset_num_timesteps=False)
+    callback = AuxiliaryLossCallback(AuxiliaryConfig(weight=weight, videos=4))
+    made.learn(12, callback=callback if name is not None else None, reset_num_timesteps=False)
     assert moved(before, made.critic)
     assert all(torch.isfinite(part).all() for part in made.policy.parameters())
 
@@ -283,18 +293,13 @@ def test_shifts_move_frames_by_whole_pixels_and_repeat_the_edge() -> None:
 
 
 def test_frames_are_shifted_and_what_is_beside_them_is_not(agent: Agents) -> None:
-    made = agent("sac", shift=2)
+    made = agent("autoencoder", shift=2)
     frames = torch.randint(0, 255, (8, 9, 16, 16), dtype=torch.uint8)
     seen = {"pixels": frames, "embedding": torch.ones(8, 3)}
     shifted = made._shifted(seen)
     assert shifted["embedding"] is seen["embedding"]
     assert not shifted["pixels"].equal(frames)
     assert seen["pixels"] is frames
-
-
-def test_an_unknown_variant_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match="Did you mean 'sac_imm'"):
-        pixel_sac.variant("sac_inm")
 
 
 @pytest.mark.parametrize("wrong", [{"gamma": 0.0}, {"tau": 2.0}, {"delay": 0}, {"updates": 0}, {"learning_starts": -1}])
@@ -304,7 +309,7 @@ def test_wrong_rates_are_refused(wrong: dict[str, float]) -> None:
 
 
 def test_how_far_apart_embeddings_are_is_logged(agent: Agents) -> None:
-    made = agent("sac")
+    made = agent("autoencoder")
     step(made)
     apart = made.logger.name_to_value["train/embedding_std"]
     assert apart > 0

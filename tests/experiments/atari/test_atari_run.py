@@ -249,7 +249,8 @@ def test_a_benchmark_runs_through_games(tmp_path: Path, monkeypatch: pytest.Monk
     preset.write_text(
         'env = "atari"\nencoders = ["attention@untrained"]\nalgos = ["a2c"]\nrewards = ["game"]\n'
         "tasks = [3]\nseeds = [0]\nsteps = 80\n"
-        '[encoder_settings]\n"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "sparsity=0.01"]\n'
+        "[encoder_settings]\n"
+        '"attention@untrained" = ["encoder_mode=frozen", "mask=untrained", "encoder.sparsity=0.01"]\n'
     )
     suite = AtariSuite(replace(TINY, episodes=1))
     monkeypatch.setattr("experiments.atari.suite.SUITE", suite)

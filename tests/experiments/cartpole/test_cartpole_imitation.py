@@ -14,6 +14,7 @@ import pytest
 
 import encoders
 from agents import pixel_sac
+from agents.auxiliary import AuxiliaryConfig
 from agents.pixel_sac import LearningConfig, Preset
 from agents.training import read_curve
 from encoders.training.fit import FitConfig
@@ -21,31 +22,41 @@ from encoders.videos.video import read_video
 from envs.embedding import VecVectorObservation
 from envs.phase import phase
 from experiments.cartpole import imitation, swingup
-from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.demonstration import filmed
-from experiments.cartpole.imitation import watch_all
-from experiments.cartpole.imitation_config import WatchConfig
+from experiments.cartpole.imitation import imitate_all
+from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.observation import Frames, PretrainingConfig, State
+from experiments.cartpole.second_encoder import Gated
 from experiments.sweep.run_rows import TABLES, TableConfig, print_runs
 from experiments.sweep.scores import read_rows
 
 TABLE = TABLES["imitate_cartpole"]
 
-TINY = WatchConfig(
+TINY = ImitationConfig(
     encoder="imm",
     encoder_settings=("keypoints=2",),
     learner="sac_shift",
     steps=24,
     episodes=2,
-    world=SwingConfig(
+    world=SwingUpConfig(
+        Frames(
+            auxiliary=AuxiliaryConfig(),
+            pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+        ),
         preset="cpu",
         action_repeat=125,
         steps=16,
         row_episodes=1,
         device="cpu",
         learning=LearningConfig(learning_starts=10),
-        pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
     ),
 )
+
+
+def seeing(**changes: Any) -> SwingUpConfig:
+    """How the cartpole is seen, with something of it changed."""
+    return replace(TINY.world, observe=replace(TINY.world.frames, **changes))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -59,13 +70,13 @@ def small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def learned(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[WatchConfig, dict[str, Any]]:
-    config = replace(TINY, out=tmp_path_factory.mktemp("watch"))
-    (result,) = watch_all(config)
+def learned(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[ImitationConfig, dict[str, Any]]:
+    config = replace(TINY, out=tmp_path_factory.mktemp("imitation"))
+    (result,) = imitate_all(config)
     return config, result
 
 
-def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
     config, result = learned
     folder = config.run_folder(0)
     assert result["status"] == "completed"
@@ -83,7 +94,7 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[WatchConfi
     assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 2, 2)
 
 
-def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_a_learner_on_frames_sees_frames_alone(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
     config, _ = learned
     encoder = imitation.fitted_encoder(config, 0)
     goal, scales = imitation.make_goal(filmed(config), encoder)
@@ -92,7 +103,7 @@ def test_a_learner_on_frames_sees_frames_alone(learned: tuple[WatchConfig, dict[
     venv.close()
 
 
-def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
     config = replace(learned[0], learner="embedding", starts=0.0)
     encoder = imitation.fitted_encoder(config, 0)
     goal, scales = imitation.make_goal(filmed(config), encoder)
@@ -107,7 +118,7 @@ def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[WatchConf
     venv.close()
 
 
-def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
     config = replace(learned[0], lost=1e-6, starts=0.0)
     encoder = imitation.fitted_encoder(config, 0)
     goal, scales = imitation.make_goal(filmed(config), encoder)
@@ -123,7 +134,7 @@ def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[Watc
 
 @pytest.mark.parametrize(("reward", "learner"), [("tcn_huber", "sac_shift"), ("oracle", "sac_state")])
 def test_only_training_begins_episodes_along_the_video(
-    reward: str, learner: str, learned: tuple[WatchConfig, dict[str, Any]]
+    reward: str, learner: str, learned: tuple[ImitationConfig, dict[str, Any]]
 ) -> None:
     config = replace(learned[0], reward=reward, learner=learner, lost=1.0, starts=1.0)
     encoder = imitation.fitted_encoder(config, 0)
@@ -135,8 +146,8 @@ def test_only_training_begins_episodes_along_the_video(
         venv.close()
 
 
-def test_a_learner_on_its_state_is_told_the_phase_and_not_shown_the_video(
-    learned: tuple[WatchConfig, dict[str, Any]],
+def test_a_learner_on_its_state_observes_the_phase_and_not_the_video(
+    learned: tuple[ImitationConfig, dict[str, Any]],
 ) -> None:
     config = replace(learned[0], learner="sac_state")
     encoder = imitation.fitted_encoder(config, 0)
@@ -153,15 +164,15 @@ def test_a_learner_on_its_state_is_told_the_phase_and_not_shown_the_video(
     ("learner", "reward"), [("embedding", "tcn_huber"), ("sac_state", "tcn_huber"), ("sac_state", "oracle")]
 )
 def test_a_learner_without_frames_runs_to_the_end(
-    learned: tuple[WatchConfig, dict[str, Any]], learner: str, reward: str
+    learned: tuple[ImitationConfig, dict[str, Any]], learner: str, reward: str
 ) -> None:
-    (result,) = watch_all(replace(TINY, out=learned[0].out, learner=learner, reward=reward))
+    (result,) = imitate_all(replace(TINY, out=learned[0].out, learner=learner, reward=reward))
     assert (result["learner"], result["reward"]) == (learner, reward)
     assert result["agent_steps"] == 24
 
 
 def test_the_table_has_a_line_a_learner_and_reward(
-    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, result = learned
     kept_of = {**result, "starts": config.starts}
@@ -179,7 +190,7 @@ def test_the_table_has_a_line_a_learner_and_reward(
 
 
 def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together(
-    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path
+    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
 ) -> None:
     config, _ = learned
     with pytest.raises(ValueError, match=r"no completed runs in .*nothing; run imitate_cartpole\.py first"):
@@ -196,14 +207,14 @@ def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together
 
 
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
-    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(swingup, "CHECKPOINT_ROWS", 1)
     configs = [replace(TINY, out=tmp_path / name) for name in ("whole", "cut")]
     for config in configs:
         for shared in ("demonstrations", "encoders", "recordings"):
             shutil.copytree(learned[0].out / shared, config.out / shared)
-    (whole,) = watch_all(configs[0])
+    (whole,) = imitate_all(configs[0])
 
     def cut(text: object, **_: Any) -> None:
         if str(text).startswith("  16 steps"):
@@ -212,8 +223,8 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
     with monkeypatch.context() as patch:
         patch.setattr(swingup.console, "print", cut)
         with pytest.raises(KeyboardInterrupt):
-            watch_all(configs[1])
-    (resumed,) = watch_all(replace(configs[1], resume=True))
+            imitate_all(configs[1])
+    (resumed,) = imitate_all(replace(configs[1], resume=True))
     curves = [read_curve(config.run_folder(0) / "progress.csv") for config in configs]
     for name in ("env_steps", "episodes", "true_return", "learned_return"):
         assert [row[name] for row in curves[0]] == [row[name] for row in curves[1]]
@@ -221,18 +232,20 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
 
 
 @pytest.mark.parametrize("reward", ["oracle", "random"])
-def test_controls_use_the_same_video(reward: str, learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path) -> None:
+def test_controls_use_the_same_video(
+    reward: str, learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
+) -> None:
     config = replace(TINY, out=learned[0].out, reward=reward)
-    (result,) = watch_all(config)
+    (result,) = imitate_all(config)
     assert result["reward"] == reward
     assert result["demonstration_return"] == learned[1]["demonstration_return"]
 
 
-def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[WatchConfig, dict[str, Any]]) -> None:
+def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
     config, result = learned
     with pytest.raises(ValueError, match="add --resume"):
-        watch_all(config)
-    assert watch_all(replace(config, resume=True)) == [result]
+        imitate_all(config)
+    assert imitate_all(replace(config, resume=True)) == [result]
 
 
 @pytest.mark.parametrize(
@@ -245,7 +258,8 @@ def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[WatchConfig, dic
         ({"seeds": ()}, "at least one"),
         ({"lost": 0.0}, "lost is 0.0"),
         ({"starts": 1.5}, "starts is 1.5"),
-        ({"world": SwingConfig(variant="sac_ae", beside="imm")}, "leave --world.beside out"),
+        ({"world": SwingUpConfig(Frames(second=Gated()))}, "'imm' is to be a second encoder, and an imitator has none"),
+        ({"world": SwingUpConfig(State())}, "observes no frames"),
         ({"learner": "sac_shft"}, "Did you mean 'sac_shift'"),
         ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
     ],
@@ -259,27 +273,27 @@ def test_another_teacher_or_view_is_another_video() -> None:
     others = [
         replace(TINY, teacher=Path("teacher")),
         replace(TINY, world=replace(TINY.world, action_repeat=100)),
-        replace(TINY, world=replace(TINY.world, camera="lookatcart")),
-        replace(TINY, world=replace(TINY.world, stack=2)),
+        replace(TINY, world=seeing(camera="lookatcart")),
+        replace(TINY, world=seeing(stack=2)),
     ]
     assert len({config.film for config in [TINY, *others]}) == 5
     assert replace(TINY, reward="oracle", steps=80, learner="sac_state").film == TINY.film
 
 
 def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
-    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path
+    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
 ) -> None:
     config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "none")
     with pytest.raises(ValueError, match="no complete run"):
-        watch_all(config)
-    good = learned[0].teaching.run_folder(0)
+        imitate_all(config)
+    good = learned[0].teacher_run.run_folder(0)
     shutil.copytree(good, tmp_path / "failed")
     (tmp_path / "failed" / "result.json").write_text('{"status": "failed", "reason": "cut"}')
     with pytest.raises(ValueError, match="no complete run"):
-        watch_all(replace(config, teacher=tmp_path / "failed"))
+        imitate_all(replace(config, teacher=tmp_path / "failed"))
     slower = replace(config, teacher=good, world=replace(TINY.world, action_repeat=100))
     with pytest.raises(ValueError, match="has action_repeat 125; it takes 100 here"):
-        watch_all(slower)
+        imitate_all(slower)
     assert not (tmp_path / "out").exists()
     imitation.check_inputs(replace(config, teacher=good))
 
@@ -287,25 +301,25 @@ def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{}", "lacks variant, preset, task, action_repeat, learning"),
+        ("{}", "lacks observe, preset, task, action_repeat, learning"),
         ("", "is damaged"),
         ("[1]", "holds no JSON object"),
         ("[" * 100_000, "is damaged"),
     ],
 )
 def test_a_teacher_whose_configuration_is_damaged_is_refused_before_any_work(
-    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path, content: str, message: str
+    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path, content: str, message: str
 ) -> None:
-    shutil.copytree(learned[0].teaching.run_folder(0), tmp_path / "teacher")
+    shutil.copytree(learned[0].teacher_run.run_folder(0), tmp_path / "teacher")
     (tmp_path / "teacher" / "config.json").write_text(content)
     config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "teacher")
     with pytest.raises(ValueError, match=rf"teacher's configuration .*config\.json {message}.*leave --teacher out"):
-        watch_all(config)
+        imitate_all(config)
     assert not (tmp_path / "out").exists()
 
 
 def test_a_damaged_video_is_named_with_what_to_delete(
-    learned: tuple[WatchConfig, dict[str, Any]], tmp_path: Path
+    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
 ) -> None:
     config = replace(TINY, out=tmp_path)
     whole = learned[0].film.read_bytes()
@@ -332,15 +346,15 @@ def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(
     encoder = encoders.make("imm", image_size=16, channels=9, keypoints=2)
     encoder.distance_scale.fill_(scale)
     encoder.save(tmp_path / "given")
-    world = replace(TINY.world, encoder_folder=tmp_path / "given")
+    world = seeing(folder=tmp_path / "given")
     config = replace(TINY, out=tmp_path / "out", encoder_settings=(), learner="embedding", world=world)
     with pytest.raises(ValueError, match=message):
-        watch_all(config)
+        imitate_all(config)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_encoder_of_two_views_is_refused_before_any_work(tmp_path: Path) -> None:
     config = replace(TINY, encoder="smak", encoder_settings=(), out=tmp_path / "out")
     with pytest.raises(ValueError, match="'smak' learns from 2 views of a moment, and the cartpole has one camera"):
-        watch_all(config)
+        imitate_all(config)
     assert not (tmp_path / "out").exists()

@@ -1,9 +1,9 @@
-"""Runs on the cartpole, small: every kind of variant, cut and resumed, and what is refused before any work."""
+"""Runs on the cartpole, small: every kind of observation, cut and resumed, and what is refused before any work."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,31 +25,48 @@ from agents.training import read_curve
 from encoders.training.fit import FitConfig
 from encoders.videos.video import read_video
 from experiments.cartpole import swingup
-from experiments.cartpole.config import PretrainingConfig, SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.figures import draw_points
+from experiments.cartpole.landmarks import Landmarks
+from experiments.cartpole.observation import OBSERVATIONS, Frames, PretrainingConfig, State, name_of, observation
 from experiments.cartpole.pretraining import first_encoder, new_encoder
 from experiments.cartpole.recordings import back_and_forth, read_recording, record
+from experiments.cartpole.second_encoder import Distilled, Gated, Observed
 from experiments.cartpole.suite import CartpoleSuite
-from experiments.cartpole.swingup import swing_all
+from experiments.cartpole.swingup import train_all
 from experiments.measurements import keypoint_quality, render_speed
 from experiments.measurements.keypoint_quality import KeypointQualityConfig, linear_error
 from experiments.measurements.render_speed import RenderConfig
+from experiments.runs import command_line
 from experiments.sweep.grid import Cell, preset_names, read_preset
 
-TINY = SwingConfig(
-    variant="sac_imm",
+KEYPOINTS = Frames(
+    "imm",
+    ("keypoints=2",),
+    auxiliary=AuxiliaryConfig(videos=2, own_optimizer=True),
+    precision="float32",
+    pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
+)
+
+LATENT = replace(KEYPOINTS, encoder="autoencoder", settings=())
+
+SHIFTED = replace(LATENT, auxiliary=AuxiliaryConfig(weight=0.0), shift=4)
+
+TINY = SwingUpConfig(
+    KEYPOINTS,
     preset="cpu",
     action_repeat=125,
     steps=48,
     row_episodes=1,
     episodes=2,
-    precision="float32",
     device="cpu",
-    encoder_settings=("keypoints=2",),
     learning=LearningConfig(learning_starts=12),
-    auxiliary=AuxiliaryConfig(videos=2, own_optimizer=True),
-    pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
 )
+
+
+def seeing(**changes: Any) -> SwingUpConfig:
+    """The run on keypoints, with some of what it observes changed."""
+    return replace(TINY, observe=replace(KEYPOINTS, **changes))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -64,13 +81,13 @@ def small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[SwingConfig, dict[str, Any]]:
+def joint(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[SwingUpConfig, dict[str, Any]]:
     config = replace(TINY, out=tmp_path_factory.mktemp("joint"))
-    (result,) = swing_all(config)
+    (result,) = train_all(config)
     return config, result
 
 
-def test_a_run_leaves_everything_that_a_run_leaves(joint: tuple[SwingConfig, dict[str, Any]]) -> None:
+def test_a_run_leaves_everything_that_a_run_leaves(joint: tuple[SwingUpConfig, dict[str, Any]]) -> None:
     config, result = joint
     folder = config.run_folder(0)
     assert result["status"] == "completed"
@@ -88,7 +105,7 @@ def test_a_run_leaves_everything_that_a_run_leaves(joint: tuple[SwingConfig, dic
 
 
 def test_a_cut_run_ends_in_the_same_weights(
-    joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    joint: tuple[SwingUpConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole, _ = joint
     cut = replace(TINY, out=tmp_path)
@@ -101,9 +118,9 @@ def test_a_cut_run_ends_in_the_same_weights(
 
     monkeypatch.setattr(swingup.SharedEncoderSAC, "train", until)
     with pytest.raises(KeyboardInterrupt):
-        swing_all(cut)
+        train_all(cut)
     monkeypatch.setattr(swingup.SharedEncoderSAC, "train", train)
-    (result,) = swing_all(replace(cut, resume=True))
+    (result,) = train_all(replace(cut, resume=True))
     assert result["agent_steps"] == 48
     ours, theirs = (load_file(config.run_folder(0) / "agent" / "policy.safetensors") for config in (cut, whole))
     assert ours.keys() == theirs.keys()
@@ -112,41 +129,42 @@ def test_a_cut_run_ends_in_the_same_weights(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    "config",
     [
-        {"variant": "sac_state", "encoder_settings": ()},
-        {"variant": "sac_landmarks", "encoder_settings": (), "landmark_noise": 0.5, "landmark_places": 3},
-        {"encoder_mode": "frozen"},
-        {"encoder_start": "recorded"},
-        {"variant": "sac_shift", "encoder_settings": ()},
-        {"variant": "sac_imm", "encoder": "tcn", "encoder_settings": ("videos=2", "negative_range=4"), "steps": 16},
+        replace(TINY, observe=State()),
+        replace(TINY, observe=Landmarks(noise=0.5, places=3)),
+        seeing(mode="frozen"),
+        seeing(start="recorded"),
+        replace(TINY, observe=SHIFTED),
+        replace(seeing(encoder="tcn", settings=("videos=2", "negative_range=4")), steps=16),
     ],
+    ids=lambda config: config.observe.name,
 )
-def test_other_kinds_of_runs(changes: dict[str, Any], tmp_path: Path) -> None:
-    config = replace(TINY, out=tmp_path, **changes)
-    (result,) = swing_all(config)
+def test_other_kinds_of_runs(config: SwingUpConfig, tmp_path: Path) -> None:
+    config = replace(config, out=tmp_path)
+    (result,) = train_all(config)
     assert result["status"] == "completed"
     assert (config.run_folder(0) / "swingup.mp4").exists()
-    if config.pretrained:
+    if config.fits:
         fitted, own = config.shared_encoder(0), config.run_folder(0) / "encoder"
         same = (fitted / "weights.safetensors").read_bytes() == (own / "weights.safetensors").read_bytes()
-        assert same == (config.encoder_mode == "frozen")
+        assert same == (config.frames.mode == "frozen")
 
 
-@pytest.mark.parametrize("role", ["hint", "gated"])
-def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on(
-    role: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("role", [Distilled, Gated])
+def test_a_second_encoder_stays_as_it_is_and_a_cut_run_goes_on(
+    role: type[Distilled | Gated], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside = {"encoder_settings": (), "beside": "imm", "beside_settings": ("keypoints=2",), "beside_role": role}
-    configs = [replace(TINY, variant="sac_shift", out=tmp_path / name, **beside) for name in ("whole", "cut")]
+    observe = replace(SHIFTED, second=role("imm", ("keypoints=2",)))
+    configs = [replace(TINY, observe=observe, out=tmp_path / name) for name in ("whole", "cut")]
     whole, cut = configs
-    (result,) = swing_all(whole)
-    assert result["beside"] == "imm"
+    (result,) = train_all(whole)
+    assert result["second_encoder"] == "imm"
     assert encoders.load(whole.run_folder(0) / "encoder").name == "autoencoder"
     assert (whole.run_folder(0) / "keypoints.png").exists()
     # It is the one that an agent on frozen keypoints alone sees, and is shared with it.
-    alone = replace(TINY, encoder_mode="frozen", out=whole.out)
-    shared, kept = alone.shared_encoder(0), whole.run_folder(0) / "beside"
+    alone = replace(seeing(mode="frozen"), out=whole.out)
+    shared, kept = alone.shared_encoder(0), whole.run_folder(0) / "second_encoder"
     assert (shared / "weights.safetensors").read_bytes() == (kept / "weights.safetensors").read_bytes()
     train = swingup.SharedEncoderSAC.train
 
@@ -157,18 +175,18 @@ def test_a_second_encoder_stays_beside_the_one_that_learns_and_a_cut_run_goes_on
 
     monkeypatch.setattr(swingup.SharedEncoderSAC, "train", until)
     with pytest.raises(KeyboardInterrupt):
-        swing_all(cut)
+        train_all(cut)
     monkeypatch.setattr(swingup.SharedEncoderSAC, "train", train)
-    swing_all(replace(cut, resume=True))
+    train_all(replace(cut, resume=True))
     ours, theirs = (load_file(config.run_folder(0) / "agent" / "policy.safetensors") for config in configs)
     for name in ours:
         torch.testing.assert_close(ours[name], theirs[name], rtol=0, atol=0, equal_nan=True)
 
 
 def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None:
-    config = replace(TINY, variant="sac_ae", encoder_settings=(), beside="imm", beside_settings=("keypoints=2",))
-    assert config.second is not None
-    second = new_encoder(config.second).frozen()
+    config = replace(TINY, observe=replace(LATENT, second=Gated("imm", ("keypoints=2",))))
+    assert config.through_second is not None
+    second = new_encoder(config.through_second).frozen()
     env = swingup.make_env(config, second, 0)
     observation, _ = env.reset()
     assert observation["pixels"].shape == (9, 16, 16)
@@ -179,54 +197,77 @@ def test_an_agent_sees_the_second_encoders_embedding_beside_its_frames() -> None
 
 
 @pytest.mark.parametrize(
-    ("changes", "message"),
+    ("make", "message"),
     [
-        ({"encoder_mode": "frozen", "beside": "imm"}, "it trains none; use sac_ae"),
-        ({"variant": "sac_state", "encoder_settings": (), "beside": "imm"}, "it trains none; use sac_ae"),
-        ({"beside_settings": ("keypoints=2",)}, "add --beside imm"),
-        ({"beside_role": "hint"}, "no encoder is beside the agent's own; add --beside imm"),
-        ({"beside": "imm", "beside_role": "gate"}, "Did you mean 'gated'"),
-        ({"hint_weight": 0.0}, "finite and above 0"),
-        ({"beside": "imn"}, "Did you mean 'imm'"),
-        ({"beside": "imm", "beside_settings": ("keypoint=2",)}, "keypoints"),
+        (lambda: seeing(mode="frozen", second=Gated()), "'imm', is for an encoder that the agent trains"),
+        (lambda: Distilled(weight=0.0), "finite and above 0"),
+        (lambda: Gated("imn"), "Did you mean 'imm'"),
+        (lambda: seeing(second=Gated("imm", ("keypoint=2",))), "Did you mean 'keypoints'"),
     ],
 )
-def test_a_wrong_second_encoder_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_a_wrong_second_encoder_is_refused(make: Callable[[], object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(TINY, **changes)
+        make()
 
 
 def test_a_second_encoder_is_part_of_what_makes_a_run() -> None:
-    plain = replace(TINY, variant="sac_ae", encoder_settings=())
-    beside = replace(plain, beside="imm", beside_settings=("keypoints=2",))
-    assert "beside" not in plain.identity(0)
-    assert beside.identity(0)["beside_settings"] == ("keypoints=2",)
-    assert "pretraining" in beside.identity(0)
-    assert beside.name != plain.name
-    hint, observed = (replace(beside, beside_role=role) for role in ("hint", "observed"))
-    assert hint.identity(0).items() >= {"beside_role": "hint", "hint_weight": 100.0}.items()
-    assert beside.identity(0)["beside_role"] == "gated"
-    assert "hint_weight" not in beside.identity(0)
-    # As runs from before there were roles.
-    assert not {"beside_role", "hint_weight"} & set(observed.identity(0) | plain.identity(0))
-    assert len({beside.name, hint.name, observed.name}) == 3
-    assert observed.second == beside.second
+    plain = replace(TINY, observe=LATENT)
+    gated, distilled, observed = (
+        replace(TINY, observe=replace(LATENT, second=role("imm", ("keypoints=2",))))
+        for role in (Gated, Distilled, Observed)
+    )
+    content = {"encoder": "imm", "settings": ("keypoints=2",)}
+    assert plain.identity(0)["observe"]["second"] is None
+    assert "pretraining" not in plain.identity(0)["observe"]
+    assert "pretraining" in gated.identity(0)["observe"]
+    assert gated.identity(0)["observe"]["second"] == {"role": "gated", **content}
+    assert observed.identity(0)["observe"]["second"] == {"role": "observed", **content}
+    assert distilled.identity(0)["observe"]["second"] == {"role": "distilled", "weight": 100.0, **content}
+    assert len({config.variant for config in (plain, gated, distilled, observed)}) == 4
+    assert observed.through_second == gated.through_second
 
 
-def test_the_optimizer_of_a_loss_is_part_of_what_makes_a_run_where_there_is_the_loss() -> None:
-    along = replace(TINY, variant="sac_ae", encoder_settings=())
-    added = replace(along, auxiliary=AuxiliaryConfig(videos=2))
-    assert along.identity(0)["auxiliary"]["own_optimizer"]
-    # As runs from before there was a choice.
-    assert "own_optimizer" not in added.identity(0)["auxiliary"]
-    for changes in ({"variant": "sac"}, {"variant": "sac_shift"}, {"variant": "sac_imm", "encoder_mode": "frozen"}):
-        assert replace(along, **changes).identity(0) == replace(added, **changes).identity(0)
+def test_what_does_not_apply_is_no_part_of_what_makes_a_run() -> None:
+    along = replace(TINY, observe=LATENT)
+    added = replace(along, observe=replace(LATENT, auxiliary=AuxiliaryConfig(videos=2)))
+    assert along.identity(0)["observe"]["auxiliary"]["own_optimizer"]
+    assert not added.identity(0)["observe"]["auxiliary"]["own_optimizer"]
+    none = {"weight": 0.0}
+    for changes, loss in (({}, none), ({"shift": 4}, none), ({"encoder": "imm", "mode": "frozen"}, {})):
+        one, other = (
+            replace(
+                config, observe=replace(config.frames, auxiliary=replace(config.frames.auxiliary, **loss), **changes)
+            )
+            for config in (along, added)
+        )
+        assert one != other
+        assert one.identity(0) == other.identity(0)
+    learning = replace(TINY.learning, mean_start=False)
+    for observe in (State(), Landmarks(), replace(KEYPOINTS, mode="frozen")):
+        config = replace(TINY, observe=observe)
+        assert replace(config, learning=learning).identity(0) == config.identity(0)
+    assert replace(TINY, learning=learning).identity(0) != TINY.identity(0)
+    assert State().content.keys() == {"kind"}
 
 
-def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_path: Path) -> None:
+def test_a_run_is_named_by_what_it_observes() -> None:
+    assert SwingUpConfig(preset="cpu").variant == "swingup-sac_shift-cpu"
+    for name, observe in OBSERVATIONS.items():
+        assert name_of(observe) == name
+    assert TINY.variant == "swingup-imm-keypoints=2-loss=1-cpu"
+    others = [
+        *(seeing(**changes) for changes in ({"mode": "frozen"}, {"start": "recorded"}, {"shift": 2}, {"settings": ()})),
+        replace(TINY, observe=Landmarks(noise=0.5)),
+        replace(TINY, observe=Landmarks(held=True)),
+        replace(TINY, observe=Landmarks(places=3)),
+    ]
+    assert len({config.variant for config in [TINY, *others]}) == 8
+
+
+def test_a_given_encoder_is_used(joint: tuple[SwingUpConfig, dict[str, Any]], tmp_path: Path) -> None:
     folder = joint[0].run_folder(0) / "encoder"
-    config = replace(TINY, out=tmp_path, encoder_settings=(), encoder_folder=folder, encoder_mode="frozen", steps=16)
-    swing_all(config)
+    config = replace(seeing(settings=(), folder=folder, mode="frozen"), out=tmp_path, steps=16)
+    train_all(config)
     given, kept = (path / "weights.safetensors" for path in (folder, config.run_folder(0) / "encoder"))
     assert given.read_bytes() == kept.read_bytes()
 
@@ -234,23 +275,11 @@ def test_a_given_encoder_is_used(joint: tuple[SwingConfig, dict[str, Any]], tmp_
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"variant": "sac_inm"}, "Did you mean 'sac_imm'"),
         ({"task": "swing-up"}, "Did you mean 'swingup'"),
         ({"preset": "papers"}, "Did you mean 'paper'"),
-        ({"encoder_settings": ("keypoint=3",)}, "Did you mean 'keypoints'"),
-        ({"encoder_settings": ("keypoints=17",)}, "16 positions"),
-        ({"encoder_settings": ("channels=3",)}, "leave them out"),
-        ({"variant": "sac_state"}, "sees the truth"),
-        ({"variant": "sac_landmarks", "encoder_settings": (), "landmark_noise": -1.0}, "at least 0"),
-        ({"landmark_noise": 0.1}, "is for sac_landmarks alone"),
-        ({"landmarks_held": True}, "is for sac_landmarks alone"),
-        ({"landmark_places": 3}, "are for sac_landmarks alone"),
-        ({"variant": "sac_landmarks", "encoder_settings": (), "landmark_places": 1}, "at least 2"),
         ({"steps": 4}, "a row takes 8 steps"),
         ({"seeds": (1, 1)}, "each once"),
         ({"action_repeat": 0}, "at least 1"),
-        ({"variant": "sac_shift", "encoder_settings": (), "encoder_mode": "frozen"}, "frozen one has none"),
-        ({"encoder_folder": Path("x")}, "leave --encoder-settings"),
         ({"learning": LearningConfig(gamma=1.0)}, "set mean_start to false"),
         ({"learning": LearningConfig(learning_starts=0)}, "learning_starts 0 there is none"),
     ],
@@ -261,24 +290,115 @@ def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> No
 
 
 @pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: observation("sac_inm"), "Unknown observation 'sac_inm'. Did you mean 'sac_imm'"),
+        (lambda: seeing(encoder="imn"), "Did you mean 'imm'"),
+        (lambda: seeing(settings=("keypoint=3",)), "Did you mean 'keypoints'"),
+        (lambda: seeing(settings=("keypoints=17",)), "16 positions"),
+        (lambda: seeing(settings=("channels=3",)), "leave them out"),
+        (lambda: seeing(mode="froze"), "Did you mean 'frozen'"),
+        (lambda: seeing(start="record"), "Did you mean 'recorded'"),
+        (lambda: seeing(camera="fix"), "Did you mean 'fixed'"),
+        (lambda: seeing(stack=0), "stack is 0; it must be at least 1"),
+        (lambda: seeing(shift=-1), "shift is -1; it must be at least 0"),
+        (lambda: seeing(shift=4, mode="frozen"), "a shift of 4 is for an encoder that the agent trains"),
+        (lambda: seeing(folder=Path("x")), "leave the encoder's settings and its start out"),
+        (lambda: seeing(settings=(), folder=Path("x"), start="recorded"), "leave the encoder's settings and its start"),
+        (lambda: Landmarks(noise=-1.0), "at least 0"),
+        (lambda: Landmarks(places=1), "at least 2"),
+        (lambda: Landmarks(stack=0), "stack is 0"),
+        (lambda: SwingUpConfig(State()).frames, "sac_state-.* observes no frames"),
+    ],
+)
+def test_wrong_observations_are_refused(make: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("flags", "observe"),
+    [
+        ("", OBSERVATIONS["sac_shift"]),
+        ("--observe.shift 2", replace(OBSERVATIONS["sac_shift"], shift=2)),  # type: ignore[arg-type]
+        (
+            "observe:sac_imm --observe.mode frozen --steps 2000",
+            Frames("imm", mode="frozen", auxiliary=AuxiliaryConfig()),
+        ),
+        ("--steps 2000 observe:sac-landmarks --observe.noise 0.3", Landmarks(noise=0.3)),
+        ("observe:sac_state", State()),
+        (
+            "observe:sac_ae observe.second:distilled --observe.second.weight 5 --observe.second.settings keypoints=4",
+            Frames(auxiliary=AuxiliaryConfig(), second=Distilled("imm", ("keypoints=4",), 5.0)),
+        ),
+    ],
+)
+def test_the_command_line_takes_a_named_observation_and_what_is_changed_of_it(
+    flags: str, observe: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.argv", ["swingup_cartpole.py", *flags.split()])
+    found: list[SwingUpConfig] = []
+    assert command_line.run(SwingUpConfig, found.append, None) == 0
+    assert found[0].observe == observe
+    assert found[0].steps == (2_000 if "--steps" in flags else 12_500)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ("observe:sac_imm --observe.settings keypoint=3", "error: Unknown encoder setting 'keypoint'. Did you mean"),
+        ("observe:sac_landmarks --observe.noise -1", "error: noise is -1.0; it must be finite and at least 0."),
+        (
+            "observe:sac_ae observe.second:distilled --observe.second.weight 0",
+            "error: The weight of the distillation is",
+        ),
+    ],
+)
+def test_a_wrong_observation_is_one_line_of_the_command_line(
+    flags: str, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["swingup_cartpole.py", *flags.split()])
+    assert command_line.run(SwingUpConfig, print, None) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(message)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        "observe:sac_state --observe.shift 3",
+        "observe:sac_imm --observe.noise 1",
+        "observe:sac --observe.second.encoder imm",
+    ],
+)
+def test_what_does_not_apply_cannot_be_given(flags: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["swingup_cartpole.py", *flags.split()])
+    with pytest.raises(SystemExit) as stop:
+        command_line.run(SwingUpConfig, print, None)
+    assert stop.value.code == 2
+
+
+@pytest.mark.parametrize(
     "learning", [LearningConfig(gamma=1.0), LearningConfig(learning_starts=0), LearningConfig(mean_start=False)]
 )
 def test_an_agent_that_trains_no_encoder_needs_no_mean_to_start_at(learning: LearningConfig) -> None:
-    config = replace(TINY, variant="sac_state", encoder_settings=(), learning=learning)
+    config = replace(TINY, observe=State(), learning=learning)
     assert config.learning == learning
 
 
 def test_a_second_encoder_that_does_not_fit_in_memory_is_refused_before_any_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    beside = {"beside": "imm", "beside_settings": ("keypoints=2", "features=heat_maps")}
-    config = replace(TINY, variant="sac_ae", encoder_settings=(), out=tmp_path, **beside)
-    assert config.second is not None
+    second = Gated("imm", ("keypoints=2", "features=heat_maps"))
+    config = replace(TINY, observe=replace(LATENT, second=second), out=tmp_path)
+    assert config.through_second is not None
     frames = config.kept_steps * 3 * 16 * 16
-    memory = SimpleNamespace(available=frames + config.kept_steps * 8 * new_encoder(config.second).embedding_dim - 1)
+    memory = SimpleNamespace(
+        available=frames + config.kept_steps * 8 * new_encoder(config.through_second).embedding_dim - 1
+    )
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
     with pytest.raises(ValueError, match="for what is beside"):
-        swing_all(config)
+        train_all(config)
     assert not any(tmp_path.iterdir())
     memory.available += 1
     swingup.check_inputs(config)
@@ -292,17 +412,17 @@ def test_a_buffer_that_does_not_fit_is_refused_with_the_configuration(monkeypatc
 
 def test_an_encoder_for_other_frames_is_refused_before_any_work(tmp_path: Path) -> None:
     encoders.make("imm", image_size=24, channels=9).save(tmp_path / "other")
-    config = replace(TINY, out=tmp_path / "run", encoder_settings=(), encoder_folder=tmp_path / "other")
+    config = replace(seeing(settings=(), folder=tmp_path / "other"), out=tmp_path / "run")
     with pytest.raises(ValueError, match=r"made for frames of shape \(B, 9, 24, 24\)"):
-        swing_all(config)
+        train_all(config)
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("changes", [{"encoder_mode": "frozen"}, {"encoder_start": "recorded"}, {}])
+@pytest.mark.parametrize("changes", [{"mode": "frozen"}, {"start": "recorded"}, {}])
 def test_an_encoder_of_two_views_is_refused_before_any_work(changes: dict[str, Any], tmp_path: Path) -> None:
-    config = replace(TINY, variant="sac_imm", encoder="smak", encoder_settings=(), out=tmp_path / "out", **changes)
+    config = replace(seeing(encoder="smak", settings=(), **changes), out=tmp_path / "out")
     with pytest.raises(ValueError, match="'smak' learns from 2 views of a moment, and the cartpole has one camera"):
-        swing_all(config)
+        train_all(config)
     assert not (tmp_path / "out").exists()
 
 
@@ -355,9 +475,9 @@ def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(s
     encoder = encoders.make("imm", image_size=16, channels=9)
     encoder.distance_scale.fill_(scale)
     encoder.save(tmp_path / "given")
-    config = replace(TINY, out=tmp_path / "run", encoder_settings=(), encoder_folder=tmp_path / "given")
+    config = replace(seeing(settings=(), folder=tmp_path / "given"), out=tmp_path / "run")
     with pytest.raises(ValueError, match=rf"distance.scale (of )?{scale}"):
-        swing_all(config)
+        train_all(config)
     assert not (tmp_path / "run").exists()
 
 
@@ -373,7 +493,7 @@ def test_the_linear_map_is_fitted_on_one_half_and_judged_on_what_is_in_sight() -
 
 
 def test_keypoints_are_judged_beside_their_controls(tmp_path: Path) -> None:
-    world = replace(TINY, stack=1, encoder_start="recorded", out=tmp_path)
+    world = replace(seeing(stack=1, start="recorded"), out=tmp_path)
     rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "q.csv", world=world))
     assert [row["keypoints"] for row in rows] == ["trained", "untrained", "random points"]
     assert (tmp_path / "q.csv").exists()
@@ -385,13 +505,13 @@ def test_a_given_encoders_keypoints_are_judged_as_a_new_ones(tmp_path: Path) -> 
     new = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "new.csv", world=world))
     torch.manual_seed(0)
     new_encoder(world).save(tmp_path / "untrained")
-    new_encoder(replace(world, variant="sac_ae_imm", stack=1)).save(tmp_path / "single")
+    new_encoder(seeing(encoder="autoencoder_imm", stack=1)).save(tmp_path / "single")
     folders = (tmp_path / "untrained", tmp_path / "single")
     rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, folders, tmp_path / "given.csv", world))
     assert [row["keypoints"] for row in rows] == [str(folder) for folder in folders]
     (untrained,) = [row for row in new if row["keypoints"] == "untrained"]
     assert rows[0] == {**untrained, "keypoints": str(folders[0]), "seed": ""}
-    new_encoder(replace(world, variant="sac", encoder_settings=())).save(tmp_path / "none")
+    new_encoder(replace(world, observe=LATENT)).save(tmp_path / "none")
     with pytest.raises(ValueError, match="'autoencoder', which has no keypoints"):
         keypoint_quality.judge(KeypointQualityConfig((0,), 4, (tmp_path / "none",), tmp_path / "q.csv", world))
 
@@ -399,11 +519,11 @@ def test_a_given_encoders_keypoints_are_judged_as_a_new_ones(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("world", "message"),
     [
-        (SwingConfig(variant="sac_ae"), "'autoencoder' has no keypoints"),
-        (SwingConfig(variant="sac_imm", beside="tcn"), "leave beside out"),
+        (SwingUpConfig(Frames("autoencoder")), "'autoencoder' has no keypoints"),
+        (SwingUpConfig(Frames("imm", second=Gated("tcn"))), "leave second out"),
     ],
 )
-def test_a_world_whose_keypoints_cannot_be_judged_is_refused(world: SwingConfig, message: str) -> None:
+def test_a_world_whose_keypoints_cannot_be_judged_is_refused(world: SwingUpConfig, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         KeypointQualityConfig(world=world)
 
@@ -423,50 +543,75 @@ def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
-    world = CartpoleSuite(SwingConfig())
+    world = CartpoleSuite(SwingUpConfig())
     settings = (
-        "encoder_mode=frozen",
-        "learning_rate=2e-4",
-        "weight=0.5",
-        "layer_norm=false",
-        "precision=float32",
-        "keypoints=4",
+        "observe.mode=frozen",
+        "learning.learning_rate=2e-4",
+        "observe.auxiliary.weight=0.5",
+        "learning.layer_norm=false",
+        "observe.precision=float32",
+        "encoder.keypoints=4",
     )
     cell = Cell("cartpole", world.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
     config = world.config(cell, Path("here"))
-    assert (config.encoder_mode, config.task, config.seeds) == ("frozen", "balance", (5,))
+    assert (config.frames.mode, config.task, config.seeds) == ("frozen", "balance", (5,))
     assert config.learning.learning_rate == 2e-4
-    assert config.auxiliary.weight == 0.5
+    assert config.frames.auxiliary.weight == 0.5
     assert config.learning.layer_norm is False
-    assert config.precision == "float32"
-    assert config.encoder_settings == ("keypoints=4",)
+    assert config.frames.precision == "float32"
+    assert config.frames.settings == ("keypoints=4",)
     assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
-    beside = world.method(
-        "sac_ae@mine", "sac", "task", ("beside=imm", "beside_settings=keypoints=4,features=heat_maps")
+    second = world.method(
+        "sac_ae@mine",
+        "sac",
+        "task",
+        (
+            "observe.second.settings=keypoints=4,features=heat_maps",
+            "observe.second=distilled",
+            "observe.second.weight=3",
+        ),
     )
-    config = world.config(Cell("cartpole", beside, 0, 0, 1_250), Path("here"))
-    assert (config.beside, config.beside_settings) == ("imm", ("keypoints=4", "features=heat_maps"))
-    assert config.encoder_settings == ()
-    with pytest.raises(ValueError, match="Unknown variant"):
+    config = world.config(Cell("cartpole", second, 0, 0, 1_250), Path("here"))
+    assert config.frames.second == Distilled("imm", ("keypoints=4", "features=heat_maps"), 3.0)
+    assert config.frames.settings == ()
+    with pytest.raises(ValueError, match="Unknown observation"):
         world.method("tcn", "sac", "task", ())
-    with pytest.raises(ValueError, match="layer_norm=no of 'sac' cannot be used: Unknown switch 'no'"):
-        world.method("sac", "sac", "task", ("layer_norm=no",))
-    with pytest.raises(ValueError, match=r"n_steps=1\.5 of 'sac' cannot be used"):
-        world.method("sac", "sac", "task", ("n_steps=1.5",))
+    with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: Unknown switch layer_norm 'no'"):
+        world.method("sac", "sac", "task", ("learning.layer_norm=no",))
+    with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: n_steps is '1\.5'"):
+        world.method("sac", "sac", "task", ("learning.n_steps=1.5",))
+    with pytest.raises(ValueError, match="'sac_state' sees through no encoder"):
+        world.method("sac_state", "sac", "task", ("encoder.keypoints=4",))
+    with pytest.raises(ValueError, match="Unknown setting of State 'shift'"):
+        world.method("sac_state", "sac", "task", ("observe.shift=4",))
+
+
+def test_a_preset_sets_an_encoders_own_names_that_the_run_has_too() -> None:
+    world = CartpoleSuite(SwingUpConfig())
+    settings = (
+        "observe.encoder=tcn",
+        "encoder.hidden=32",
+        "encoder.videos=3",
+        "learning.hidden=64",
+        "observe.auxiliary.videos=5",
+    )
+    config = world.config(Cell("cartpole", world.method("sac_imm@tcn", "sac", "task", settings), 0, 0, 1_250), Path())
+    assert (config.frames.encoder, config.frames.settings) == ("tcn", ("hidden=32", "videos=3"))
+    assert (config.learning.hidden, config.frames.auxiliary.videos) == (64, 5)
 
 
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("cartpole")])
 def test_presets_of_the_cartpole_are_whole(preset: str) -> None:
     grid = read_preset(preset)
-    world = CartpoleSuite(SwingConfig())
+    world = CartpoleSuite(SwingUpConfig())
     for encoder in grid.encoders:
         world.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
 
 
 def spread_after_first_updates(mean_start: bool) -> float:
     learning = LearningConfig(mean_start=mean_start)
-    config = SwingConfig(
-        variant="sac_shift", preset="cpu", steps=1_250, learning=learning, device="cpu", precision="float32"
+    config = SwingUpConfig(
+        Frames(shift=4, precision="float32"), preset="cpu", steps=1_250, learning=learning, device="cpu"
     )
     venv = DummyVecEnv([lambda: swingup.make_env(config, None, seed=1)])
     agent = swingup.new_agent(config, venv, first_encoder(config, 1), 1)
@@ -489,9 +634,9 @@ def test_a_finished_run_that_goes_on_for_more_steps_is_the_longer_run(small: Non
     # Its buffer is full long before the end, as that of the longer run is.
     run = replace(TINY, steps=32, learning=LearningConfig(learning_starts=12, buffer_size=16))
     short, straight = replace(run, out=tmp_path / "short"), replace(run, out=tmp_path / "straight", steps=48)
-    (first,) = swing_all(short)
-    (extended,) = swing_all(replace(short, steps=48, resume=True))
-    (whole,) = swing_all(straight)
+    (first,) = train_all(short)
+    (extended,) = train_all(replace(short, steps=48, resume=True))
+    (whole,) = train_all(straight)
     assert (extended["agent_steps"], extended["returns"]) == (48, whole["returns"])
     folders = [config.run_folder(0) for config in (short, straight)]
     ours, theirs = ([{**row, "seconds": 0} for row in read_curve(folder / "progress.csv")] for folder in folders)
@@ -504,4 +649,4 @@ def test_a_finished_run_that_goes_on_for_more_steps_is_the_longer_run(small: Non
 
 def test_a_label_is_no_path() -> None:
     with pytest.raises(ValueError, match=r"label is '\.\./\.\./x'; it names a folder, so it must not be a path"):
-        SwingConfig(label="../../x")
+        SwingUpConfig(label="../../x")

@@ -6,20 +6,23 @@ from pathlib import Path
 import pytest
 from stable_baselines3 import SAC
 
-from experiments.cartpole.config import SwingConfig
+from agents.auxiliary import AuxiliaryConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.observation import Frames, State
+from experiments.cartpole.second_encoder import Gated
 from experiments.measurements.update_speed import STAGES, FiveEncodings, UpdateSpeedConfig, buffer_megabytes, measure
 
 
 @pytest.mark.parametrize(
-    ("variant", "stages"), [("sac_state", STAGES[:2]), pytest.param("sac_ae", STAGES, marks=pytest.mark.slow)]
+    ("name", "stages"), [("sac_state", STAGES[:2]), pytest.param("sac_ae", STAGES, marks=pytest.mark.slow)]
 )
-def test_every_stage_of_a_variant_is_timed(variant: str, stages: tuple[str, ...], tmp_path: Path) -> None:
-    world = SwingConfig(preset="cpu", steps=1_000, precision="bfloat16")
-    measure(UpdateSpeedConfig((variant,), 1, 1, out=tmp_path / "speed.json", world=world))
+def test_every_stage_of_an_agent_is_timed(name: str, stages: tuple[str, ...], tmp_path: Path) -> None:
+    world = SwingUpConfig(Frames(precision="bfloat16", auxiliary=AuxiliaryConfig()), preset="cpu", steps=1_000)
+    measure(UpdateSpeedConfig((name,), 1, 1, out=tmp_path / "speed.json", world=world))
 
     rates = json.loads((tmp_path / "speed.json").read_text())["updates_per_second"]
-    assert tuple(rates[variant]) == stages
-    assert min(rates[variant].values()) > 0
+    assert tuple(rates[name]) == stages
+    assert min(rates[name].values()) > 0
 
 
 def test_the_baseline_steps_as_stable_baselines3_does() -> None:
@@ -27,7 +30,7 @@ def test_the_baseline_steps_as_stable_baselines3_does() -> None:
 
 
 def test_frames_take_a_sixth_of_the_memory() -> None:
-    megabytes = buffer_megabytes(UpdateSpeedConfig(world=SwingConfig(preset="cpu", steps=1_000)))
+    megabytes = buffer_megabytes(UpdateSpeedConfig(world=SwingUpConfig(Frames(), preset="cpu", steps=1_000)))
     assert megabytes["ours"] == pytest.approx(1_000 * 3 * 64 * 64 / 2**20)
     assert megabytes["stable_baselines3"] == pytest.approx(6 * megabytes["ours"])
 
@@ -37,7 +40,9 @@ def test_wrong_settings_are_refused() -> None:
         UpdateSpeedConfig(("sac_aee",))
     with pytest.raises(ValueError, match="at least 1"):
         UpdateSpeedConfig(updates=0)
-    with pytest.raises(ValueError, match="leave beside out"):
-        UpdateSpeedConfig(world=SwingConfig(beside="imm"))
-    with pytest.raises(ValueError, match="'sac_landmarks' sees the truth"):
-        UpdateSpeedConfig(world=SwingConfig(encoder="tcn"))
+    with pytest.raises(ValueError, match="leave second out"):
+        UpdateSpeedConfig(world=SwingUpConfig(Frames(second=Gated())))
+    with pytest.raises(ValueError, match="leave encoder, shift out"):
+        UpdateSpeedConfig(world=SwingUpConfig(Frames("tcn", shift=4)))
+    with pytest.raises(ValueError, match="observes no frames"):
+        UpdateSpeedConfig(world=SwingUpConfig(State()))

@@ -15,7 +15,7 @@ from instant_runs import Counting, count, counted
 
 from agents.factory import ALGORITHMS
 from experiments.atari.config import AtariRunConfig
-from experiments.cartpole.config import SwingConfig
+from experiments.cartpole.config import SwingUpConfig
 from experiments.kuka.config import ImitateConfig
 from experiments.runs.folder import completed, read_result, run_seeds, write_result
 from experiments.suites import get
@@ -89,8 +89,8 @@ def test_a_finished_run_without_its_checkpoint_is_not_begun_anew(tmp_path: Path)
 def test_a_run_says_why_more_steps_would_be_another_training() -> None:
     for algo in ALGORITHMS:
         assert f"The learning rate of {algo!r} falls along all 600" in ImitateConfig(algo=algo).bound_to(600)
-    assert SwingConfig().bound_to(12_500) == ""
-    assert "has lost the first of them" in SwingConfig().bound_to(12_501)
+    assert SwingUpConfig().bound_to(12_500) == ""
+    assert "has lost the first of them" in SwingUpConfig().bound_to(12_501)
     assert AtariRunConfig().bound_to(200_000) == ""
     assert "start anew halfway" in AtariRunConfig().bound_to(199_999)
 

@@ -329,7 +329,7 @@ def test_the_csv_has_one_heading(finished: Path) -> None:
 
 def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Path) -> None:
     suite = TINY_SUITE
-    settings = ("embedding_dim=16",)
+    settings = ("encoder.embedding_dim=16",)
     cells = [
         Cell("kuka_reach", suite.method(label, "ppo", "tcn_huber", (*settings, *mode)), 0, 0, STEPS)
         for label, mode in (("tcn", ()), ("tcn@joint", ("encoder_mode=joint",)))
@@ -337,7 +337,7 @@ def test_a_method_says_by_name_whether_its_encoder_is_trained_along(tmp_path: Pa
     frozen, joint = (suite.config(cell, tmp_path) for cell in cells)
 
     assert (frozen.encoder_mode, joint.encoder_mode) == ("frozen", "joint")
-    assert frozen.encoder_settings == joint.encoder_settings == settings
+    assert frozen.encoder_settings == joint.encoder_settings == ("embedding_dim=16",)
     assert frozen.shared_encoder(0) == joint.shared_encoder(0)
     assert frozen.run_folder(0) != joint.run_folder(0)
     # One encoder is fitted for both.

@@ -35,11 +35,13 @@ def test_names_mean_what_the_kuka_makes_of_them() -> None:
     suite = get("kuka_reach")
     assert suite.method("none", "ppo", "tcn_huber", ()) == Method("none", "none", "ppo", "pixels")
     assert suite.method("random", "ppo", "tcn_huber", ()) == Method("random", "tcn", "ppo", "random")
-    assert suite.method("tcn@large", "ppo", "tcn_huber", ("hidden=256",)) == Method(
-        "tcn@large", "tcn", "ppo", "tcn_huber", ("hidden=256",)
+    assert suite.method("tcn@large", "ppo", "tcn_huber", ("encoder.hidden=256",)) == Method(
+        "tcn@large", "tcn", "ppo", "tcn_huber", ("encoder.hidden=256",)
     )
     assert suite.method("smak", "a2c", "oracle", ()) == Method("oracle", "none", "a2c", "oracle")
-    assert suite.method("smak", "ppo", "pixels", ("a=1",)) == Method("smak pixels", "smak", "ppo", "pixels", ("a=1",))
+    assert suite.method("smak", "ppo", "pixels", ("encoder.a=1",)) == Method(
+        "smak pixels", "smak", "ppo", "pixels", ("encoder.a=1",)
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,13 +135,6 @@ def test_a_preset_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_preset("kuka_encoder")
     with pytest.raises(ValueError, match="There is no preset at"):
         read_preset(str(tmp_path / "no.toml"))
-
-
-def test_settings_of_a_method_are_picked_by_name() -> None:
-    method = Method("tcn", "tcn", "ppo", "oracle", ("width=8", "encoder_mode=frozen", "encoder_mode=joint"))
-
-    assert method.settings_in({"encoder_mode"}) == {"encoder_mode": "joint"}
-    assert method.settings_beside({"encoder_mode"}) == ("width=8",)
 
 
 def test_a_preset_that_is_no_text_is_named(tmp_path: Path) -> None:

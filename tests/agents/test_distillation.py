@@ -1,4 +1,4 @@
-"""Vectors beside an agent's frames: as a hint for the frames' embedding, behind its gates, or beside it as they are."""
+"""Vectors beside an agent's frames: distilled into the frames' embedding, with its gates, or observed as they are."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import encoders
 from agents import pixel_sac
 from agents.extractor import EncoderExtractor
 from agents.pixel_sac import LearningConfig, Preset
-from agents.shared_sac import SharedEncoderSAC, critic_loss, hint_loss, td_target, values_of
+from agents.shared_sac import SharedEncoderSAC, critic_loss, distillation_loss, td_target, values_of
 from envs.cartpole import Cartpole
 from envs.pixels import PixelObservation
 
@@ -61,8 +61,8 @@ def agent(world: WithState, weight: float) -> SharedEncoderSAC:
         kept_steps=200,
         shift=0,
         seed=0,
-        role="hint",
-        hint_weight=weight,
+        role="distilled",
+        distillation_weight=weight,
     )
     made.learn(9)
     return made
@@ -72,43 +72,43 @@ def seen() -> dict[str, torch.Tensor]:
     return {"pixels": torch.randint(0, 255, (4, 9, 16, 16), dtype=torch.uint8), "embedding": torch.rand(4, 3)}
 
 
-def test_the_loss_is_the_mean_squared_error_and_moves_what_is_told_alone() -> None:
-    told = torch.tensor([[1.0, 2.0], [3.0, 0.0]], requires_grad=True)
-    hint = torch.tensor([[0.0, 2.0], [1.0, 1.0]], requires_grad=True)
-    loss = hint_loss(told, hint)
+def test_the_loss_is_the_mean_squared_error_and_moves_the_prediction_alone() -> None:
+    predicted = torch.tensor([[1.0, 2.0], [3.0, 0.0]], requires_grad=True)
+    target = torch.tensor([[0.0, 2.0], [1.0, 1.0]], requires_grad=True)
+    loss = distillation_loss(predicted, target)
     assert loss.item() == pytest.approx((1 + 0 + 4 + 1) / 4)
     loss.backward()
-    assert told.grad is not None
-    assert told.grad.tolist() == [[0.5, 0.0], [1.0, -0.5]]
-    assert hint.grad is None
+    assert predicted.grad is not None
+    assert predicted.grad.tolist() == [[0.5, 0.0], [1.0, -0.5]]
+    assert target.grad is None
 
 
 @pytest.mark.parametrize("shapes", [((2, 3), (2, 4)), ((2,), (2,))])
 def test_other_shapes_are_refused(shapes: tuple[tuple[int, ...], ...]) -> None:
     with pytest.raises(ValueError, match=r"one shape \(B, D\); got"):
-        hint_loss(*(torch.zeros(shape) for shape in shapes))
+        distillation_loss(*(torch.zeros(shape) for shape in shapes))
 
 
-def test_a_hint_is_not_among_the_features_and_what_they_tell_of_it_comes_from_them() -> None:
-    hinted, observed = extractor("hint"), extractor("observed")
+def test_distilled_vectors_are_not_among_the_features_and_are_predicted_from_them() -> None:
+    distilling, observed = extractor("distilled"), extractor("observed")
     batch = seen()
-    features = hinted(batch)
-    assert features.shape == (4, hinted.features_dim) == (4, hinted.embedded)
-    torch.testing.assert_close(features, observed(batch)[:, : hinted.embedded])
-    torch.testing.assert_close(features, hinted({**batch, "embedding": torch.zeros(4, 3)}))
-    told, hint = hinted.told_and_hint(features, batch)
-    assert hinted.regressor is not None
-    torch.testing.assert_close(told, hinted.regressor(features))
-    torch.testing.assert_close(hint, batch["embedding"])
-    with pytest.raises(ValueError, match="role='hint'"):
-        observed.told_and_hint(features, batch)
+    features = distilling(batch)
+    assert features.shape == (4, distilling.features_dim) == (4, distilling.embedded)
+    torch.testing.assert_close(features, observed(batch)[:, : distilling.embedded])
+    torch.testing.assert_close(features, distilling({**batch, "embedding": torch.zeros(4, 3)}))
+    predicted, target = distilling.predicted_and_target(features, batch)
+    assert distilling.regressor is not None
+    torch.testing.assert_close(predicted, distilling.regressor(features))
+    torch.testing.assert_close(target, batch["embedding"])
+    with pytest.raises(ValueError, match="role='distilled'"):
+        observed.predicted_and_target(features, batch)
 
 
-def test_a_step_with_a_hint_is_the_step_on_the_sum_of_both_losses(world: WithState) -> None:
-    hinted, explicit = agent(world, 100.0), agent(world, 100.0)
+def test_a_step_with_distillation_is_the_step_on_the_sum_of_both_losses(world: WithState) -> None:
+    distilling, explicit = agent(world, 100.0), agent(world, 100.0)
     np.random.seed(3)  # noqa: NPY002 - what SB3 draws its minibatches from
     torch.manual_seed(3)
-    hinted.train(1, 8)
+    distilling.train(1, 8)
     np.random.seed(3)  # noqa: NPY002
     batch: Any = explicit.replay_buffer.sample(8)  # type: ignore[union-attr]
     torch.manual_seed(3)
@@ -121,24 +121,24 @@ def test_a_step_with_a_hint_is_the_step_on_the_sum_of_both_losses(world: WithSta
         entropy = explicit._entropy_coefficient
         target = td_target(batch.rewards, batch.dones, batch.discounts, next_values, entropy, log_probs)
     regressor: Any = critic.features_extractor.regressor
-    told = (regressor(features) - now["embedding"]).square().mean()
+    predicted = (regressor(features) - now["embedding"]).square().mean()
     critic.optimizer.zero_grad()
-    (critic_loss(values_of(critic, features, batch.actions), target) + 100.0 * told).backward()
+    (critic_loss(values_of(critic, features, batch.actions), target) + 100.0 * predicted).backward()
     before = regressor.weight.detach().clone()
     critic.optimizer.step()
-    stepped = dict(hinted.critic.named_parameters())
+    stepped = dict(distilling.critic.named_parameters())
     for name, part in critic.named_parameters():
         torch.testing.assert_close(stepped[name], part, rtol=0, atol=1e-6, msg=name)
     assert not torch.equal(before, regressor.weight)
-    assert hinted.logger.name_to_value["train/hint_loss"] == pytest.approx(told.item(), rel=1e-5)
+    assert distilling.logger.name_to_value["train/distillation_loss"] == pytest.approx(predicted.item(), rel=1e-5)
 
 
-def test_a_hint_is_learned_and_the_agent_acts_without_it(world: WithState) -> None:
+def test_vectors_are_distilled_and_the_agent_acts_without_them(world: WithState) -> None:
     made = agent(world, 1_000.0)
     losses = []
     for _ in range(40):
         made.train(1, 8)
-        losses.append(made.logger.name_to_value.pop("train/hint_loss"))
+        losses.append(made.logger.name_to_value.pop("train/distillation_loss"))
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
     observation = {key: value[0].numpy() for key, value in seen().items()}
     other = {**observation, "embedding": np.ones(3, np.float32)}
@@ -162,12 +162,12 @@ def test_closed_gates_leave_the_vectors_alone_and_open_as_far_as_the_loss_asks()
     torch.testing.assert_close(gated(batch)[:, : gated.embedded], 0.5 * open_(batch)[:, : open_.embedded])
 
 
-@pytest.mark.parametrize("role", ["gated", "hint"])
+@pytest.mark.parametrize("role", ["gated", "distilled"])
 def test_a_role_for_vectors_is_refused_where_there_are_none(role: str) -> None:
     with pytest.raises(ValueError, match=f"The role '{role}' is for vectors beside frames.*leave it out"):
         EncoderExtractor(FRAMES, encoders.make("autoencoder", image_size=16), role)
 
 
 def test_an_unknown_role_is_refused_with_the_nearest() -> None:
-    with pytest.raises(ValueError, match="Did you mean 'hint'"):
-        EncoderExtractor(WITH_VECTORS, encoders.make("autoencoder", image_size=16), "hints")
+    with pytest.raises(ValueError, match="Did you mean 'distilled'"):
+        EncoderExtractor(WITH_VECTORS, encoders.make("autoencoder", image_size=16), "distiled")
