@@ -43,13 +43,16 @@ def names() -> list[str]:
     return list(SOURCES)
 
 
-def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floating], float]:
+def tracked(
+    name: str, goal: Goal, scales: Scales, truth: str = "joint_positions"
+) -> tuple[str, NDArray[np.floating], float]:
     """What a named reward compares: the observation's key, its path over time, the distance that counts as 1.
 
     Args:
         name: One of ``names()``.
         goal: What is to be imitated.
         scales: The distances that count as 1.
+        truth: The observation that the oracle compares with ``goal.joints``.
 
     Raises:
         ValueError: If the name is unknown, or the goal does not tell what this reward needs.
@@ -63,4 +66,4 @@ def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floa
         )
     if path is None or scale is None:
         raise ValueError(f"reward {name!r} compares embeddings, and there is no encoder; use 'pixels' or 'oracle'.")
-    return source.key, path, scale
+    return truth if source.key == "joint_positions" else source.key, path, scale
