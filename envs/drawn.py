@@ -61,7 +61,7 @@ class DrawnObservation(gym.Wrapper[Observation, Any, Any, Any], gym.utils.Record
             parts[STATE] = spaces.Box(-np.inf, np.inf, (width,), np.float32)
         if not parts:
             raise ValueError(f"{_name(env)} observes frames alone, and without them nothing is left.")
-        self.observation_space = spaces.Dict(parts)
+        self.observation_space: spaces.Space[Any] = spaces.Dict(parts)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observation, Any]:
         """Starts an episode."""

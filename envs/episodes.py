@@ -45,7 +45,8 @@ class FixedLength(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Steps the environment, unless its own episode is over."""
         self._time += 1
-        total, info = 0.0, {}
+        total = 0.0
+        info: dict[str, Any] = {}
         for _ in range(self._repeat):
             if self._over:
                 break

@@ -36,7 +36,7 @@ class FastDrawing(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
             self._lighten(renderer.model)
 
     def _lighten(self, model: Any) -> None:
-        """Shadows and multisampling take most of the time of a small picture; buffers are as large as the model says."""
+        """Shadows and multisampling take most of a small picture's time; buffers are as large as the model says."""
         model.vis.quality.shadowsize = model.vis.quality.offsamples = 0
         model.vis.global_.offwidth = model.vis.global_.offheight = self._side
 

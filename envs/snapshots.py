@@ -74,14 +74,14 @@ class GymnasiumMujoco(Simulator):
 
 
 class DmControl(Simulator):
-    """dm_control's suite through shimmy; a task may put targets into the model, so places in it are part of the state."""
+    """dm_control's suite through shimmy; tasks put targets into the model, so places in it are part of the state."""
 
     PLACES = ("geom_pos", "geom_size", "site_pos", "site_size", "body_pos", "body_quat")
 
     @staticmethod
     def fits(env: Any) -> bool:
         """Whether it is dm_control's environment of a task and a physics."""
-        inner = getattr(env, "_env", None)
+        inner: Any = getattr(env, "_env", None)
         return all(hasattr(inner, name) for name in ("physics", "task")) and hasattr(inner.task, "get_observation")
 
     def take(self) -> Snapshot:

@@ -45,7 +45,9 @@ class StandardState(
                 f"{list(kept)}; it must observe 'state' of that shape, and every spread be above 0."
             )
         self._mean, self._spread = np.asarray(mean), np.asarray(spread)
-        self.observation_space = spaces.Dict({**kept, "state": spaces.Box(-MOST, MOST, size, np.float32)})
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
+            {**kept, "state": spaces.Box(-MOST, MOST, size, np.float32)}
+        )
 
     def observation(self, observation: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """With the state in standard units."""

@@ -46,8 +46,8 @@ class TeacherConfig:
         check_seed("teacher.seed", self.seed)
         if not 0 < self.gamma < 1 or min(self.steps, self.attempts) < 1:
             raise ValueError(
-                f"teacher.gamma is {self.gamma}, teacher.steps {self.steps} and teacher.attempts {self.attempts}; gamma "
-                "must be between 0 and 1, the others at least 1."
+                f"teacher.gamma is {self.gamma}, teacher.steps {self.steps} and teacher.attempts {self.attempts}; "
+                "gamma must be between 0 and 1, the others at least 1."
             )
 
 
@@ -214,7 +214,9 @@ class ImitationConfig:
         content: dict[str, Any] = {
             "play": asdict(self.play),
             "environment": self.environment_key,
-            "watched": self.teacher_key if self.demo is None else [self.demo.resolve(), self.demo_start, self.demo_stop],
+            "watched": self.teacher_key
+            if self.demo is None
+            else [self.demo.resolve(), self.demo_start, self.demo_stop],
             "fit": asdict(self.fit),
             "threads": self.threads,
             "settings": asdict(encoder_config(self)),

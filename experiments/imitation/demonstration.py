@@ -61,8 +61,9 @@ def of_video(path: Path, size: int, start: float, stop: float | None) -> Demonst
     video = read_timed_video(path, size)
     kept = np.flatnonzero((video.times >= start) & (video.times < (np.inf if stop is None else stop)))
     if len(kept) < 2:
+        end = "its end" if stop is None else f"{stop:g} s"
         raise FileError(
-            f"{len(kept)} frame(s) of {path} are shown from {start:g} s to {'its end' if stop is None else f'{stop:g} s'}; "
+            f"{len(kept)} frame(s) of {path} are shown from {start:g} s to {end}; "
             f"it has {len(video.frames)} in {video.duration:.2f} s, and 2 are needed: name other seconds."
         )
     frames = video.frames[kept]
@@ -105,7 +106,10 @@ def scales_of(encoder: Encoder | None, play: NDArray[np.uint8]) -> Scales:
         encoder: Fitted, or None.
         play: Frames of validation, (N, T, S, S, 3) uint8.
     """
-    steps = [np.linalg.norm(np.diff(episode.astype(np.float32), axis=0).reshape(len(episode) - 1, -1), axis=1) for episode in play]
+    steps = [
+        np.linalg.norm(np.diff(episode.astype(np.float32), axis=0).reshape(len(episode) - 1, -1), axis=1)
+        for episode in play
+    ]
     moving = np.concatenate(steps)
     pixels = float(np.median(moving[moving > 0])) if (moving > 0).any() else 1.0
     return Scales(None if encoder is None else float(encoder.distance_scale), pixels, ORACLE_SCALE)

@@ -67,7 +67,9 @@ class EnvironmentConfig:
         for text in self.kwargs:
             name, equals, value = text.partition("=")
             if not equals or not name.isidentifier():
-                raise ValueError(f"The argument {text!r} of the environment is no NAME=VALUE, such as render_height=240.")
+                raise ValueError(
+                    f"The argument {text!r} of the environment is no NAME=VALUE, such as render_height=240."
+                )
             try:
                 found[name] = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(value, value))
             except (ValueError, SyntaxError):

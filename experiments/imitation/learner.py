@@ -24,7 +24,7 @@ from envs.workers import WorkerVecEnv
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
-from experiments.imitation.play import LONGEST_HELD, Recording, held_actions
+from experiments.imitation.play import Recording
 from experiments.imitation.teacher import Standard, make_standard
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
@@ -104,7 +104,9 @@ def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> S
     key, path, _ = compared(config, world)
     frames = play.frames.reshape(-1, *play.frames.shape[2:])
     if key == STATE:
-        own = (play.states.reshape(-1, play.states.shape[-1]) - world.standard.mean) / world.standard.spread
+        own: NDArray[np.floating] = (
+            play.states.reshape(-1, play.states.shape[-1]) - world.standard.mean
+        ) / world.standard.spread
     else:
         own = embed_views(None if key == PIXELS else world.encoder, frames[:, None])
     flat = np.asarray(path, np.float64).reshape(len(path), -1)
@@ -239,14 +241,15 @@ def mean_action(agent: BaseAlgorithm) -> Callable[[int], Actor]:
 
 
 def random_actions(environment: Environment, seed: int) -> Callable[[int], Actor]:
-    """Random actions that are held, as in recorded play."""
-    rng = np.random.default_rng(seed)
+    """Actions that are drawn anew at every step, all alike."""
+    rng, space = np.random.default_rng(seed), environment.action_space
 
-    def actor(_: int) -> Actor:
-        actions = iter(held_actions(environment.action_space, environment.horizon + LONGEST_HELD, False, rng))
-        return lambda _: np.array([next(actions)])
+    def act(_: dict[str, NDArray[Any]]) -> Any:
+        if isinstance(space, spaces.Discrete):
+            return np.array([space.start + rng.integers(space.n)])
+        return rng.uniform(-1.0, 1.0, (1, *space.shape)).astype(np.float32)
 
-    return actor
+    return lambda _: act
 
 
 def demonstration_states(demonstration: Demonstration, standard: Standard) -> NDArray[np.float64] | None:

@@ -195,7 +195,8 @@ def load_or_record(
     """
     if not path.exists():
         buffer = io.BytesIO()
-        np.savez_compressed(buffer, **record(environment, episodes, seed, policy()))
+        arrays: dict[str, Any] = record(environment, episodes, seed, policy())
+        np.savez_compressed(buffer, **arrays)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, buffer.getvalue())
     return read_recording(path, environment, episodes)

@@ -32,7 +32,7 @@ ENVS = 16
 """Environments stepped together in a teacher's training."""
 
 RANDOM_SHARES = (0.0, 0.2, 0.5)
-"""Shares of random actions among a teacher's own, in its other episodes in turn: what is beside its path is seen too."""
+"""Shares of random actions among its own, in a teacher's other episodes in turn: what is beside its path is seen."""
 
 LARGE = 192
 """Width and height of the film that people look at, pixels."""
@@ -133,6 +133,7 @@ def _monitored(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
 
 def acting(agent: BaseAlgorithm, standard: Standard) -> Policy:
     """The mean action of an agent that was trained in standard units, from the state as it is observed."""
+
     def policy(observation: dict[str, NDArray[Any]]) -> Any:
         state = standardise(observation["state"], standard.mean, standard.spread)
         action = agent.predict({"state": state}, deterministic=True)[0]
@@ -141,9 +142,7 @@ def acting(agent: BaseAlgorithm, standard: Standard) -> Policy:
     return policy
 
 
-def filmed(
-    config: ImitationConfig, environment: Environment, teacher: Callable[[], Policy]
-) -> Recording:
+def filmed(config: ImitationConfig, environment: Environment, teacher: Callable[[], Policy]) -> Recording:
     """The demonstration: the best of some episodes of the teacher, filmed once for all runs; one episode.
 
     Args:
@@ -162,7 +161,9 @@ def filmed(
         np.savez_compressed(buffer, **{name: part[None] for name, part in best.items()})
         path.parent.mkdir(parents=True, exist_ok=True)
         large = environment.make(size=LARGE)
-        write_video(path.with_suffix(".mp4"), roll_out(large, environment.horizon, policy, seed)["frames"], environment.fps)
+        write_video(
+            path.with_suffix(".mp4"), roll_out(large, environment.horizon, policy, seed)["frames"], environment.fps
+        )
         large.close()
         write_atomically(path, buffer.getvalue())
     return read_recording(path, environment, 1)
@@ -191,4 +192,3 @@ def other_demonstrations(
 def start_of(recording: Recording) -> Mapping[str, NDArray[Any]] | None:
     """The state that a recorded episode begins in; None where it cannot be set."""
     return {name: values[0, 0] for name, values in recording.snapshots.items()} or None
-
