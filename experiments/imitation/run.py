@@ -182,7 +182,8 @@ class Stages:
     def run(self, watch: Stopwatch) -> dict[str, Any]:
         """All of them; gives the content of ``result.json``."""
         config, seed, shared = self._config, self._seed, self._shared
-        torch.set_num_threads(config.threads)
+        # Frames are too small to be scaled by several threads.
+        torch.set_num_threads(1)
         with watch.stage("record"):
             play = shared.play
         with watch.stage("demonstrate"):
