@@ -73,11 +73,12 @@ class ImitationSuite(RunSuite[ImitationConfig]):
     def config(self, cell: Cell, out: Path) -> ImitationConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
         method = cell.method
+        of_the_run: dict[str, Any] = {name: float(value) for name, value in method.settings_in(OF_THE_RUN).items()}
         return replace(
             self._base,
             encoder=method.encoder,
             encoder_settings=method.settings_beside(OF_THE_RUN),
-            **{name: float(value) for name, value in method.settings_in(OF_THE_RUN).items()},
+            **of_the_run,
             teacher=replace(self._base.teacher, seed=cell.task),
             algo=method.algo,
             reward=method.reward,
