@@ -96,7 +96,14 @@ def names() -> list[str]:
     return list(ALGORITHMS)
 
 
-def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | None = None) -> BaseAlgorithm:
+def make(
+    name: str,
+    venv: VecEnv,
+    horizon: int,
+    seed: int,
+    encoder: Encoder | None = None,
+    gamma: float | None = None,
+) -> BaseAlgorithm:
     """Builds an untrained agent.
 
     The on-policy algorithms update after equal parts of an episode, so that after the last part every
@@ -108,6 +115,7 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
         horizon: Steps in an episode.
         seed: Seed of the networks and of the exploration.
         encoder: What the agent sees the observation's pixels through and trains, a copy; None where there are none.
+        gamma: Discount instead of the preset's.
 
     Raises:
         ValueError: If the name is unknown, the horizon is no length of an episode, or the encoder does not fit the
@@ -117,7 +125,7 @@ def make(name: str, venv: VecEnv, horizon: int, seed: int, encoder: Encoder | No
     if not 1 <= horizon <= MOST_STEPS:
         raise ValueError(f"The horizon is {horizon}; an episode has 1 to {MOST_STEPS} steps.")
     chosen = ALGORITHMS[name]
-    settings = dict(chosen.settings)
+    settings = chosen.settings | ({} if gamma is None else {"gamma": gamma})
     if chosen.algorithm in (PPO, A2C):
         least = 1 if encoder is None else encoder.sampling.least
         settings["n_steps"] = part_of(horizon, chosen.rollout or horizon, least)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, NamedTuple
@@ -37,12 +38,15 @@ def _in(package: str) -> Entry:
     return Entry(lambda: attribute("suite", "SUITE"), lambda: attribute("scoring", "SCORING"))
 
 
+GYMNASIUM_ID = re.compile(r"[\w:./-]+-v\d+")
+"""What ids of Gymnasium's environments look like; any of them is a suite of its own."""
+
 SUITES: dict[str, Entry] = {
     "kuka_reach": _in("experiments.kuka"),
     "atari": _in("experiments.atari"),
     "cartpole": _in("experiments.cartpole"),
 }
-"""Every suite by its name."""
+"""Every suite that has a name of its own."""
 
 
 def get(name: str) -> Suite:
@@ -64,5 +68,8 @@ def scoring(name: str) -> Scoring:
 
 
 def _entry(name: str) -> Entry:
-    check_choice("environment", name, SUITES)
+    if name not in SUITES and GYMNASIUM_ID.fullmatch(name):
+        imitation = _in("experiments.imitation")
+        return Entry(lambda: import_module("experiments.imitation.suite").ImitationSuite.of(name), imitation.scoring)
+    check_choice("environment, or a Gymnasium id such as Reacher-v5", name, SUITES)
     return SUITES[name]

@@ -43,13 +43,16 @@ def names() -> list[str]:
     return list(SOURCES)
 
 
-def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floating], float]:
+def tracked(
+    name: str, goal: Goal, scales: Scales, truth: str = "joint_positions"
+) -> tuple[str, NDArray[np.floating], float]:
     """What a named reward tracks: the observation's key, its path over time, and its scale.
 
     Args:
         name: One of ``names()``.
         goal: What is to be imitated.
         scales: The distances that count as 1.
+        truth: The observation that the oracle compares with ``goal.joints``.
 
     Raises:
         ValueError: If the name is unknown, or the goal does not tell what this reward needs.
@@ -61,4 +64,4 @@ def tracked(name: str, goal: Goal, scales: Scales) -> tuple[str, NDArray[np.floa
         raise ValueError(f"reward {name!r} needs the true joint angles, and this video comes without; use 'tcn_huber'.")
     if path is None or scale is None:
         raise ValueError(f"reward {name!r} compares embeddings, and there is no encoder; use 'pixels' or 'oracle'.")
-    return source.key, path, scale
+    return truth if source.key == "joint_positions" else source.key, path, scale

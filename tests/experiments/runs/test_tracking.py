@@ -24,10 +24,11 @@ from agents.training import read_curve
 from encoders.files import FileError
 from experiments import imitate_kuka
 from experiments.atari import run as atari
-from experiments.atari.config import PlayConfig
+from experiments.atari.config import AtariRunConfig
 from experiments.cartpole import imitation, swingup
-from experiments.cartpole.config import SwingConfig
-from experiments.cartpole.imitation_config import WatchConfig
+from experiments.cartpole.config import SwingUpConfig
+from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.observation import State
 from experiments.cartpole.pretraining import Encoders
 from experiments.kuka import run as kuka
 from experiments.kuka.config import ImitateConfig
@@ -36,7 +37,7 @@ from experiments.runs.folder import run_seeds
 from experiments.runs.learning import Row, learn_to_end
 from experiments.runs.tracking import TrackerOutputFormat, Tracking, tracked, tracking_of
 
-CONFIGS = [ImitateConfig(), PlayConfig(), SwingConfig(), WatchConfig()]
+CONFIGS = [ImitateConfig(), AtariRunConfig(), SwingUpConfig(), ImitationConfig()]
 
 RECORDER = """
 calls = []
@@ -269,11 +270,11 @@ def test_every_suite_has_its_training_followed(config: Any, tmp_path: Path, monk
         monkeypatch.setattr(module, "restore_checkpoint", lambda *_: None)
     begin: dict[type[Any], Any] = {
         ImitateConfig: lambda run: kuka.train(run, 1, tmp_path, SimpleNamespace(joints=None), None, None, False),
-        PlayConfig: lambda run: atari.train(replace(run, encoder="none"), 1, tmp_path, None),
-        SwingConfig: lambda run: swingup.train(
-            replace(run, variant="sac_state", preset="cpu", device="cpu"), 1, tmp_path, Encoders(None, None)
+        AtariRunConfig: lambda run: atari.train(replace(run, encoder="none"), 1, tmp_path, None),
+        SwingUpConfig: lambda run: swingup.train(
+            replace(run, observe=State(), preset="cpu", device="cpu"), 1, tmp_path, Encoders(None, None)
         ),
-        WatchConfig: lambda run: imitation.train(run, 1, tmp_path, None, None, None),
+        ImitationConfig: lambda run: imitation.train(run, 1, tmp_path, None, None, None),
     }
     for followed in (config, replace(config, track="wandb", track_project="mine")):
         with pytest.raises(CaughtError):

@@ -1,0 +1,83 @@
+"""Judging a reward and a video without any truth, and with it where there is some."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from encoders.base import Encoder
+from encoders.metrics import sample_triplets, triplet_accuracy
+from envs.drawn import PIXELS
+from envs.embedding import embed_views
+from experiments.imitation.config import ImitationConfig
+from experiments.imitation.play import Recording
+from experiments.imitation.teacher import Standard
+from rewards.audit import Likeness, RewardAudit, audit_reward, measure_likeness
+from rewards.goal import Scales
+
+TRIPLETS_AN_EPISODE = 100
+
+POSITIVE_RANGE, NEGATIVE_RANGE = 3, 10
+"""Ranges that triplets are judged at, frames."""
+
+STATES = 1000
+"""Recorded moments that a video is compared with, at most."""
+
+
+def judge_order(encoder: Encoder, frames: NDArray[np.uint8], rng: np.random.Generator) -> float | None:
+    """Share of triplets of held-out episodes that are in the order of time; None where episodes are too short.
+
+    Args:
+        encoder: Fitted.
+        frames: (N, T, S, S, 3) uint8.
+        rng: Source of the triplets.
+    """
+    if frames.shape[1] < NEGATIVE_RANGE + 2:
+        return None
+    scores = []
+    for episode in frames:
+        triplets = sample_triplets(len(episode), TRIPLETS_AN_EPISODE, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
+        scores.append(triplet_accuracy(embed_views(encoder, episode[:, None]), triplets, 0.0).plain)
+    return float(np.mean(scores))
+
+
+def judge_reward(
+    config: ImitationConfig,
+    encoder: Encoder | None,
+    scales: Scales,
+    standard: Standard,
+    held_out: Recording,
+    rng: np.random.Generator,
+) -> RewardAudit | None:
+    """How well the reward follows the true distance in held-out episodes; None where nothing is known of the truth."""
+    if not held_out.states.shape[-1]:
+        return None
+    states = (held_out.states - standard.mean) / standard.spread
+    scale = config.source.scale(scales)
+    assert scale is not None  # a reward on embeddings without an encoder is refused with the configuration
+    if config.source.key == "joint_positions":
+        return audit_reward(list(states), list(states), config.huber, scale, rng)
+    seen = encoder if config.source.key != PIXELS else None
+    thinned = slice(None, None, 1 if seen is not None else 3)
+    embeddings = [embed_views(seen, episode[thinned, None]) for episode in held_out.frames]
+    return audit_reward(embeddings, [path[thinned] for path in states], config.huber, scale, rng, pairs=2000)
+
+
+def judge_likeness(
+    encoder: Encoder | None, video: NDArray[np.uint8], held_out: NDArray[np.uint8], recorded: NDArray[np.uint8]
+) -> Likeness:
+    """How near a video is to recorded moments, beside how near held-out episodes are.
+
+    Args:
+        encoder: Fitted, or None to compare pixels.
+        video: (T, S, S, 3) uint8.
+        held_out: (N, T, S, S, 3) uint8.
+        recorded: Episodes that were learned from, (N, T, S, S, 3) uint8.
+    """
+    flat = recorded.reshape(-1, *recorded.shape[2:])
+    chosen = np.unique(np.linspace(0, len(flat) - 1, min(STATES, len(flat))).round().astype(int))
+    return measure_likeness(
+        embed_views(encoder, video[:, None]),
+        [embed_views(encoder, episode[::5, None]) for episode in held_out],
+        embed_views(encoder, flat[chosen, None]),
+    )

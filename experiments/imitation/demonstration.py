@@ -1,0 +1,132 @@
+"""The demonstration: a video, what it shows at every step, and where in the environment it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from encoders.base import Encoder
+from encoders.files import FileError
+from encoders.videos.video import read_timed_video
+from envs.embedding import embed_views
+from experiments.imitation.play import Recording
+from experiments.imitation.teacher import start_of
+from rewards.goal import ORACLE_SCALE, Goal, Scales
+from rewards.targets import resample, resample_embeddings
+
+
+@dataclass(frozen=True)
+class Demonstration:
+    """What is to be imitated.
+
+    Attributes:
+        frames: (T, S, S, 3) uint8.
+        times: When they are shown, (T,) seconds since the first one; None if they are evenly spaced.
+        states: What was true, (T, D) in the environment's units; None for a video from elsewhere.
+        true_return: The environment's own; None for a video from elsewhere.
+        start: The state that it begins in, where it is known and can be set.
+    """
+
+    frames: NDArray[np.uint8]
+    times: NDArray[np.float64] | None = None
+    states: NDArray[np.float64] | None = None
+    true_return: float | None = None
+    start: Mapping[str, NDArray[Any]] | None = None
+
+
+def of_film(film: Recording) -> Demonstration:
+    """A filmed teacher's episode, with all that is true of it."""
+    states = film.states[0] if film.states.shape[-1] else None
+    return Demonstration(film.frames[0], None, states, float(film.returns[0]), start_of(film))
+
+
+def of_video(path: Path, size: int, start: float, stop: float | None) -> Demonstration:
+    """A video from anywhere.
+
+    Args:
+        path: The file.
+        size: Width and height that frames are scaled to, pixels.
+        start: Seconds that are left out at its beginning.
+        stop: Where it ends, seconds from its beginning; None for its end.
+
+    Raises:
+        ValueError: If it cannot be read, fewer than two frames are left, or all of them are the same picture.
+    """
+    video = read_timed_video(path, size)
+    kept = np.flatnonzero((video.times >= start) & (video.times < (np.inf if stop is None else stop)))
+    if len(kept) < 2:
+        end = "its end" if stop is None else f"{stop:g} s"
+        raise FileError(
+            f"{len(kept)} frame(s) of {path} are shown from {start:g} s to {end}; "
+            f"it has {len(video.frames)} in {video.duration:.2f} s, and 2 are needed: name other seconds."
+        )
+    frames = video.frames[kept]
+    if not (frames != frames[0]).any():
+        raise FileError(f"All frames of {path} are the same picture, so there is nothing to imitate; name another.")
+    return Demonstration(frames, video.times[kept] - video.times[kept[0]])
+
+
+def goal_of(
+    demonstration: Demonstration,
+    encoder: Encoder | None,
+    horizon: int,
+    states: NDArray[np.floating] | None,
+) -> Goal:
+    """Embeds a demonstration once and spreads everything over the horizon, evenly in time.
+
+    Args:
+        demonstration: The video.
+        encoder: Fitted, or None.
+        horizon: Steps of an episode.
+        states: Its true states in standard units, (T, D), where they are known.
+    """
+    times, length, frames = demonstration.times, horizon + 1, demonstration.frames[:, None]
+    embeddings = None
+    if encoder is not None:
+        embeddings = resample_embeddings(embed_views(encoder, frames), length, times)
+    return Goal(
+        pixels=resample(demonstration.frames, length, times),
+        embeddings=embeddings,
+        joints=None if states is None else resample(states, length, times),
+        links=None,
+        start=np.zeros(0),
+    )
+
+
+def scales_of(encoder: Encoder | None, play: NDArray[np.uint8]) -> Scales:
+    """The distances that count as 1.
+
+    Args:
+        encoder: Fitted, or None.
+        play: Frames of validation, (N, T, S, S, 3) uint8.
+    """
+    steps = [
+        np.linalg.norm(np.diff(episode.astype(np.float32), axis=0).reshape(len(episode) - 1, -1), axis=1)
+        for episode in play
+    ]
+    moving = np.concatenate(steps)
+    pixels = float(np.median(moving[moving > 0])) if (moving > 0).any() else 1.0
+    return Scales(None if encoder is None else float(encoder.distance_scale), pixels, ORACLE_SCALE)
+
+
+def most_alike(
+    frame: NDArray[np.uint8], play: Recording, encoder: Encoder | None
+) -> tuple[Mapping[str, NDArray[Any]], float]:
+    """The recorded state that looks most like a frame, and how far it is from it.
+
+    Args:
+        frame: (S, S, 3) uint8.
+        play: A recording with states to set.
+        encoder: What compares them; pixels are compared without one.
+    """
+    frames = play.frames.reshape(-1, *play.frames.shape[2:])
+    distances = cdist(embed_views(encoder, frame[None, None]), embed_views(encoder, frames[:, None]))[0]
+    nearest = int(distances.argmin())
+    states = {name: values.reshape(-1, *values.shape[2:])[nearest] for name, values in play.snapshots.items()}
+    return states, float(distances[nearest])

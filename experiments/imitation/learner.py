@@ -1,0 +1,259 @@
+"""The learner's environments: what it observes, where it begins, what it is rewarded for, how it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+from encoders.base import Encoder
+from envs.drawn import PIXELS, STATE
+from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_views
+from envs.phase import VecPhaseObservation
+from envs.starts import DemonstrationStarts, Starts, nearest
+from envs.workers import WorkerVecEnv
+from experiments.imitation.config import ImitationConfig
+from experiments.imitation.demonstration import Demonstration
+from experiments.imitation.environment import Environment
+from experiments.imitation.play import Recording
+from experiments.imitation.teacher import Standard, make_standard
+from rewards.goal import Goal, Scales
+from rewards.huber import HuberConfig
+from rewards.lost import lost_distance, lost_reward
+from rewards.sources import tracked
+from rewards.wrappers import VecTrackingReward
+
+STATES = 10
+"""Recorded states for a moment of the video at most."""
+
+Start = Mapping[str, NDArray[Any]]
+
+
+class StartsAt(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Begins every episode in one state, unless the options of its reset name another.
+
+    Args:
+        env: Its reset takes the state as options.
+        start: The state.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], start: Start) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, start=start)
+        super().__init__(env)
+        self._start = dict(start)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Adds the state to the options."""
+        return self.env.reset(seed=seed, options={**self._start, **(options or {})})
+
+
+@dataclass(frozen=True)
+class World:
+    """Everything that a learner's environments are made of.
+
+    Attributes:
+        environment: Which.
+        standard: Units of its state.
+        start: Where its episodes begin; None for where the environment begins.
+        goal: The demonstration, step by step.
+        scales: The distances that count as 1.
+        encoder: Frozen, or None.
+    """
+
+    environment: Environment
+    standard: Standard
+    start: Start | None
+    goal: Goal
+    scales: Scales
+    encoder: Encoder | None
+
+    def make(self, drawn: bool, starts: Starts | None = None, share: float = 0.0) -> gym.Env[Any, Any]:
+        """One environment, with its own reward."""
+        env = make_standard(self.environment, self.standard, drawn)
+        if self.start is not None:
+            env = StartsAt(env, self.start)
+        if starts is not None:
+            env = DemonstrationStarts(env, starts, share)
+        return Monitor(env)
+
+
+def compared(config: ImitationConfig, world: World) -> tuple[str, NDArray[np.floating], float]:
+    """The observation that the reward compares, what it should be at every step, and the distance that counts as 1."""
+    return tracked(config.reward, world.goal, world.scales, truth=STATE)
+
+
+def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> Starts | None:
+    """Recorded states that look like the video, for every step of it; None where none is wanted or can be set.
+
+    Args:
+        config: The run.
+        world: The learner's.
+        play: Recorded, with its states.
+    """
+    if not config.starts or not play.snapshots:
+        return None
+    key, path, _ = compared(config, world)
+    frames = play.frames.reshape(-1, *play.frames.shape[2:])
+    if key == STATE:
+        own: NDArray[np.floating] = (
+            play.states.reshape(-1, play.states.shape[-1]) - world.standard.mean
+        ) / world.standard.spread
+    else:
+        own = embed_views(None if key == PIXELS else world.encoder, frames[:, None])
+    flat = np.asarray(path, np.float64).reshape(len(path), -1)
+    # An episode that begins with the last frame has no step left.
+    at = nearest(flat[:-1], np.asarray(own, np.float64), STATES, lost_distance(flat, config.lost))
+    if not any(map(len, at)):
+        return None
+    used = np.unique(np.concatenate(at))
+    states = {name: values.reshape(-1, *values.shape[2:])[used] for name, values in play.snapshots.items()}
+    return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
+
+
+def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool) -> VecEnv:
+    """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
+
+    The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
+    is the same whatever is compared.
+    """
+    key, path, scale = compared(config, world)
+    largest = -lost_reward(path.reshape(len(path), -1), config.lost, config.huber, scale)
+    huber = replace(config.huber, alpha=config.huber.alpha / largest, beta=config.huber.beta / largest)
+    drawn = world.encoder is not None or key == PIXELS
+    wrap = partial(
+        _observe_and_reward,
+        goal=world.goal,
+        encoder=None if world.encoder is None else world.encoder.frozen(bfloat16),
+        reward=partial(_tracking, key=key, path=path, config=huber, scale=scale),
+        pixels=key == PIXELS,
+    )
+    # What is only used in the parent does not travel to the workers.
+    factories: list[Callable[[], gym.Env[Any, Any]]] = [
+        partial(replace(world, encoder=None).make, drawn, starts, config.starts)
+    ] * config.envs
+    return wrap(DummyVecEnv(factories)) if config.workers == 1 else WorkerVecEnv(factories, config.workers, wrap)
+
+
+def _tracking(venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> VecEnv:
+    return VecTrackingReward(venv, key, path, config, scale)
+
+
+def _observe_and_reward(
+    venv: VecEnv, goal: Goal, encoder: Encoder | None, reward: Callable[[VecEnv], VecEnv], pixels: bool
+) -> VecEnv:
+    """Observations, then the reward on them, around the environments of one worker."""
+    venv = VecPhaseObservation(venv, goal.horizon)
+    if encoder is not None and goal.embeddings is not None:
+        venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels=pixels)
+    venv = reward(venv)
+    return VecDropObservation(venv, PIXELS) if pixels else venv
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a policy does from where the video begins.
+
+    Attributes:
+        true_returns: The environment's own, one an episode.
+        state_errors: Mean distance from the demonstration's state over time, standard deviations a number of the state,
+            one an episode; None without truth.
+        distances: Of embeddings (without an encoder, of pixels) after every step of the first episode.
+        frames: Of the first episode, (horizon + 1, S, S, 3) uint8.
+    """
+
+    true_returns: list[float]
+    state_errors: list[float] | None
+    distances: NDArray[np.float64]
+    frames: NDArray[np.uint8]
+
+    @property
+    def true_return(self) -> float:
+        """Their mean."""
+        return float(np.mean(self.true_returns))
+
+    @property
+    def state_error(self) -> float | None:
+        """Their mean."""
+        return None if self.state_errors is None else float(np.mean(self.state_errors))
+
+
+Actor = Callable[[dict[str, NDArray[Any]]], Any]
+"""Observations of one environment in a batch -> its action in a batch."""
+
+
+def evaluate(world: World, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Evaluation:
+    """Plays whole episodes from where the video begins.
+
+    Args:
+        world: The learner's.
+        actor: Gives what acts in an episode, by its number.
+        episodes: How many.
+        seed: Of the first reset.
+        drawn: Whether frames are needed, by the policy or to be shown.
+    """
+    goal = world.goal
+    venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(world.make, drawn)]), goal.horizon)
+    if drawn and world.encoder is not None and goal.embeddings is not None:
+        venv = VecEmbeddingObservation(venv, world.encoder, goal.embeddings, keep_pixels=True)
+    returns, errors, frames = [], [], []
+    venv.seed(seed)
+    observation: Any = venv.reset()
+    for episode in range(episodes):
+        act, states = actor(episode), []
+        for step in range(goal.horizon):
+            if episode == 0 and drawn:
+                frames.append(observation[PIXELS][0])
+            observation, _, _, infos = venv.step(act(observation))
+            last = infos[0]["terminal_observation"] if step == goal.horizon - 1 else None
+            if goal.joints is not None:
+                states.append(observation[STATE][0] if last is None else last[STATE])
+            if episode == 0 and drawn and last is not None:
+                frames.append(last[PIXELS])
+        returns.append(float(infos[0]["episode"]["r"]))
+        if goal.joints is not None:
+            apart = np.square(np.stack(states) - goal.joints[1:]).mean(axis=-1)
+            errors.append(float(np.sqrt(apart).mean()))
+    venv.close()
+    shown = np.stack(frames) if drawn else np.empty((0, 1, 1, 3), np.uint8)
+    path = goal.pixels if world.encoder is None or goal.embeddings is None else goal.embeddings
+    apart = (
+        np.linalg.norm(embed_views(world.encoder, shown[1:, None]) - path[1:].reshape(goal.horizon, -1), axis=1)
+        if drawn
+        else np.zeros(0)
+    )
+    return Evaluation(returns, errors if goal.joints is not None else None, np.asarray(apart, np.float64), shown)
+
+
+def mean_action(agent: BaseAlgorithm) -> Callable[[int], Actor]:
+    """An agent's deterministic policy, which sees what it was trained on."""
+    assert isinstance(agent.observation_space, spaces.Dict)
+    keys = list(agent.observation_space.spaces)
+    return lambda _: lambda observation: agent.predict({key: observation[key] for key in keys}, deterministic=True)[0]
+
+
+def random_actions(environment: Environment, seed: int) -> Callable[[int], Actor]:
+    """Actions that are drawn anew at every step, all alike."""
+    rng, space = np.random.default_rng(seed), environment.action_space
+
+    def act(_: dict[str, NDArray[Any]]) -> Any:
+        if isinstance(space, spaces.Discrete):
+            return np.array([space.start + rng.integers(space.n)])
+        return rng.uniform(-1.0, 1.0, (1, *space.shape)).astype(np.float32)
+
+    return lambda _: act
+
+
+def demonstration_states(demonstration: Demonstration, standard: Standard) -> NDArray[np.float64] | None:
+    """A demonstration's states in standard units, where they are known."""
+    if demonstration.states is None:
+        return None
+    return (demonstration.states - standard.mean) / standard.spread

@@ -1,0 +1,194 @@
+"""The teacher: an agent that learns from the true reward, and is filmed where no video is given."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import DummyVecEnv
+
+from agents import factory
+from agents.checkpoint import restore_checkpoint
+from encoders.files import write_atomically
+from encoders.videos.video import write_video
+from envs.standard import StandardState, standardise
+from experiments.imitation.config import AUTO, ImitationConfig
+from experiments.imitation.environment import Environment
+from experiments.imitation.play import Policy, Recording, load_or_record, random_play, read_recording, roll_out
+from experiments.runs.claims import claim
+from experiments.runs.learning import learn_to_end, progress_bar
+
+ENVS = 16
+"""Environments stepped together in a teacher's training."""
+
+RANDOM_SHARES = (0.0, 0.2, 0.5)
+"""Shares of random actions among its own, in a teacher's other episodes in turn: what is beside its path is seen."""
+
+LARGE = 192
+"""Width and height of the film that people look at, pixels."""
+
+
+@dataclass(frozen=True)
+class Standard:
+    """Mean and standard deviation of the state in recorded play.
+
+    Attributes:
+        mean: (D,).
+        spread: (D,), above 0.
+    """
+
+    mean: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, play: Recording) -> Standard:
+        """As a recording has them; what never changes has a spread of 1."""
+        states = play.states.reshape(-1, play.states.shape[-1])
+        spread = states.std(axis=0)
+        return cls(states.mean(axis=0), np.where(spread > 1e-6, spread, 1.0))
+
+
+def make_standard(environment: Environment, standard: Standard, drawn: bool) -> gym.Env[Any, Any]:
+    """The environment with its state, where it has one, in standard units."""
+    env = environment.make(drawn)
+    return StandardState(env, standard.mean, standard.spread) if environment.observed else env
+
+
+def teacher_algo(config: ImitationConfig, environment: Environment) -> str:
+    """The teacher's algorithm.
+
+    Raises:
+        ValueError: If it does not take the environment's actions, or the environment has no state to see.
+    """
+    if not environment.observed:
+        raise ValueError(
+            f"{config.env.id!r} observes frames alone, and a teacher learns from the state; give a video by --demo."
+        )
+    discrete = isinstance(environment.action_space, spaces.Discrete)
+    if config.teacher.algo == AUTO:
+        return "ppo" if discrete else "sac"
+    check_actions(config.teacher.algo, environment, "--teacher.algo")
+    return config.teacher.algo
+
+
+def check_actions(algo: str, environment: Environment, flag: str) -> None:
+    """Refuses an algorithm that does not take an environment's actions.
+
+    Raises:
+        ValueError: If so.
+    """
+    if algo == "sac" and isinstance(environment.action_space, spaces.Discrete):
+        raise ValueError(
+            f"sac takes real-valued actions, and {environment.config.id!r} has discrete ones; use {flag} ppo or a2c."
+        )
+
+
+def taught(config: ImitationConfig, environment: Environment, standard: Standard) -> BaseAlgorithm:
+    """The teacher: loaded from the folder that is named, or trained, which goes on where it was cut.
+
+    Raises:
+        ValueError: If the folder holds no agent that fits, or one of another configuration.
+    """
+    make = partial(make_standard, environment, standard, False)
+    if config.teacher.folder is not None:
+        return factory.load_agent(config.teacher.folder, DummyVecEnv([make]))
+    folder = config.teacher_folder
+    algo = teacher_algo(config, environment)
+    venv = DummyVecEnv([partial(_monitored, make)] * ENVS)
+    torch.set_num_threads(1)
+    agent = factory.make(algo, venv, environment.horizon, config.teacher.seed, gamma=config.teacher.gamma)
+    claim(folder, "teacher.json", {"env": vars(config.env), "teacher": vars(config.teacher)})
+    restore_checkpoint(agent, folder / "checkpoint")
+    row = ENVS * environment.horizon
+    with progress_bar(
+        config.teacher.steps, agent.num_timesteps, lambda row: f"the teacher's return {row['true_return']:.1f}"
+    ) as report:
+        learn_to_end(
+            agent,
+            folder,
+            config.teacher.seed,
+            steps=config.teacher.steps,
+            row_steps=row,
+            checkpoint_steps=max(row, config.teacher.steps // 4),
+            report=report,
+        )
+    factory.save_agent(agent, algo, environment.horizon, folder / "agent")
+    venv.close()
+    return agent
+
+
+def _monitored(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
+    return Monitor(make())
+
+
+def acting(agent: BaseAlgorithm, standard: Standard) -> Policy:
+    """The mean action of an agent that was trained in standard units, from the state as it is observed."""
+
+    def policy(observation: dict[str, NDArray[Any]]) -> Any:
+        state = standardise(observation["state"], standard.mean, standard.spread)
+        action = agent.predict({"state": state}, deterministic=True)[0]
+        return action.item() if isinstance(agent.action_space, spaces.Discrete) else action
+
+    return policy
+
+
+def filmed(config: ImitationConfig, environment: Environment, teacher: Callable[[], Policy]) -> Recording:
+    """The demonstration: the best of some episodes of the teacher, filmed once for all runs; one episode.
+
+    Args:
+        config: The run.
+        environment: Where.
+        teacher: Gives what acts, if it has to.
+    """
+    path = config.film_file
+    if not path.exists():
+        policy, env = teacher(), environment.make()
+        seeds = np.random.default_rng([config.teacher.seed, 1]).integers(2**31, size=config.teacher.attempts)
+        episodes = [(int(seed), roll_out(env, environment.horizon, policy, int(seed))) for seed in seeds]
+        env.close()
+        seed, best = max(episodes, key=lambda episode: float(episode[1]["returns"]))
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **{name: part[None] for name, part in best.items()})
+        path.parent.mkdir(parents=True, exist_ok=True)
+        large = environment.make(size=LARGE)
+        write_video(
+            path.with_suffix(".mp4"), roll_out(large, environment.horizon, policy, seed)["frames"], environment.fps
+        )
+        large.close()
+        write_atomically(path, buffer.getvalue())
+    return read_recording(path, environment, 1)
+
+
+def other_demonstrations(
+    config: ImitationConfig, environment: Environment, teacher: Callable[[], Policy]
+) -> Recording | None:
+    """The teacher's other episodes, with random actions among its own, that the embedding is learned from too."""
+    if not config.play.demonstrations:
+        return None
+
+    def policies() -> Callable[[int, np.random.Generator], Policy]:
+        own, play = teacher(), random_play(environment)
+
+        def policy(number: int, rng: np.random.Generator) -> Policy:
+            share, other = RANDOM_SHARES[number % len(RANDOM_SHARES)], play(number, rng)
+            return lambda observation: other(observation) if rng.random() < share else own(observation)
+
+        return policy
+
+    seed = config.play.seed + 1
+    return load_or_record(config.demonstrations_file, environment, config.play.demonstrations, seed, policies)
+
+
+def start_of(recording: Recording) -> Mapping[str, NDArray[Any]] | None:
+    """The state that a recorded episode begins in; None where it cannot be set."""
+    return {name: values[0, 0] for name, values in recording.snapshots.items()} or None
