@@ -69,7 +69,7 @@ def run(site: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     elsewhere.mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(site)}
     return subprocess.run(
-        [sys.executable, *arguments], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *arguments], cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=240
     )
 
 
