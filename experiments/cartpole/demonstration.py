@@ -1,4 +1,4 @@
-"""The video of a teacher's swing-up, as the learner sees the world, and the truth beside it."""
+"""The video of a teacher's swing-up, as the learner sees the cartpole, and the truth beside it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Demonstration:
     """A swing-up as it was filmed.
 
     Attributes:
-        pixels: (T, S, S, 3 stack) uint8, as the learner sees the world.
+        pixels: (T, S, S, 3 stack) uint8, as the learner sees the cartpole.
         large: (T, FILM_SIZE, FILM_SIZE, 3) uint8.
         joints: (T, 3) place, cosine and sine; for the oracle and for judging alone.
         true_return: What the teacher got.
@@ -70,21 +70,21 @@ def _film(teacher: SwingUpConfig, folder: Path, seen: SwingUpConfig, path: Path)
         DummyVecEnv([lambda: swingup.make_env(teacher, None, 0)]), None, teacher.sizes, teacher.learning, 1, 0, 0
     )
     factory.load_policy(agent, folder / "agent")
-    world = swingup.make_world(seen, pixels=True)
+    env = swingup.make_cartpole(seen, pixels=True)
     large = Cartpole(seen.task, FILM_SIZE, stack=1, camera=seen.frames.camera)
-    observation, _ = world.reset(seed=EVALUATION_SEED)
+    observation, _ = env.reset(seed=EVALUATION_SEED)
     pixels, pictures, joints, total, truncated = [], [], [], 0.0, False
     while True:
         pixels.append(observation["pixels"])
         joints.append(observation["joint_positions"])
-        pictures.append(large.reset(options={"joints": world.physics.data.qpos})[0]["pixels"])
+        pictures.append(large.reset(options={"joints": env.physics.data.qpos})[0]["pixels"])
         if truncated:
             break
         state = np.concatenate([observation[key] for key in OWN_STATE])
         action = agent.predict(state, deterministic=True)[0]
-        observation, reward, _, truncated, _ = world.step(action)
+        observation, reward, _, truncated, _ = env.step(action)
         total += reward
-    world.close()
+    env.close()
     large.close()
     buffer = io.BytesIO()
     np.savez_compressed(

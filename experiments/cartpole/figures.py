@@ -1,4 +1,4 @@
-"""What keypoints see: over the world as the agent acts, and in the reconstruction that trains them."""
+"""What keypoints see: over the frames as the agent acts, and in the reconstruction that trains them."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ def check_teacher(wanted_run: SwingUpConfig, folder: Path) -> None:
         folder: The one that is named.
 
     Raises:
-        ValueError: If it is not complete, or differs in what the imitator's world or the agent's network is made of.
+        ValueError: If it is not complete, or differs in what makes up the environment or the network.
     """
     if not completed(folder):
         raise ValueError(f"{folder} holds no complete run; run swingup_cartpole.py, or leave --teacher out.")
@@ -183,7 +183,7 @@ def make_learner(
     seed: int,
     ends: bool = True,
 ) -> VecEnv:
-    """The world as the learner sees it, with the distance from the video as reward.
+    """The environment as the learner sees it, with the distance from the video as reward.
 
     Args:
         config: The run.
@@ -201,8 +201,8 @@ def make_learner(
     embedded = key == "embedding" or config.learner == EMBEDDING
     starts = recorded_starts(config, key, path, frozen, seed) if ends else None
 
-    def world() -> gym.Env[Any, Any]:
-        env: gym.Env[Any, Any] = swingup.make_world(config.reward_run, embedded or config.sees_frames)
+    def make_env() -> gym.Env[Any, Any]:
+        env: gym.Env[Any, Any] = swingup.make_cartpole(config.reward_run, embedded or config.sees_frames)
         if embedded:
             env = EmbeddingObservation(env, frozen, embeddings, keep_pixels=config.sees_frames)
         env = TrackingReward(env, key, path, config.huber, scale)
@@ -217,7 +217,7 @@ def make_learner(
             env = StateObservation(env, (*OWN_STATE, "phase"))
         return Monitor(env)
 
-    venv = DummyVecEnv([world])
+    venv = DummyVecEnv([make_env])
     return VecVectorObservation(venv, left_out=OWN_STATE) if config.learner == EMBEDDING else venv
 
 
@@ -258,7 +258,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Whole episodes with the mean action: returns, and the pictures and distances of the first one."""
     venv = make_learner(config, encoder, goal, scales, EVALUATION_SEED + seed, ends=False)
-    large = Cartpole(config.world.task, FILM_SIZE, stack=1, camera=config.world.frames.camera)
+    large = Cartpole(config.swingup.task, FILM_SIZE, stack=1, camera=config.swingup.frames.camera)
     physics = venv.get_attr("physics")[0]
     observation: Any = venv.reset()
     true: list[float] = []
@@ -276,7 +276,7 @@ def evaluate(
             learned.append(float(infos[0]["episode"]["r"]))
     venv.close()
     large.close()
-    # The world has been reset by the time the last step can be drawn.
+    # The environment has been reset by the time the last step can be drawn.
     pictures.append(pictures[-1])
     return {
         "true_return": float(np.mean(true)),

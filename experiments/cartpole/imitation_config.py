@@ -54,7 +54,7 @@ class ImitationConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
-        world: How the cartpole is seen and the agent learns. Of its frames the encoder is not used but for its
+        swingup: How the cartpole is seen and the agent learns. Of its frames the encoder is not used but for its
             training, and there can be no second encoder.
     """
 
@@ -74,7 +74,7 @@ class ImitationConfig:
     starts: float = 0.5
     gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
-    world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
+    swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(
         default_factory=lambda: SwingUpConfig(observe=OBSERVATIONS["sac_imm"])
     )
 
@@ -89,7 +89,7 @@ class ImitationConfig:
             raise ValueError(f"starts is {self.starts}; it is a share of the episodes, from 0 to 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
-        second = self.world.frames.second
+        second = self.swingup.frames.second
         if second is not None:
             raise ValueError(
                 f"{second.encoder!r} is to be a second encoder, and an imitator has none; leave it out, or let the "
@@ -101,15 +101,15 @@ class ImitationConfig:
     def reward_run(self) -> SwingUpConfig:
         """The cartpole, and the reward's encoder on it, as the swing-up experiment has them."""
         return replace(
-            self.world,
+            self.swingup,
             observe=replace(
-                self.world.frames, encoder=self.encoder, settings=self.encoder_settings, mode=FROZEN, shift=0
+                self.swingup.frames, encoder=self.encoder, settings=self.encoder_settings, mode=FROZEN, shift=0
             ),
             steps=self.steps,
             episodes=self.episodes,
             seeds=self.seeds,
             out=self.out,
-            learning=replace(self.world.learning, gamma=self.gamma),
+            learning=replace(self.swingup.learning, gamma=self.gamma),
         )
 
     @property
@@ -119,7 +119,7 @@ class ImitationConfig:
             return self.reward_run
         observe = observation(self.learner)
         if isinstance(observe, Frames):
-            observe = observe.as_in(self.world.frames)
+            observe = observe.as_in(self.swingup.frames)
         return replace(self.reward_run, observe=observe)
 
     @property
@@ -132,13 +132,13 @@ class ImitationConfig:
         """The agent that is filmed where no other is named."""
         return SwingUpConfig(
             observe=observation(STATE),
-            task=self.world.task,
-            action_repeat=self.world.action_repeat,
-            preset=self.world.preset,
-            device=self.world.device,
-            steps=self.world.steps,
-            row_episodes=self.world.row_episodes,
-            learning=self.world.learning,
+            task=self.swingup.task,
+            action_repeat=self.swingup.action_repeat,
+            preset=self.swingup.preset,
+            device=self.swingup.device,
+            steps=self.swingup.steps,
+            row_episodes=self.swingup.row_episodes,
+            learning=self.swingup.learning,
             out=self.out / "teacher",
             resume=True,
         )
@@ -147,8 +147,8 @@ class ImitationConfig:
     def film(self) -> Path:
         """Where the video is shared by all runs that see the same teacher in the same way."""
         teacher = self.teacher_run.identity(0) if self.teacher is None else str(self.teacher.resolve())
-        key = key_of({"teacher": teacher, "seen": self.reward_run.recordings_folder.name, "task": self.world.task})
-        return self.out / "demonstrations" / f"{self.world.task}-{key}.npz"
+        key = key_of({"teacher": teacher, "seen": self.reward_run.recordings_folder.name, "task": self.swingup.task})
+        return self.out / "demonstrations" / f"{self.swingup.task}-{key}.npz"
 
     @property
     def source(self) -> sources.Source:
@@ -159,7 +159,7 @@ class ImitationConfig:
     def variant(self) -> str:
         """Folder name of everything but the seed."""
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
-        return f"{self.world.task}-{encoder}-{self.reward}-{self.learner}"
+        return f"{self.swingup.task}-{encoder}-{self.reward}-{self.learner}"
 
     def bound_to(self, steps: int) -> str:
         """Why a run of so many steps cannot go on for more: as a swing-up's."""
@@ -171,9 +171,9 @@ class ImitationConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        seen, agent = self.world.frames, self.agent_run
-        world = {
-            **replace(self.world, observe=agent.observe).content,
+        seen, agent = self.swingup.frames, self.agent_run
+        swingup = {
+            **replace(self.swingup, observe=agent.observe).content,
             "camera": seen.camera,
             "stack": seen.stack,
             "render_quality": seen.render_quality,
@@ -182,7 +182,7 @@ class ImitationConfig:
             "pretraining": asdict(seen.pretraining),
         }
         if agent.trains_encoder:
-            world["auxiliary"] = asdict(agent.own_loss)
+            swingup["auxiliary"] = asdict(agent.own_loss)
         return {
             "encoder": self.encoder,
             "encoder_settings": self.encoder_settings,
@@ -195,6 +195,6 @@ class ImitationConfig:
             "starts": self.starts,
             "gamma": self.gamma,
             "huber": asdict(self.huber),
-            "world": world,
+            "swingup": swingup,
             "seed": seed,
         }

@@ -126,7 +126,7 @@ def _stages(config: SwingUpConfig, seed: int, folder: Path, watch: Stopwatch) ->
     }
 
 
-def make_world(config: SwingUpConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
+def make_cartpole(config: SwingUpConfig, pixels: bool, render_mode: str | None = None) -> Cartpole:
     """The cartpole of a run with all that it observes; much faster without frames."""
     seen = config.observe
     view: dict[str, Any] = {}
@@ -140,7 +140,7 @@ def make_world(config: SwingUpConfig, pixels: bool, render_mode: str | None = No
 
 
 def make_env(config: SwingUpConfig, frozen: Encoder | None, seed: int, first: int = 0) -> gym.Env[Any, Any]:
-    """The world as the agent observes it.
+    """The environment as the agent observes it.
 
     Args:
         config: The run.
@@ -151,8 +151,8 @@ def make_env(config: SwingUpConfig, frozen: Encoder | None, seed: int, first: in
     """
     seen = config.observe
     # Where things would be in a frame is the camera's to say.
-    world = make_world(config, isinstance(seen, Frames), "rgb_array" if isinstance(seen, Landmarks) else None)
-    env: gym.Env[Any, Any] = SeededEpisodes(world, seed, first)
+    cartpole = make_cartpole(config, isinstance(seen, Frames), "rgb_array" if isinstance(seen, Landmarks) else None)
+    env: gym.Env[Any, Any] = SeededEpisodes(cartpole, seed, first)
     if isinstance(seen, State):
         return Monitor(StateObservation(env))
     if isinstance(seen, Landmarks):
@@ -268,7 +268,7 @@ def random_returns(config: SwingUpConfig, episodes: int) -> list[float]:
 
 
 def fps(config: SwingUpConfig) -> float:
-    """Frames a second of a film in the world's own time."""
+    """Frames a second of a film in the simulation's own time."""
     return 1 / (config.action_repeat * CONTROL_SECONDS)
 
 
@@ -282,17 +282,17 @@ def film(
 ) -> None:
     """Films an episode with the mean action, drawn large, with the agent's keypoints in it."""
     env = make_env(config, frozen, EVALUATION_SEED + seed)
-    world = env.unwrapped
-    assert isinstance(world, Cartpole)
+    cartpole = env.unwrapped
+    assert isinstance(cartpole, Cartpole)
     camera = "fixed" if isinstance(config.observe, State) else config.observe.camera
     large = Cartpole(config.task, FILM_SIZE, camera=camera, stack=1)
     pictures, stacks, truncated = [], [], False
     observation, _ = env.reset()
     while not truncated:
-        shown, _ = large.reset(options={"joints": world.physics.data.qpos})
+        shown, _ = large.reset(options={"joints": cartpole.physics.data.qpos})
         pictures.append(shown["pixels"])
         if config.sees_frames:
-            stacks.append(world.seen())
+            stacks.append(cartpole.seen())
         observation, _, _, truncated, _ = env.step(agent.predict(observation, deterministic=True)[0])
     env.close()
     large.close()

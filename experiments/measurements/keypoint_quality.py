@@ -41,14 +41,14 @@ class KeypointQualityConfig:
         episodes: Recorded episodes that it is judged on: half of them fit the linear map, the others test it.
         encoders: Folders of trained encoders, such as agents leave, that are judged in place of new ones.
         out: The table, CSV; figures go beside it.
-        world: The run whose encoder is trained on recorded random actions, as for ``--observe.start recorded``.
+        swingup: The run whose encoder is trained on recorded random actions, as for ``--observe.start recorded``.
     """
 
     seeds: tuple[int, ...] = (0, 1, 2)
     episodes: int = 24
     encoders: tuple[Path, ...] = ()
     out: Path = Path("runs/keypoint_quality/keypoint_quality.csv")
-    world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
+    swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(
         default_factory=lambda: SwingUpConfig(observe=Frames("imm", stack=1, start=RECORDED))
     )
 
@@ -56,7 +56,7 @@ class KeypointQualityConfig:
         check_seeds(self.seeds)
         if self.episodes < 4:
             raise ValueError(f"episodes is {self.episodes}; at least 4 are needed, to fit and to test on.")
-        frames = self.world.frames
+        frames = self.swingup.frames
         if frames.encoder not in ("imm", "autoencoder_imm"):
             raise ValueError(f"Encoder {frames.encoder!r} has no keypoints; use imm or autoencoder_imm.")
         if frames.second is not None:
@@ -108,20 +108,20 @@ def judge(config: KeypointQualityConfig) -> list[dict[str, str]]:
 
 
 def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
-    world = config.world
-    judged = _recorded(config, world.frames.stack)
+    run = config.swingup
+    judged = _recorded(config, run.frames.stack)
     for seed in config.seeds:
         torch.manual_seed(seed)
-        encoder = new_encoder(world)
+        encoder = new_encoder(run)
         network = keypoint_network(encoder)
         assert network is not None
         count = network.config.keypoints
         points = {"untrained": _points(network, judged)}
         rng = np.random.default_rng(seed)
         points["random points"] = rng.uniform(size=(*judged.landmarks.shape[:2], 2 * count))
-        folder = world.shared_encoder(seed)
-        training, validation = recorded(world, seed).clips
-        fit(encoder, training, validation, world.frames.pretraining.fit, seed, folder)
+        folder = run.shared_encoder(seed)
+        training, validation = recorded(run, seed).clips
+        fit(encoder, training, validation, run.frames.pretraining.fit, seed, folder)
         points["trained"] = _points(network, judged)
         for name in ("trained", "untrained", "random points"):
             yield _row(name, str(seed), count, points[name], judged)
@@ -129,7 +129,7 @@ def _judge_new(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
 
 
 def _judge_given(config: KeypointQualityConfig) -> Iterator[dict[str, str]]:
-    given = {str(folder): _given(folder, config.world.sizes.image_size) for folder in config.encoders}
+    given = {str(folder): _given(folder, config.swingup.sizes.image_size) for folder in config.encoders}
     for name, network in given.items():
         judged = _recorded(config, network.config.channels // RGB)
         yield _row(name, "", network.config.keypoints, _points(network, judged), judged)
@@ -146,9 +146,9 @@ def _given(folder: Path, size: int) -> IMM:
 
 def _recorded(config: KeypointQualityConfig, stack: int) -> Recording:
     """Recordings to judge on: the same states whatever the stack."""
-    frames = config.world.frames
+    frames = config.swingup.frames
     frames = replace(frames, stack=stack, pretraining=replace(frames.pretraining, episodes=config.episodes))
-    return recorded(replace(config.world, observe=frames), JUDGED_SEED)
+    return recorded(replace(config.swingup, observe=frames), JUDGED_SEED)
 
 
 def _row(name: str, seed: str, count: int, points: NDArray[np.float64], judged: Recording) -> dict[str, str]:

@@ -138,7 +138,7 @@ def _update_speed() -> str:
         shown = " | ".join(f"{found[stage]:.1f}" if stage in found else "" for stage in stages)
         lines.append(f"| `{agent}` | {shown} | {list(found.values())[-1] / found[stages[0]]:.1f} |")
     megabytes = figures["buffer_megabytes"]
-    steps = figures["config"]["world"]["steps"]
+    steps = figures["config"]["swingup"]["steps"]
     shown = f"frames of {steps:,} steps: Stable-Baselines3 {megabytes['stable_baselines3']:,.0f} MB"
     return "\n".join([*lines, "", f"Replay buffer, {shown}, ours {megabytes['ours']:,.0f} MB."])
 

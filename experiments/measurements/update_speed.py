@@ -51,7 +51,7 @@ class UpdateSpeedConfig:
         turns: Times that everything is timed, one after another; the fastest turn of each counts.
         threads: Cores that a process keeps busy.
         out: JSON file of the figures, or None.
-        world: The run; of what it observes the camera, stack, quality, precision and loss count.
+        swingup: The run; of what it observes the camera, stack, quality, precision and loss count.
     """
 
     observations: tuple[str, ...] = tuple(OBSERVATIONS)
@@ -59,7 +59,7 @@ class UpdateSpeedConfig:
     turns: int = 3
     threads: int = 1
     out: Path | None = None
-    world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
+    swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(
         default_factory=lambda: SwingUpConfig(observe=Frames(auxiliary=AuxiliaryConfig(), precision="bfloat16"))
     )
 
@@ -69,7 +69,7 @@ class UpdateSpeedConfig:
         if not self.observations:
             raise ValueError("observations names nothing; name at least one.")
         check_at_least(1, {"updates": self.updates, "turns": self.turns, "threads": self.threads})
-        known, seen = Frames(), self.world.frames
+        known, seen = Frames(), self.swingup.frames
         own = ("encoder", "settings", "mode", "start", "folder", "shift", "second")
         given = [name for name in own if getattr(seen, name) != getattr(known, name)]
         if given:
@@ -81,8 +81,8 @@ class UpdateSpeedConfig:
         """The run of a named observation."""
         observe = observation(name)
         if isinstance(observe, Frames):
-            observe = observe.as_in(self.world.frames)
-        return replace(self.world, observe=observe)
+            observe = observe.as_in(self.swingup.frames)
+        return replace(self.swingup, observe=observe)
 
 
 class FiveEncodings(SharedEncoderSAC):
@@ -103,43 +103,43 @@ def updates_per_second(config: UpdateSpeedConfig, name: str, stage: str) -> floa
     torch.set_num_threads(config.threads)
     if "kept_memory" in has:
         keep_freed_memory()
-    world = config.run_of(name)
+    run = config.run_of(name)
     torch.manual_seed(0)
-    encoder = new_encoder(world) if world.sees_frames else None
+    encoder = new_encoder(run) if run.sees_frames else None
     if encoder is not None and "channels_last" not in has:
         encoder.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    low = "bfloat16" in has and world.bfloat16
+    low = "bfloat16" in has and run.bfloat16
     agent = pixel_sac.make(
-        DummyVecEnv([lambda: make_env(world, None, 0)]),
+        DummyVecEnv([lambda: make_env(run, None, 0)]),
         encoder,
-        world.sizes,
-        world.learning,
-        world.kept_steps,
-        world.frames.shift if world.sees_frames else 0,
+        run.sizes,
+        run.learning,
+        run.kept_steps,
+        run.frames.shift if run.sees_frames else 0,
         seed=0,
         bfloat16=low,
-        device=world.device_name,
+        device=run.device_name,
     )
-    own_loss = world.own_loss if world.sees_frames else AuxiliaryConfig(weight=0.0)
+    own_loss = run.own_loss if run.sees_frames else AuxiliaryConfig(weight=0.0)
     callback = AuxiliaryLossCallback(own_loss, bfloat16=low)
     agent.learn(PLAYED, callback=callback)
     # The hook goes when training ends; what is timed is the training's step alone.
     callback.on_training_start({}, {})
     step = agent.train if "one_encoding" in has else FiveEncodings.train.__get__(agent)
-    step(gradient_steps=2, batch_size=world.sizes.batch_size)
-    updates = config.updates * (1 if world.sees_frames else PER_UPDATE)
+    step(gradient_steps=2, batch_size=run.sizes.batch_size)
+    updates = config.updates * (1 if run.sees_frames else PER_UPDATE)
     started = time.perf_counter()
-    step(gradient_steps=updates, batch_size=world.sizes.batch_size)
+    step(gradient_steps=updates, batch_size=run.sizes.batch_size)
     return updates / (time.perf_counter() - started)
 
 
 def buffer_megabytes(config: UpdateSpeedConfig) -> dict[str, float]:
     """Memory that the frames of a run take, in Stable-Baselines3's buffer and in ours."""
-    world = config.run_of("sac")
-    env = make_env(world, None, 0)
+    run = config.run_of("sac")
+    env = make_env(run, None, 0)
     spaces = env.observation_space, env.action_space
-    ours = FrameReplayBuffer(world.kept_steps, *spaces).frames.nbytes
-    theirs = ReplayBuffer(world.kept_steps, *spaces)
+    ours = FrameReplayBuffer(run.kept_steps, *spaces).frames.nbytes
+    theirs = ReplayBuffer(run.kept_steps, *spaces)
     env.close()
     both = theirs.observations.nbytes + theirs.next_observations.nbytes
     return {"stable_baselines3": both / 2**20, "ours": ours / 2**20}
@@ -165,15 +165,15 @@ def measure(config: UpdateSpeedConfig) -> None:
         }
         for name, rates in best.items()
     ]
-    title = f"updates/s, {config.world.preset_name}, {config.threads} thread(s)"
+    title = f"updates/s, {config.swingup.preset_name}, {config.threads} thread(s)"
     print_table(Console(stderr=True), title, lines)
     megabytes = buffer_megabytes(config)
-    Console(stderr=True).print(f"frames of {config.world.kept_steps:,} steps, MB: {megabytes}", highlight=False)
+    Console(stderr=True).print(f"frames of {config.swingup.kept_steps:,} steps, MB: {megabytes}", highlight=False)
     figures: dict[str, Any] = {
         "updates_per_second": best,
         "buffer_megabytes": megabytes,
         "config": asdict(config),
-        "preset": config.world.preset_name,
+        "preset": config.swingup.preset_name,
     }
     if config.out is not None:
         write_json(config.out, figures)

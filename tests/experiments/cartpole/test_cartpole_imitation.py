@@ -39,7 +39,7 @@ TINY = ImitationConfig(
     learner="sac_shift",
     steps=24,
     episodes=2,
-    world=SwingUpConfig(
+    swingup=SwingUpConfig(
         Frames(
             auxiliary=AuxiliaryConfig(),
             pretraining=PretrainingConfig(4, FitConfig(steps=4, validate_every=2, validation_batches=1)),
@@ -56,7 +56,7 @@ TINY = ImitationConfig(
 
 def seeing(**changes: Any) -> SwingUpConfig:
     """How the cartpole is seen, with something of it changed."""
-    return replace(TINY.world, observe=replace(TINY.world.frames, **changes))
+    return replace(TINY.swingup, observe=replace(TINY.swingup.frames, **changes))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -258,8 +258,11 @@ def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[ImitationConfig,
         ({"seeds": ()}, "at least one"),
         ({"lost": 0.0}, "lost is 0.0"),
         ({"starts": 1.5}, "starts is 1.5"),
-        ({"world": SwingUpConfig(Frames(second=Gated()))}, "'imm' is to be a second encoder, and an imitator has none"),
-        ({"world": SwingUpConfig(State())}, "observes no frames"),
+        (
+            {"swingup": SwingUpConfig(Frames(second=Gated()))},
+            "'imm' is to be a second encoder, and an imitator has none",
+        ),
+        ({"swingup": SwingUpConfig(State())}, "observes no frames"),
         ({"learner": "sac_shft"}, "Did you mean 'sac_shift'"),
         ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
     ],
@@ -272,9 +275,9 @@ def test_wrong_settings_are_refused(changes: dict[str, Any], message: str) -> No
 def test_another_teacher_or_view_is_another_video() -> None:
     others = [
         replace(TINY, teacher=Path("teacher")),
-        replace(TINY, world=replace(TINY.world, action_repeat=100)),
-        replace(TINY, world=seeing(camera="lookatcart")),
-        replace(TINY, world=seeing(stack=2)),
+        replace(TINY, swingup=replace(TINY.swingup, action_repeat=100)),
+        replace(TINY, swingup=seeing(camera="lookatcart")),
+        replace(TINY, swingup=seeing(stack=2)),
     ]
     assert len({config.film for config in [TINY, *others]}) == 5
     assert replace(TINY, reward="oracle", steps=80, learner="sac_state").film == TINY.film
@@ -291,7 +294,7 @@ def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
     (tmp_path / "failed" / "result.json").write_text('{"status": "failed", "reason": "cut"}')
     with pytest.raises(ValueError, match="no complete run"):
         imitate_all(replace(config, teacher=tmp_path / "failed"))
-    slower = replace(config, teacher=good, world=replace(TINY.world, action_repeat=100))
+    slower = replace(config, teacher=good, swingup=replace(TINY.swingup, action_repeat=100))
     with pytest.raises(ValueError, match="has action_repeat 125; it takes 100 here"):
         imitate_all(slower)
     assert not (tmp_path / "out").exists()
@@ -346,8 +349,8 @@ def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(
     encoder = encoders.make("imm", image_size=16, channels=9, keypoints=2)
     encoder.distance_scale.fill_(scale)
     encoder.save(tmp_path / "given")
-    world = seeing(folder=tmp_path / "given")
-    config = replace(TINY, out=tmp_path / "out", encoder_settings=(), learner="embedding", world=world)
+    run = seeing(folder=tmp_path / "given")
+    config = replace(TINY, out=tmp_path / "out", encoder_settings=(), learner="embedding", swingup=run)
     with pytest.raises(ValueError, match=message):
         imitate_all(config)
     assert not (tmp_path / "out").exists()

@@ -493,39 +493,39 @@ def test_the_linear_map_is_fitted_on_one_half_and_judged_on_what_is_in_sight() -
 
 
 def test_keypoints_are_judged_beside_their_controls(tmp_path: Path) -> None:
-    world = replace(seeing(stack=1, start="recorded"), out=tmp_path)
-    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "q.csv", world=world))
+    run = replace(seeing(stack=1, start="recorded"), out=tmp_path)
+    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "q.csv", swingup=run))
     assert [row["keypoints"] for row in rows] == ["trained", "untrained", "random points"]
     assert (tmp_path / "q.csv").exists()
     assert (tmp_path / "keypoints_seed0.png").exists()
 
 
 def test_a_given_encoders_keypoints_are_judged_as_a_new_ones(tmp_path: Path) -> None:
-    world = replace(TINY, out=tmp_path)
-    new = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "new.csv", world=world))
+    run = replace(TINY, out=tmp_path)
+    new = keypoint_quality.judge(KeypointQualityConfig((0,), 4, out=tmp_path / "new.csv", swingup=run))
     torch.manual_seed(0)
-    new_encoder(world).save(tmp_path / "untrained")
+    new_encoder(run).save(tmp_path / "untrained")
     new_encoder(seeing(encoder="autoencoder_imm", stack=1)).save(tmp_path / "single")
     folders = (tmp_path / "untrained", tmp_path / "single")
-    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, folders, tmp_path / "given.csv", world))
+    rows = keypoint_quality.judge(KeypointQualityConfig((0,), 4, folders, tmp_path / "given.csv", run))
     assert [row["keypoints"] for row in rows] == [str(folder) for folder in folders]
     (untrained,) = [row for row in new if row["keypoints"] == "untrained"]
     assert rows[0] == {**untrained, "keypoints": str(folders[0]), "seed": ""}
-    new_encoder(replace(world, observe=LATENT)).save(tmp_path / "none")
+    new_encoder(replace(run, observe=LATENT)).save(tmp_path / "none")
     with pytest.raises(ValueError, match="'autoencoder', which has no keypoints"):
-        keypoint_quality.judge(KeypointQualityConfig((0,), 4, (tmp_path / "none",), tmp_path / "q.csv", world))
+        keypoint_quality.judge(KeypointQualityConfig((0,), 4, (tmp_path / "none",), tmp_path / "q.csv", run))
 
 
 @pytest.mark.parametrize(
-    ("world", "message"),
+    ("swingup", "message"),
     [
         (SwingUpConfig(Frames("autoencoder")), "'autoencoder' has no keypoints"),
         (SwingUpConfig(Frames("imm", second=Gated("tcn"))), "leave second out"),
     ],
 )
-def test_a_world_whose_keypoints_cannot_be_judged_is_refused(world: SwingUpConfig, message: str) -> None:
+def test_a_run_whose_keypoints_cannot_be_judged_is_refused(run: SwingUpConfig, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        KeypointQualityConfig(world=world)
+        KeypointQualityConfig(swingup=run)
 
 
 def test_keypoints_are_drawn_where_they_are() -> None:
@@ -543,7 +543,7 @@ def test_drawing_is_timed_beside_dm_control(tmp_path: Path) -> None:
 
 
 def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
-    world = CartpoleSuite(SwingUpConfig())
+    suite = CartpoleSuite(SwingUpConfig())
     settings = (
         "observe.mode=frozen",
         "learning.learning_rate=2e-4",
@@ -552,16 +552,16 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
         "observe.precision=float32",
         "encoder.keypoints=4",
     )
-    cell = Cell("cartpole", world.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
-    config = world.config(cell, Path("here"))
+    cell = Cell("cartpole", suite.method("sac_imm@mine", "sac", "task", settings), 2, 5, 1_250)
+    config = suite.config(cell, Path("here"))
     assert (config.frames.mode, config.task, config.seeds) == ("frozen", "balance", (5,))
     assert config.learning.learning_rate == 2e-4
     assert config.frames.auxiliary.weight == 0.5
     assert config.learning.layer_norm is False
     assert config.frames.precision == "float32"
     assert config.frames.settings == ("keypoints=4",)
-    assert world.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
-    second = world.method(
+    assert suite.folder(cell, Path("here")) == Path("here/balance-sac_imm@mine-cpu/seed_5")
+    second = suite.method(
         "sac_ae@mine",
         "sac",
         "task",
@@ -571,23 +571,23 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
             "observe.second.weight=3",
         ),
     )
-    config = world.config(Cell("cartpole", second, 0, 0, 1_250), Path("here"))
+    config = suite.config(Cell("cartpole", second, 0, 0, 1_250), Path("here"))
     assert config.frames.second == Distilled("imm", ("keypoints=4", "features=heat_maps"), 3.0)
     assert config.frames.settings == ()
     with pytest.raises(ValueError, match="Unknown observation"):
-        world.method("tcn", "sac", "task", ())
+        suite.method("tcn", "sac", "task", ())
     with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: Unknown switch layer_norm 'no'"):
-        world.method("sac", "sac", "task", ("learning.layer_norm=no",))
+        suite.method("sac", "sac", "task", ("learning.layer_norm=no",))
     with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: n_steps is '1\.5'"):
-        world.method("sac", "sac", "task", ("learning.n_steps=1.5",))
+        suite.method("sac", "sac", "task", ("learning.n_steps=1.5",))
     with pytest.raises(ValueError, match="'sac_state' sees through no encoder"):
-        world.method("sac_state", "sac", "task", ("encoder.keypoints=4",))
+        suite.method("sac_state", "sac", "task", ("encoder.keypoints=4",))
     with pytest.raises(ValueError, match="Unknown setting of State 'shift'"):
-        world.method("sac_state", "sac", "task", ("observe.shift=4",))
+        suite.method("sac_state", "sac", "task", ("observe.shift=4",))
 
 
 def test_a_preset_sets_an_encoders_own_names_that_the_run_has_too() -> None:
-    world = CartpoleSuite(SwingUpConfig())
+    suite = CartpoleSuite(SwingUpConfig())
     settings = (
         "observe.encoder=tcn",
         "encoder.hidden=32",
@@ -595,7 +595,7 @@ def test_a_preset_sets_an_encoders_own_names_that_the_run_has_too() -> None:
         "learning.hidden=64",
         "observe.auxiliary.videos=5",
     )
-    config = world.config(Cell("cartpole", world.method("sac_imm@tcn", "sac", "task", settings), 0, 0, 1_250), Path())
+    config = suite.config(Cell("cartpole", suite.method("sac_imm@tcn", "sac", "task", settings), 0, 0, 1_250), Path())
     assert (config.frames.encoder, config.frames.settings) == ("tcn", ("hidden=32", "videos=3"))
     assert (config.learning.hidden, config.frames.auxiliary.videos) == (64, 5)
 
@@ -603,9 +603,9 @@ def test_a_preset_sets_an_encoders_own_names_that_the_run_has_too() -> None:
 @pytest.mark.parametrize("preset", [name for name in preset_names() if name.startswith("cartpole")])
 def test_presets_of_the_cartpole_are_whole(preset: str) -> None:
     grid = read_preset(preset)
-    world = CartpoleSuite(SwingUpConfig())
+    suite = CartpoleSuite(SwingUpConfig())
     for encoder in grid.encoders:
-        world.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
+        suite.method(encoder, "sac", "task", tuple(grid.encoder_settings.get(encoder, ())))
 
 
 def spread_after_first_updates(mean_start: bool) -> float:

@@ -17,8 +17,8 @@ from experiments.measurements.update_speed import STAGES, FiveEncodings, UpdateS
     ("name", "stages"), [("sac_state", STAGES[:2]), pytest.param("sac_ae", STAGES, marks=pytest.mark.slow)]
 )
 def test_every_stage_of_an_agent_is_timed(name: str, stages: tuple[str, ...], tmp_path: Path) -> None:
-    world = SwingUpConfig(Frames(precision="bfloat16", auxiliary=AuxiliaryConfig()), preset="cpu", steps=1_000)
-    measure(UpdateSpeedConfig((name,), 1, 1, out=tmp_path / "speed.json", world=world))
+    run = SwingUpConfig(Frames(precision="bfloat16", auxiliary=AuxiliaryConfig()), preset="cpu", steps=1_000)
+    measure(UpdateSpeedConfig((name,), 1, 1, out=tmp_path / "speed.json", swingup=run))
 
     rates = json.loads((tmp_path / "speed.json").read_text())["updates_per_second"]
     assert tuple(rates[name]) == stages
@@ -30,7 +30,7 @@ def test_the_baseline_steps_as_stable_baselines3_does() -> None:
 
 
 def test_frames_take_a_sixth_of_the_memory() -> None:
-    megabytes = buffer_megabytes(UpdateSpeedConfig(world=SwingUpConfig(Frames(), preset="cpu", steps=1_000)))
+    megabytes = buffer_megabytes(UpdateSpeedConfig(swingup=SwingUpConfig(Frames(), preset="cpu", steps=1_000)))
     assert megabytes["ours"] == pytest.approx(1_000 * 3 * 64 * 64 / 2**20)
     assert megabytes["stable_baselines3"] == pytest.approx(6 * megabytes["ours"])
 
@@ -41,8 +41,8 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         UpdateSpeedConfig(updates=0)
     with pytest.raises(ValueError, match="leave second out"):
-        UpdateSpeedConfig(world=SwingUpConfig(Frames(second=Gated())))
+        UpdateSpeedConfig(swingup=SwingUpConfig(Frames(second=Gated())))
     with pytest.raises(ValueError, match="leave encoder, shift out"):
-        UpdateSpeedConfig(world=SwingUpConfig(Frames("tcn", shift=4)))
+        UpdateSpeedConfig(swingup=SwingUpConfig(Frames("tcn", shift=4)))
     with pytest.raises(ValueError, match="observes no frames"):
-        UpdateSpeedConfig(world=SwingUpConfig(State()))
+        UpdateSpeedConfig(swingup=SwingUpConfig(State()))
