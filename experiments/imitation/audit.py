@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +12,7 @@ from encoders.metrics import sample_triplets, triplet_accuracy
 from envs.drawn import PIXELS
 from envs.embedding import embed_views
 from experiments.imitation.config import ImitationConfig
-from experiments.imitation.play import Recording
+from experiments.imitation.motion import Episode
 from experiments.imitation.teacher import Standard
 from rewards.audit import Likeness, RewardAudit, audit_reward, measure_likeness
 from rewards.goal import Scales
@@ -24,21 +26,20 @@ STATES = 1000
 """Recorded moments that a video is compared with, at most."""
 
 
-def judge_order(encoder: Encoder, frames: NDArray[np.uint8], rng: np.random.Generator) -> float | None:
-    """Share of triplets of held-out episodes that are in the order of time; None where episodes are too short.
+def judge_order(encoder: Encoder, held_out: Sequence[Episode], rng: np.random.Generator) -> float | None:
+    """Share of triplets of held-out episodes that are in the order of time; None where all episodes are too short.
 
     Args:
         encoder: Fitted.
-        frames: (N, T, S, S, 3) uint8.
+        held_out: Not learned from.
         rng: Source of the triplets.
     """
-    if frames.shape[1] < NEGATIVE_RANGE + 2:
-        return None
     scores = []
-    for episode in frames:
-        triplets = sample_triplets(len(episode), TRIPLETS_AN_EPISODE, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
-        scores.append(triplet_accuracy(embed_views(encoder, episode[:, None]), triplets, 0.0).plain)
-    return float(np.mean(scores))
+    for episode in held_out:
+        if len(episode.frames) >= NEGATIVE_RANGE + 2:
+            triplets = sample_triplets(len(episode.frames), TRIPLETS_AN_EPISODE, POSITIVE_RANGE, NEGATIVE_RANGE, rng)
+            scores.append(triplet_accuracy(embed_views(encoder, episode.frames[:, None]), triplets, 0.0).plain)
+    return float(np.mean(scores)) if scores else None
 
 
 def judge_reward(
@@ -46,38 +47,38 @@ def judge_reward(
     encoder: Encoder | None,
     scales: Scales,
     standard: Standard,
-    held_out: Recording,
+    held_out: Sequence[Episode],
     rng: np.random.Generator,
 ) -> RewardAudit | None:
     """How well the reward follows the true distance in held-out episodes; None where nothing is known of the truth."""
-    if not held_out.states.shape[-1]:
+    if not held_out[0].states.shape[-1]:
         return None
-    states = (held_out.states - standard.mean) / standard.spread
+    states = [(episode.states - standard.mean) / standard.spread for episode in held_out]
     scale = config.source.scale(scales)
     assert scale is not None  # a reward on embeddings without an encoder is refused with the configuration
     if config.source.key == "joint_positions":
-        return audit_reward(list(states), list(states), config.huber, scale, rng)
+        return audit_reward(states, states, config.huber, scale, rng)
     seen = encoder if config.source.key != PIXELS else None
     thinned = slice(None, None, 1 if seen is not None else 3)
-    embeddings = [embed_views(seen, episode[thinned, None]) for episode in held_out.frames]
+    embeddings = [embed_views(seen, episode.frames[thinned, None]) for episode in held_out]
     return audit_reward(embeddings, [path[thinned] for path in states], config.huber, scale, rng, pairs=2000)
 
 
 def judge_likeness(
-    encoder: Encoder | None, video: NDArray[np.uint8], held_out: NDArray[np.uint8], recorded: NDArray[np.uint8]
+    encoder: Encoder | None, video: NDArray[np.uint8], held_out: Sequence[Episode], learned: Sequence[Episode]
 ) -> Likeness:
     """How near a video is to recorded moments, beside how near held-out episodes are.
 
     Args:
         encoder: Fitted, or None to compare pixels.
         video: (T, S, S, 3) uint8.
-        held_out: (N, T, S, S, 3) uint8.
-        recorded: Episodes that were learned from, (N, T, S, S, 3) uint8.
+        held_out: Not learned from.
+        learned: Learned from, the video excepted.
     """
-    flat = recorded.reshape(-1, *recorded.shape[2:])
-    chosen = np.unique(np.linspace(0, len(flat) - 1, min(STATES, len(flat))).round().astype(int))
+    recorded = np.concatenate([episode.frames for episode in learned])
+    chosen = np.unique(np.linspace(0, len(recorded) - 1, min(STATES, len(recorded))).round().astype(int))
     return measure_likeness(
         embed_views(encoder, video[:, None]),
-        [embed_views(encoder, episode[::5, None]) for episode in held_out],
-        embed_views(encoder, flat[chosen, None]),
+        [embed_views(encoder, episode.frames[::5, None]) for episode in held_out],
+        embed_views(encoder, recorded[chosen, None]),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from encoders.base import Encoder
 from encoders.files import FileError
 from encoders.videos.video import read_timed_video
 from envs.embedding import embed_views
+from experiments.imitation.motion import Episode, changes
 from experiments.imitation.play import Recording
 from experiments.imitation.teacher import start_of
 from rewards.goal import ORACLE_SCALE, Goal, Scales
@@ -99,19 +100,14 @@ def goal_of(
     )
 
 
-def scales_of(encoder: Encoder | None, play: NDArray[np.uint8]) -> Scales:
+def scales_of(encoder: Encoder | None, held_out: Sequence[Episode]) -> Scales:
     """The distances that count as 1.
 
     Args:
         encoder: Fitted, or None.
-        play: Frames of validation, (N, T, S, S, 3) uint8.
+        held_out: Episodes without what stands still.
     """
-    steps = [
-        np.linalg.norm(np.diff(episode.astype(np.float32), axis=0).reshape(len(episode) - 1, -1), axis=1)
-        for episode in play
-    ]
-    moving = np.concatenate(steps)
-    pixels = float(np.median(moving[moving > 0])) if (moving > 0).any() else 1.0
+    pixels = float(np.median(np.concatenate([changes(episode.frames) for episode in held_out])))
     return Scales(None if encoder is None else float(encoder.distance_scale), pixels, ORACLE_SCALE)
 
 

@@ -14,7 +14,6 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from rich.progress import track
 
-from encoders.clips.clips import Clips
 from encoders.errors import check_seed
 from encoders.files import write_atomically
 from envs.drawn import PIXELS, STATE
@@ -72,11 +71,6 @@ class Recording:
     states: NDArray[np.float64]
     snapshots: Snapshot
     returns: NDArray[np.float64]
-
-    def clips(self, start: int, stop: int) -> Clips:
-        """Some of the episodes as clips of one view."""
-        numbers = range(start, stop)
-        return Clips([self.frames[number][None] for number in numbers], tuple(f"episode {n}" for n in numbers))
 
 
 Policy = Callable[[dict[str, NDArray[Any]]], Any]

@@ -35,6 +35,7 @@ from experiments.imitation.demonstration import (
     scales_of,
 )
 from experiments.imitation.environment import Environment, find
+from experiments.imitation.motion import Episode, clips_of, episodes_of, least_change, moving
 from experiments.imitation.page import imitation_page
 from experiments.imitation.play import Policy, Recording, load_or_record, random_play
 from experiments.imitation.teacher import (
@@ -56,7 +57,7 @@ from experiments.runs.tracking import tracking_of
 from rewards.audit import Likeness
 from rewards.targets import positions
 
-DEMONSTRATION_SHARE = 0.25
+DEMONSTRATION_SHARE = 0.1
 """Of the episodes that an encoder learns from, how many are the demonstration itself, over and over."""
 
 REFERENCE_EPISODES = 20
@@ -135,6 +136,31 @@ class Shared:
             return None
         return other_demonstrations(self._config, self._environment, lambda: self.teacher)
 
+    @cached_property
+    def least_change(self) -> float:
+        """The change of a picture that counts as movement."""
+        return least_change(self.play.frames)
+
+    @cached_property
+    def episodes(self) -> tuple[list[Episode], list[Episode]]:
+        """What an encoder learns from, and what is held out, of play and of the teacher's other episodes alike.
+
+        Raises:
+            ValueError: If too little moves in what is held out.
+        """
+        held = self._config.play.validation
+        play = episodes_of(self.play, self.least_change)
+        others = [] if self.others is None else episodes_of(self.others, self.least_change)
+        some = round(len(others) * held / len(play))
+        learned, held_out = [*play[held:], *others[some:]], [*play[:held], *others[:some]]
+        held_out = [episode for episode in held_out if len(episode.frames) > 1]
+        if len(held_out) < 2:
+            raise ValueError(
+                f"Of {held} held-out episodes of play {len(held_out)} show any movement; record more, by "
+                "--play.episodes and --play.validation."
+            )
+        return learned, held_out
+
 
 class Stages:
     """The stages of one run.
@@ -209,16 +235,12 @@ class Stages:
         self, encoder: Encoder | None, play: Recording, demonstration: Demonstration
     ) -> tuple[dict[str, Any], learner.World]:
         """What is known before training, and the learner's environments."""
-        config, seed, cut = self._config, self._seed, self._config.play.validation
-        held_out = Recording(
-            play.frames[:cut], play.states[:cut], {n: v[:cut] for n, v in play.snapshots.items()}, play.returns[:cut]
-        )
-        scales = scales_of(encoder, held_out.frames)
-        standard = self._shared.standard
-        order = None if encoder is None else judge_order(encoder, held_out.frames, np.random.default_rng([seed, 1]))
+        config, seed, shared = self._config, self._seed, self._shared
+        learned, held_out = shared.episodes
+        scales, standard = scales_of(encoder, held_out), shared.standard
+        order = None if encoder is None else judge_order(encoder, held_out, np.random.default_rng([seed, 1]))
         reward = judge_reward(config, encoder, scales, standard, held_out, np.random.default_rng([seed, 2]))
-        learned = [play.frames[cut:]] + ([] if self._shared.others is None else [self._shared.others.frames])
-        likeness = judge_likeness(encoder, demonstration.frames, held_out.frames, np.concatenate(learned))
+        likeness = judge_likeness(encoder, demonstration.frames, held_out, learned)
         start, start_distance = demonstration.start, 0.0
         if start is None:
             states, start_distance = most_alike(demonstration.frames[0], play, encoder)
@@ -331,11 +353,18 @@ def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encode
 
     def prepare() -> Encoder:
         torch.manual_seed(seed)
-        encoder, cut = new_encoder(config), config.play.validation
-        validation = shared.play.clips(0, cut)
+        encoder = new_encoder(config)
+        learned, held_out = shared.episodes
+        validation = clips_of(held_out, encoder.sampling.least)
+        if not len(validation):
+            raise ValueError(
+                f"The loss of {config.encoder!r} compares {encoder.sampling.least} successive moments, and held-out "
+                f"episodes have at most {max(len(episode.frames) for episode in held_out)} in which something moves; "
+                "narrow the encoder's ranges, such as --encoder-settings negative_range=3 positive_range=1."
+            )
         if not config.source.trained:
             return calibrate(encoder, validation, folder)
-        training = _training(shared, cut)
+        training = _with_video(clips_of(learned, encoder.sampling.least), shared, encoder.sampling.least)
         return fit(encoder, training, validation, config.fit, seed, folder)
 
     encoder = shared_encoder(folder, prepare)
@@ -343,21 +372,12 @@ def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encode
     return encoder
 
 
-def _training(shared: Shared, cut: int) -> Clips:
-    """Play, the teacher's other episodes, and the demonstration as often as makes it a share of all."""
-    play = shared.play.clips(cut, len(shared.play.frames))
-    other = shared.others
-    recorded = (
-        play
-        if other is None
-        else Clips(
-            [*play.videos, *other.clips(0, len(other.frames)).videos],
-            (*play.names, *(f"demonstration {n}" for n in range(len(other.frames)))),
-        )
-    )
-    copies = max(1, round(DEMONSTRATION_SHARE * len(recorded)))
-    video = shared.demonstration.frames[None]
-    return Clips([*recorded.videos, *[video] * copies], (*recorded.names, *["the demonstration"] * copies))
+def _with_video(recorded: Clips, shared: Shared, least: int) -> Clips:
+    """Recorded clips, and the video, where enough moves in it, as often as makes it a share of all."""
+    frames = shared.demonstration.frames
+    video = frames[moving(frames, shared.least_change)][None]
+    copies = max(1, round(DEMONSTRATION_SHARE * len(recorded))) if video.shape[1] >= least else 0
+    return Clips([*recorded.videos, *[video] * copies], (*recorded.names, *["the video"] * copies))
 
 
 def _enlarged(frames: NDArray[np.uint8], side: int = 192) -> NDArray[np.uint8]:

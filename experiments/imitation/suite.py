@@ -135,7 +135,7 @@ def _film(config: ImitationConfig, path: Path) -> None:
     states = learner.demonstration_states(demonstration, shared.standard)
     goal = goal_of(demonstration, None, environment.horizon, states)
     world = learner.World(
-        environment, shared.standard, demonstration.start, goal, scales_of(None, shared.play.frames[:2]), None
+        environment, shared.standard, demonstration.start, goal, scales_of(None, shared.episodes[1]), None
     )
     random = learner.evaluate(
         world, learner.random_actions(environment, 0), run.REFERENCE_EPISODES, seed=0, drawn=False
