@@ -21,6 +21,9 @@ class Simulator(ABC):
         env: The environment itself, without wrappers.
     """
 
+    goes_on = False
+    """Whether it can be stepped after the end of its own episode, as physics can."""
+
     def __init__(self, env: Any) -> None:
         self.env = env
 
@@ -57,6 +60,8 @@ class Own(Simulator):
 
 class GymnasiumMujoco(Simulator):
     """Gymnasium's own MuJoCo environments, and others that subclass its ``MujocoEnv``."""
+
+    goes_on = True
 
     @staticmethod
     def fits(env: Any) -> bool:
@@ -104,11 +109,12 @@ class DmControl(Simulator):
 class ClassicControl(Simulator):
     """Gymnasium's classic control: Acrobot, CartPole, MountainCar, Pendulum, and others with a vector ``state``."""
 
+    goes_on = True
+
     @staticmethod
     def fits(env: Any) -> bool:
         """Whether it has a state that is a vector."""
-        state = getattr(env, "state", None)
-        return type(env).__module__.startswith("gymnasium.envs.classic_control") and state is not None
+        return type(env).__module__.startswith("gymnasium.envs.classic_control") and hasattr(env, "state")
 
     def take(self) -> Snapshot:
         """The vector."""
@@ -128,11 +134,7 @@ KINDS: tuple[type[Simulator], ...] = (Own, DmControl, GymnasiumMujoco, ClassicCo
 
 
 def simulator_of(env: gym.Env[Any, Any]) -> Simulator | None:
-    """How an environment's state is read and set; None where nothing here can.
-
-    Args:
-        env: It has been reset.
-    """
+    """How an environment's state is read and set; None where nothing here can."""
     inner = env.unwrapped
     return next((kind(inner) for kind in KINDS if kind.fits(inner)), None)
 

@@ -17,7 +17,7 @@ from envs.drawn import DrawnObservation
 from envs.episodes import FixedLength
 from envs.fast_drawing import FastDrawing
 from envs.mujoco_gl import choose_renderer
-from envs.snapshots import SnapshotStarts
+from envs.snapshots import SnapshotStarts, simulator_of
 from experiments.imitation.identifiers import registered
 
 RENDER_QUALITIES = ("fast", "reference")
@@ -143,10 +143,12 @@ def find(config: EnvironmentConfig) -> Environment:
 
 def wrapped(config: EnvironmentConfig, horizon: int, drawn: bool, size: int | None) -> gym.Env[Any, Any]:
     """The environment as the pipeline has it."""
-    env: gym.Env[Any, Any] = SnapshotStarts(_base(config, drawn))
+    base = _base(config, drawn)
+    simulator = simulator_of(base)
+    env: gym.Env[Any, Any] = SnapshotStarts(base)
     if isinstance(env.action_space, spaces.Box):
         env = gym.wrappers.RescaleAction(env, np.float32(-1.0), np.float32(1.0))
-    env = FixedLength(env, horizon, config.action_repeat)
+    env = FixedLength(env, horizon, config.action_repeat, simulator is not None and simulator.goes_on)
     return DrawnObservation(env, size or config.image_size, config.hidden, drawn)
 
 

@@ -19,6 +19,7 @@ from encoders.base import Encoder
 from envs.drawn import PIXELS, STATE
 from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_views
 from envs.phase import VecPhaseObservation
+from envs.pixels import SeededEpisodes
 from envs.starts import DemonstrationStarts, Starts, nearest
 from envs.workers import WorkerVecEnv
 from experiments.imitation.config import ImitationConfig
@@ -76,14 +77,23 @@ class World:
     scales: Scales
     encoder: Encoder | None
 
-    def make(self, drawn: bool, starts: Starts | None = None, share: float = 0.0) -> gym.Env[Any, Any]:
-        """One environment, with its own reward."""
+    def make(
+        self, drawn: bool, starts: Starts | None = None, share: float = 0.0, seed: int | None = None
+    ) -> gym.Env[Any, Any]:
+        """One environment, with its own reward.
+
+        Args:
+            drawn: Whether frames are observed.
+            starts: States along the demonstration.
+            share: Of the episodes that begin in them.
+            seed: Of all its episodes; none leaves them to the resets.
+        """
         env = make_standard(self.environment, self.standard, drawn)
         if self.start is not None:
             env = StartsAt(env, self.start)
         if starts is not None:
             env = DemonstrationStarts(env, starts, share)
-        return Monitor(env)
+        return Monitor(env if seed is None else SeededEpisodes(env, seed))
 
 
 def compared(config: ImitationConfig, world: World) -> tuple[str, NDArray[np.floating], float]:
@@ -119,7 +129,7 @@ def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> S
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 
-def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool) -> VecEnv:
+def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
     """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
 
     The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
@@ -138,8 +148,9 @@ def make_learner(config: ImitationConfig, world: World, starts: Starts | None, b
     )
     # What is only used in the parent does not travel to the workers.
     factories: list[Callable[[], gym.Env[Any, Any]]] = [
-        partial(replace(world, encoder=None).make, drawn, starts, config.starts)
-    ] * config.envs
+        partial(replace(world, encoder=None).make, drawn, starts, config.starts, seed * config.envs + number)
+        for number in range(config.envs)
+    ]
     return wrap(DummyVecEnv(factories)) if config.workers == 1 else WorkerVecEnv(factories, config.workers, wrap)
 
 

@@ -46,8 +46,7 @@ def least_change(frames: NDArray[np.uint8]) -> float:
     found = np.concatenate([changes(episode) for episode in frames])
     if not (found > 0).any():
         raise ValueError(
-            "Nothing moves in recorded play: every frame is the same picture. See that it draws what "
-            "its actions move."
+            "Nothing moves in recorded play: every frame is the same picture. See that it draws what its actions move."
         )
     return LEAST_SHARE * float(np.median(found[found > 0]))
 

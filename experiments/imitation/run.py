@@ -286,10 +286,15 @@ class Stages:
         starts = learner.recorded_starts(config, world, play)
         # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
         torch.set_num_threads(1)
-        venv = learner.make_learner(config, world, starts, bfloat16)
+        venv = learner.make_learner(config, world, starts, bfloat16, seed)
         horizon = self._environment.horizon
         agent = factory.make(config.algo, venv, horizon, seed, gamma=config.gamma)
         restore_checkpoint(agent, folder / "checkpoint")
+
+        def restart(steps: int) -> None:
+            # Episodes that begin along the video have no common length; the steps before one tell it from all others.
+            venv.env_method("start_with", steps)
+
         with progress_bar(
             config.steps,
             agent.num_timesteps,
@@ -304,6 +309,7 @@ class Stages:
                 checkpoint_steps=config.steps // 10,
                 report=report,
                 tracking=tracking_of(config, seed),
+                restart=restart,
             )
         factory.save_agent(agent, config.algo, horizon, folder / "agent")
         figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")

@@ -21,6 +21,7 @@ from agents import factory
 from agents.checkpoint import restore_checkpoint
 from encoders.files import write_atomically
 from encoders.videos.video import write_video
+from envs.pixels import SeededEpisodes
 from envs.standard import StandardState, standardise
 from experiments.imitation.config import AUTO, ImitationConfig
 from experiments.imitation.environment import Environment
@@ -104,12 +105,13 @@ def taught(config: ImitationConfig, environment: Environment, standard: Standard
         return factory.load_agent(config.teacher.folder, DummyVecEnv([make]))
     folder = config.teacher_folder
     algo = teacher_algo(config, environment)
-    venv = DummyVecEnv([partial(_monitored, make)] * ENVS)
+    venv = DummyVecEnv([partial(_monitored, make, config.teacher.seed * ENVS + number) for number in range(ENVS)])
     torch.set_num_threads(1)
     agent = factory.make(algo, venv, environment.horizon, config.teacher.seed, gamma=config.teacher.gamma)
     claim(folder, "teacher.json", {"env": vars(config.env), "teacher": vars(config.teacher)})
     restore_checkpoint(agent, folder / "checkpoint")
     row = ENVS * environment.horizon
+    venv.env_method("start_with", agent.num_timesteps // row)
     with progress_bar(
         config.teacher.steps, agent.num_timesteps, lambda row: f"the teacher's return {row['true_return']:.1f}"
     ) as report:
@@ -127,8 +129,8 @@ def taught(config: ImitationConfig, environment: Environment, standard: Standard
     return agent
 
 
-def _monitored(make: Callable[[], gym.Env[Any, Any]]) -> gym.Env[Any, Any]:
-    return Monitor(make())
+def _monitored(make: Callable[[], gym.Env[Any, Any]], seed: int) -> gym.Env[Any, Any]:
+    return Monitor(SeededEpisodes(make(), seed))
 
 
 def acting(agent: BaseAlgorithm, standard: Standard) -> Policy:

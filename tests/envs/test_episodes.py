@@ -16,13 +16,14 @@ class Counting(gym.Env[int, int]):
 
     observation_space = spaces.Discrete(100)
     action_space = spaces.Discrete(2)
+    sturdy = False
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
         self.steps = 0
         return 0, {}
 
     def step(self, action: int) -> tuple[int, float, bool, bool, dict[str, Any]]:
-        assert self.steps < 3, "stepped after its end"
+        assert self.steps < 3 or self.sturdy, "stepped after its end"
         self.steps += 1
         return self.steps, 1.0, self.steps == 3, False, {}
 
@@ -42,6 +43,16 @@ def test_an_ended_environment_stays_as_it_ended_without_reward() -> None:
         (3, 1.0, False, False),
         (3, 0.0, False, False),
         (3, 0.0, False, True),
+    ]
+
+
+def test_a_simulation_that_goes_on_is_stepped_on_without_reward() -> None:
+    counting = Counting()
+    counting.sturdy = True
+    assert play(FixedLength(counting, 5, goes_on=True))[2:] == [
+        (3, 1.0, False, False),
+        (4, 0.0, False, False),
+        (5, 0.0, False, True),
     ]
 
 
