@@ -13,8 +13,9 @@ class FixedLength(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorAr
     """Truncates every episode after the same number of steps, and never earlier.
 
     An environment that ends its episode stays as it ended until the steps are over: the observation is the last one.
-    One whose simulation goes on by itself is stepped on. Either way the reward is 0 from there. So nothing is won by ending
-    early where rewards are penalties, and every moment of a demonstration has one of the episode's to be compared with.
+    One whose simulation goes on by itself is stepped on. Either way the reward is 0 from there. So nothing is won by
+    ending early where rewards are penalties, and every moment of a demonstration has one of the episode's to be
+    compared with.
     ``options={"time": 5}`` of a reset counts steps as done.
 
     Args:
