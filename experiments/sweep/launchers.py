@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from encoders import plugins
 from envs.workers import GUARD, deaf_to_interrupts
 from experiments.runs.allocator import keep_freed_memory
 
@@ -216,8 +217,16 @@ def on_ray(address: str | None, gpus: float, timeout: float = 10.0) -> Iterator[
     import ray
 
     # The workers of a Ray of one's own import what this process can; a cluster has an installation of its own.
-    paths = {"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}} if address is None else None
-    ray.init(address=address, runtime_env=paths, include_dashboard=False, log_to_driver=False, configure_logging=False)
+    variables = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} if address is None else {}
+    if plugins.named():
+        variables[plugins.VARIABLE] = os.environ[plugins.VARIABLE]
+    ray.init(
+        address=address,
+        runtime_env={"env_vars": variables} if variables else None,
+        include_dashboard=False,
+        log_to_driver=False,
+        configure_logging=False,
+    )
     try:
         yield _OnRay(gpus)
     finally:
