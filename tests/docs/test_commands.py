@@ -114,7 +114,7 @@ def test_wrong_flags_and_programs_are_found(
     module, flags = module_of(first)
     assert call(module, flags, monkeypatch) == 2
     assert "--seed" in capsys.readouterr().err
-    with pytest.raises(AssertionError, match=r"there is no experiments/imitate\.py"):
-        module_of(["python", "experiments/imitate.py"])
+    with pytest.raises(AssertionError, match=r"there is no experiments/watch\.py"):
+        module_of(["python", "experiments/watch.py"])
     with pytest.raises(AssertionError, match=r"not found|No such file"):
         commands("rm -r /", tmp_path)
