@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from encoders.base import CONFIG_FILE, DIGEST, WEIGHTS_FILE, Encoder, EncoderConfig
 from encoders.errors import check_choice
 from encoders.files import FileError, read_object
+from encoders.plugins import Kind, Known
 from encoders.settings import build_config, parse_settings
 from encoders.weights import check_size, check_weights, declared_weights, digest_of, read_weights
 
@@ -20,6 +21,13 @@ AGAIN = "fit the encoder again, or copy its folder again"
 EncoderClass = TypeVar("EncoderClass", bound=type[Encoder])
 
 _ENCODERS: dict[str, type[Encoder]] = {}
+
+_KIND: Kind[type[Encoder]] = Kind(
+    "encoder",
+    "a subclass of encoders.Encoder",
+    lambda value: isinstance(value, type) and issubclass(value, Encoder),
+    lambda encoder: encoder,
+)
 
 
 def register(name: str) -> Callable[[EncoderClass], EncoderClass]:
@@ -33,18 +41,21 @@ def register(name: str) -> Callable[[EncoderClass], EncoderClass]:
     """
 
     def add(encoder: EncoderClass) -> EncoderClass:
-        if _ENCODERS.get(name, encoder) is not encoder:
-            raise ValueError(f"The encoder name {name!r} is taken by {_ENCODERS[name].__qualname__}; choose another.")
+        _KIND.add(_ENCODERS, name, encoder)
         encoder.name = name
-        _ENCODERS[name] = encoder
         return encoder
 
     return add
 
 
+def _known() -> Mapping[str, type[Encoder]]:
+    """Every encoder by its name, those of other packages too."""
+    return Known(_KIND, _ENCODERS, lambda name, encoder: register(name)(encoder))
+
+
 def names() -> list[str]:
     """Every registered name."""
-    return list(_ENCODERS)
+    return list(_known())
 
 
 def make(name: str, **config: Any) -> Encoder:
@@ -59,7 +70,7 @@ def make(name: str, **config: Any) -> Encoder:
             the settings name cannot be used.
     """
     made = configure(name, **config)
-    build = partial(_ENCODERS[name], made)
+    build = partial(_known()[name], made)
     check_size(declared_weights(build) or {}, f"encoder {name!r}")
     encoder = build()
     encoder.load_pretrained()
@@ -72,8 +83,8 @@ def configure(name: str, **config: Any) -> EncoderConfig:
     Raises:
         ValueError: If the name or a setting is unknown, or a value is refused.
     """
-    check_choice("encoder", name, _ENCODERS)
-    return build_config(_ENCODERS[name].Config, config, f"encoder {name!r}")
+    check_choice("encoder", name, _known())
+    return build_config(_known()[name].Config, config, f"encoder {name!r}")
 
 
 def settings_of(name: str, texts: Sequence[str]) -> dict[str, Any]:
@@ -82,8 +93,8 @@ def settings_of(name: str, texts: Sequence[str]) -> dict[str, Any]:
     Raises:
         ValueError: If the encoder or a setting is unknown, or a value is refused.
     """
-    check_choice("encoder", name, _ENCODERS)
-    return parse_settings(texts, _ENCODERS[name].Config)
+    check_choice("encoder", name, _known())
+    return parse_settings(texts, _known()[name].Config)
 
 
 def load(folder: str | Path) -> Encoder:
@@ -102,10 +113,11 @@ def load(folder: str | Path) -> Encoder:
         raise FileError(f"{folder} is no encoder folder: there is no such folder; name one with {CONFIG_FILE} in it.")
     values = read_object(path, "encoder config", AGAIN, ("encoder",))
     name, digest = values["encoder"], values.pop(DIGEST, None)
-    check_choice(f"encoder in {path}", name, _ENCODERS)
+    check_choice(f"encoder in {path}", name, _known())
+    encoder_class = _known()[name]
     settings = {key: value for key, value in values.items() if key != "encoder"}
-    config = build_config(_ENCODERS[name].Config, settings, str(path))
-    build = partial(_ENCODERS[name], config)
+    config = build_config(encoder_class.Config, settings, str(path))
+    build = partial(encoder_class, config)
     weights_path, what = folder / WEIGHTS_FILE, "encoder weights"
     content, weights = read_weights(weights_path, declared_weights(build), what, AGAIN)
     if digest is not None and digest != digest_of(values, content):

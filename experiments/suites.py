@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, NamedTuple
 
 from encoders.errors import check_choice
+from encoders.plugins import Kind, Known
 from experiments.sweep.grid import Scoring
 from experiments.sweep.suite import Suite
 
@@ -48,6 +49,28 @@ SUITES: dict[str, Entry] = {
 }
 """Every suite that has a name of its own."""
 
+_KIND: Kind[Entry] = Kind(
+    "suite", "an Entry of experiments.suites", lambda value: isinstance(value, Entry), lambda entry: entry.suite
+)
+
+
+def register(name: str, entry: Entry) -> None:
+    """Makes a suite known by a name.
+
+    Args:
+        name: The name that ``env`` of a benchmark takes.
+        entry: The suite, such as ``Entry.of(suite)``.
+
+    Raises:
+        ValueError: If the name is taken by another one.
+    """
+    _KIND.add(SUITES, name, entry)
+
+
+def known() -> Mapping[str, Entry]:
+    """Every suite by its name, those of other packages too."""
+    return Known(_KIND, SUITES, register)
+
 
 def get(name: str) -> Suite:
     """A suite by its name.
@@ -68,8 +91,8 @@ def scoring(name: str) -> Scoring:
 
 
 def _entry(name: str) -> Entry:
-    if name not in SUITES and GYMNASIUM_ID.fullmatch(name):
+    if name not in known() and GYMNASIUM_ID.fullmatch(name):
         imitation = _in("experiments.imitation")
         return Entry(lambda: import_module("experiments.imitation.suite").ImitationSuite.of(name), imitation.scoring)
-    check_choice("environment, or a Gymnasium id such as Reacher-v5", name, SUITES)
-    return SUITES[name]
+    check_choice("environment, or a Gymnasium id such as Reacher-v5", name, known())
+    return known()[name]

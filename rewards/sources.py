@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.errors import check_choice
+from encoders.plugins import Kind, Known
 from rewards.goal import Goal, Scales
 
 
@@ -37,10 +38,32 @@ SOURCES: dict[str, Source] = {
 }
 """The reward on embeddings, and its controls: true joint distance, raw pixel distance, an untrained encoder."""
 
+_KIND: Kind[Source] = Kind(
+    "reward", "a Source of rewards.sources", lambda value: isinstance(value, Source), lambda source: source.path
+)
+
+
+def register(name: str, source: Source) -> None:
+    """Makes a reward known by a name.
+
+    Args:
+        name: The name that ``--reward`` takes.
+        source: What it compares.
+
+    Raises:
+        ValueError: If the name is taken by another one.
+    """
+    _KIND.add(SOURCES, name, source)
+
+
+def known() -> Mapping[str, Source]:
+    """Every reward by its name, those of other packages too."""
+    return Known(_KIND, SOURCES, register)
+
 
 def names() -> list[str]:
     """Every reward's name."""
-    return list(SOURCES)
+    return list(known())
 
 
 def tracked(
@@ -57,8 +80,8 @@ def tracked(
     Raises:
         ValueError: If the name is unknown, or the goal does not tell what this reward needs.
     """
-    check_choice("reward", name, SOURCES)
-    source = SOURCES[name]
+    check_choice("reward", name, known())
+    source = known()[name]
     path, scale = source.path(goal), source.scale(scales)
     if path is None and source.key == "joint_positions":
         raise ValueError(f"reward {name!r} needs the true joint angles, and this video comes without; use 'tcn_huber'.")

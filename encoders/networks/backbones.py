@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -15,6 +15,7 @@ from encoders.errors import check_choice
 from encoders.networks import efficientnet, inception, residual, resnet
 from encoders.networks.layers import conv_block
 from encoders.networks.pretrained import load_stem_weights
+from encoders.plugins import Kind, Known
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,32 @@ _PLANS: dict[str, Plan] = {
 }
 
 
+_KIND: Kind[Plan] = Kind(
+    "backbone",
+    "a Plan of encoders.networks.backbones",
+    lambda value: isinstance(value, Plan),
+    lambda plan: plan.build,
+)
+
+
+def register_backbone(name: str, plan: Plan) -> None:
+    """Makes a stem known by a name.
+
+    Args:
+        name: The name that the setting ``backbone`` takes.
+        plan: How it is built.
+
+    Raises:
+        ValueError: If the name is taken by another one.
+    """
+    _KIND.add(_PLANS, name, plan)
+
+
+def _known() -> Mapping[str, Plan]:
+    """Every stem by its name, those of other packages too."""
+    return Known(_KIND, _PLANS, register_backbone)
+
+
 @dataclass(frozen=True)
 class BackboneConfig(EncoderConfig):
     """Settings shared by all encoders on a backbone.
@@ -97,8 +124,8 @@ class BackboneConfig(EncoderConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_choice("backbone", self.backbone, _PLANS)
-        plan = _PLANS[self.backbone]
+        check_choice("backbone", self.backbone, _known())
+        plan = _known()[self.backbone]
         if self.image_size < plan.smallest:
             raise ValueError(
                 f"image_size is {self.image_size}; the backbone {self.backbone!r} takes {plan.smallest} pixels or more."
@@ -115,7 +142,7 @@ class BackboneConfig(EncoderConfig):
     @property
     def pretrained(self) -> bool:
         """Whether the stem comes with standard weights; else with random ones."""
-        return bool(self.weights) or _PLANS[self.backbone].packaged is not None
+        return bool(self.weights) or _known()[self.backbone].packaged is not None
 
 
 class Backbone(nn.Module):
@@ -131,7 +158,7 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BackboneConfig) -> None:
         super().__init__()
-        self._plan = _PLANS[config.backbone]
+        self._plan = _known()[config.backbone]
         self._freeze = config.freeze
         self._weights = config.weights
         self._channels, self._image_size = config.channels, config.image_size
@@ -235,4 +262,4 @@ class BackboneEncoder(Encoder):
 
 def names() -> list[str]:
     """Every backbone's name."""
-    return list(_PLANS)
+    return list(_known())

@@ -10,9 +10,10 @@ from tyro.conf import AvoidSubcommands
 
 import encoders
 from encoders.errors import check_choice, check_seeds
+from encoders.plugins import use as use_plugins
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.observation import FROZEN, OBSERVATIONS, Frames, State, observation
-from experiments.runs.choices import NO_TRACKER, PROJECT, Tracker, key_of
+from experiments.runs.choices import NO_TRACKER, PROJECT, Plugins, Tracker, key_of
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -48,6 +49,8 @@ class ImitationConfig:
         resume: Go on with a run that was cut, or show one that is complete.
         track: Who follows the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
         track_project: What the tracker files the run under.
+        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
+            folder, and more can be named by more such flags.
         lost: Share of the largest distance between two moments of the video at which it counts as lost, which ends an
             episode of the training.
         starts: Share of the training's episodes that begin along the video, in a recorded state that looks like it
@@ -70,6 +73,7 @@ class ImitationConfig:
     resume: bool = False
     track: Tracker = NO_TRACKER
     track_project: str = PROJECT
+    plugin: Plugins = ()
     lost: float = 0.25
     starts: float = 0.5
     gamma: float = 0.99
@@ -79,6 +83,7 @@ class ImitationConfig:
     )
 
     def __post_init__(self) -> None:
+        use_plugins(self.plugin)
         check_choice("encoder", self.encoder, encoders.names())
         check_choice("reward", self.reward, REWARDS)
         check_choice("learner", self.learner, LEARNERS)
@@ -153,7 +158,7 @@ class ImitationConfig:
     @property
     def source(self) -> sources.Source:
         """What the reward compares."""
-        return sources.SOURCES[self.reward]
+        return sources.known()[self.reward]
 
     @property
     def variant(self) -> str:

@@ -8,8 +8,10 @@ from typing import Any
 
 from encoders.errors import check_seeds
 from encoders.networks.backbones import BackboneConfig
+from encoders.plugins import use as use_plugins
 from encoders.training.fit import FitConfig
 from experiments.comparison.variants import VARIANTS, encoder_config, variant_of
+from experiments.runs.choices import Plugins
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,8 @@ class CompareConfig:
         backbone: The stem that all variants of the tables are compared on, frozen if it is pretrained.
         weights: File of the stem's standard weights, where its package ships none.
         dropout: Share of the stem's channels that are dropped in training.
+        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
+            folder, and more can be named by more such flags.
         fit: How they are trained.
         record: The Kuka set.
         extra: Further demonstrations of the Kuka set, recorded with the next seed, to learn from alone.
@@ -72,6 +76,7 @@ class CompareConfig:
     backbone: str = "efficientnet_lite0"
     weights: str = ""
     dropout: float = 0.2
+    plugin: Plugins = ()
     fit: FitConfig = field(
         default_factory=lambda: FitConfig(steps=900, patience=100, colour_jitter=0.5, feature_copies=3)
     )
@@ -79,6 +84,7 @@ class CompareConfig:
     extra: int = 0
 
     def __post_init__(self) -> None:
+        use_plugins(self.plugin)
         for name in self.encoders:
             encoder_config(variant_of(name), self.image_size, self.stem)
         unique = len(set(self.encoders)) == len(self.encoders) and len(set(self.seeds)) == len(self.seeds)

@@ -69,7 +69,7 @@ def _work(job: tuple[str, int], config: CompareConfig) -> dict[str, Any]:
 def compare(config: CompareConfig) -> None:
     """Runs every variant with every seed and writes ``table.csv``, ``table.md`` and ``table.png``."""
     console = Console(stderr=True)
-    left_out = {"encoders", "seeds", "out", "workers"}
+    left_out = {"encoders", "seeds", "out", "workers", "plugin"}
     identity = {key: value for key, value in asdict(config).items() if key not in left_out}
     check_claim(config.out, "config.json", identity)
     if config.clips is None:

@@ -10,11 +10,21 @@ import encoders
 from agents import factory
 from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice, check_seed, check_seeds
+from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
 from experiments.imitation.environment import EnvironmentConfig
 from experiments.imitation.play import PlayConfig
-from experiments.runs.choices import NO_ENCODER, NO_TRACKER, PROJECT, Tracker, check_tracker, check_unsettled, key_of
+from experiments.runs.choices import (
+    NO_ENCODER,
+    NO_TRACKER,
+    PROJECT,
+    Plugins,
+    Tracker,
+    check_tracker,
+    check_unsettled,
+    key_of,
+)
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -81,6 +91,8 @@ class ImitationConfig:
         episodes: Episodes of the evaluation.
         precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto.
         threads: Threads of the encoder's training; another number gives other rounding.
+        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
+            folder, and more can be named by more such flags.
         play: What is recorded to learn the embedding from.
         teacher: The agent that is filmed where no video is given.
         fit: How the encoder is trained.
@@ -110,12 +122,14 @@ class ImitationConfig:
     episodes: int = 10
     precision: str = "auto"
     threads: int = 2
+    plugin: Plugins = ()
     play: PlayConfig = field(default_factory=PlayConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     huber: HuberConfig = field(default_factory=HuberConfig)
 
     def __post_init__(self) -> None:
+        use_plugins(self.plugin)
         check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
@@ -158,7 +172,7 @@ class ImitationConfig:
     @property
     def source(self) -> sources.Source:
         """What the reward compares."""
-        return sources.SOURCES[self.reward]
+        return sources.known()[self.reward]
 
     @property
     def variant(self) -> str:
@@ -178,7 +192,7 @@ class ImitationConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "workers", "track", "track_project"} | (
+        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "plugin"} | (
             {"teacher"} if self.demo is not None else set()
         )
         return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}

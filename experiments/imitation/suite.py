@@ -52,8 +52,8 @@ class ImitationSuite(RunSuite[ImitationConfig]):
         name = encoder.partition(MARK)[0]
         check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
         check_choice("algorithm", algo, factory.names())
-        check_choice("reward", reward, [name for name, source in sources.SOURCES.items() if source.trained])
-        if sources.SOURCES[reward].key == "joint_positions":
+        check_choice("reward", reward, [name for name, source in sources.known().items() if source.trained])
+        if sources.known()[reward].key == "joint_positions":
             return Method(reward, NO_ENCODER, algo, reward)
         if name == NO_ENCODER:
             return Method(encoder, NO_ENCODER, algo, "pixels")
@@ -116,7 +116,7 @@ class ImitationSuite(RunSuite[ImitationConfig]):
         fitted = {
             (cell.method.encoder, cell.method.encoder_settings, cell.seed, cell.task)
             for cell in cells
-            if cell.method.encoder != NO_ENCODER and sources.SOURCES[cell.method.reward].trained
+            if cell.method.encoder != NO_ENCODER and sources.known()[cell.method.reward].trained
         }
         return SHARED_SECONDS * len({cell.task for cell in cells}) + FIT_SECONDS * len(fitted)
 

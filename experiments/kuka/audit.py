@@ -11,9 +11,9 @@ from encoders.metrics import sample_triplets, triplet_accuracy
 from envs.embedding import embed_views
 from experiments.kuka.config import NEGATIVE_RANGE, POSITIVE_RANGE, ImitateConfig
 from experiments.kuka.recordings import Truth, read_truth
+from rewards import sources
 from rewards.audit import Likeness, RewardAudit, audit_reward, measure_likeness
 from rewards.goal import Scales
-from rewards.sources import SOURCES
 
 TRIPLETS_A_VIDEO = 100
 TRIPLET_MARGIN = 2.0
@@ -66,7 +66,7 @@ def judge_reward(
     rng: np.random.Generator,
 ) -> RewardAudit:
     """The audit of the reward that the agent will see, on held-out demonstrations and validation videos."""
-    source = SOURCES[config.reward]
+    source = sources.known()[config.reward]
     scale = source.scale(scales)
     assert scale is not None  # a reward on embeddings without an encoder is refused with the configuration
     truths = _truths(config, config.record.names["heldout"] + config.record.validating)

@@ -11,11 +11,21 @@ from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from encoders.base import Encoder, EncoderConfig
 from encoders.errors import check_choice, check_seed, check_seeds
+from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
 from envs.kuka_scene import CAMERAS
 from experiments.kuka.recordings import RecordConfig
-from experiments.runs.choices import ENCODER_MODES, NO_ENCODER, NO_TRACKER, PROJECT, Tracker, check_unsettled, key_of
+from experiments.runs.choices import (
+    ENCODER_MODES,
+    NO_ENCODER,
+    NO_TRACKER,
+    PROJECT,
+    Plugins,
+    Tracker,
+    check_unsettled,
+    key_of,
+)
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -53,6 +63,8 @@ class ImitateConfig:
         precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto: bfloat16
             where it is faster on this machine and exact enough for the encoder.
         threads: Threads of the encoder's training; another number gives other rounding.
+        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
+            folder, and more can be named by more such flags.
         record: What is recorded to learn the embedding from.
         fit: How the encoder is trained.
         huber: Coefficients of the reward.
@@ -79,12 +91,14 @@ class ImitateConfig:
     workers: int = 2
     precision: str = "auto"
     threads: int = 2
+    plugin: Plugins = ()
     record: RecordConfig = field(default_factory=RecordConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     huber: HuberConfig = field(default_factory=HuberConfig)
     auxiliary: AuxiliaryConfig = field(default_factory=AuxiliaryConfig)
 
     def __post_init__(self) -> None:
+        use_plugins(self.plugin)
         check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
@@ -146,7 +160,7 @@ class ImitateConfig:
     @property
     def source(self) -> sources.Source:
         """The observation that the reward compares, and its path."""
-        return sources.SOURCES[self.reward]
+        return sources.known()[self.reward]
 
     @property
     def watching(self) -> tuple[str, ...]:
@@ -185,7 +199,7 @@ class ImitateConfig:
     def identity(self, seed: int) -> dict[str, Any]:
         """The settings that determine the result of a run."""
         content = asdict(self) | {"auxiliary": self.auxiliary.content}
-        left_out = {"seeds", "out", "resume", "track", "track_project", "workers", "refuse_unlike"}
+        left_out = {"seeds", "out", "resume", "track", "track_project", "workers", "refuse_unlike", "plugin"}
         if self.encoder_mode == "frozen":
             left_out |= {"encoder_mode", "auxiliary"}
         return {key: value for key, value in content.items() if key not in left_out} | {"seed": seed}

@@ -56,9 +56,9 @@ class KukaSuite(RunSuite[ImitateConfig]):
         name = encoder.partition(MARK)[0]
         check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
         check_choice("algorithm", algo, factory.names())
-        allowed = [name for name, source in sources.SOURCES.items() if source.trained]
+        allowed = [name for name, source in sources.known().items() if source.trained]
         check_choice("reward", reward, allowed)
-        if sources.SOURCES[reward].key == "joint_positions":
+        if sources.known()[reward].key == "joint_positions":
             return Method(reward, NO_ENCODER, algo, reward)
         if name == NO_ENCODER:
             return Method(encoder, NO_ENCODER, algo, "pixels")
@@ -134,7 +134,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
         fitted = {
             (method.encoder, method.encoder_settings, seed)
             for method, seed in methods
-            if method.encoder != NO_ENCODER and sources.SOURCES[method.reward].trained
+            if method.encoder != NO_ENCODER and sources.known()[method.reward].trained
         }
         return FIT_SECONDS * len(fitted)
 

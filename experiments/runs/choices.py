@@ -6,7 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+from tyro.conf import UseAppendAction
 
 from encoders.errors import check_choice
 
@@ -21,6 +23,9 @@ Tracker: TypeAlias = Literal["none", "wandb", "trackio"]
 """What follows a training beside TensorBoard's log."""
 
 NO_TRACKER: Tracker = "none"
+
+Plugins: TypeAlias = Annotated[tuple[str, ...], UseAppendAction]
+"""Modules that register encoders, rewards, suites or environments; the flag is given once for each."""
 
 PROJECT = "onlooker"
 """What a tracker files runs under, unless it is told otherwise."""

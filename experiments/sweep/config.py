@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from encoders.errors import check_choice, check_folder_name
+from encoders.plugins import use as use_plugins
+from experiments.runs.choices import Plugins
 from experiments.sweep.grid import Grid, read_preset
 
 LAUNCHERS = ("local", "ray")
@@ -39,6 +41,8 @@ class BenchmarkConfig:
         gpus: GPUs that Ray reserves for a training.
         core_hour_price: What a core costs an hour, for the estimate.
         publish: Folder that scores and curves are copied into, such as experiments/results.
+        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
+            folder, and more can be named by more such flags.
         dry_run: Print the cells and an estimate, and run nothing.
     """
 
@@ -58,9 +62,11 @@ class BenchmarkConfig:
     gpus: float = 0.0
     core_hour_price: float = 0.0
     publish: Path | None = None
+    plugin: Plugins = ()
     dry_run: bool = False
 
     def __post_init__(self) -> None:
+        use_plugins(self.plugin)
         check_choice("launcher", self.launcher, LAUNCHERS)
         check_folder_name("name", self.results.name if self.name == "" else self.name)
         if self.workers < 0 or self.gpus < 0 or not (math.isfinite(self.core_hour_price) and self.core_hour_price >= 0):

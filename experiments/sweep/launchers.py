@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from encoders import plugins
 from envs.workers import GUARD, deaf_to_interrupts
 from experiments.runs.allocator import keep_freed_memory
 
@@ -152,7 +153,7 @@ class _Local:
         job.log.parent.mkdir(parents=True, exist_ok=True)
         said = job.log.stat().st_size if job.log.exists() else 0
         context = mp.get_context("forkserver")
-        process = context.Process(target=_work, args=(job,), name=job.name)
+        process = context.Process(target=_work, args=(job, plugins.named()), name=job.name)
         with _PROCESSES, deaf_to_interrupts():
             if self._stopped:
                 raise JobError("stopped before it began")
@@ -177,7 +178,7 @@ def _last_line(log: Path, start: int) -> str:
     return lines[-1].strip() if lines else f"it ended without a word in {log}; if it did so as it began, {GUARD}"
 
 
-def _work(job: Job) -> None:
+def _work(job: Job, modules: Sequence[str]) -> None:
     """The job's process: logs its output, and ends with its parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -186,6 +187,8 @@ def _work(job: Job) -> None:
         os.dup2(log.fileno(), 2)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     keep_freed_memory()
+    # The process that it is forked from may be older than the names.
+    plugins.use(modules)
     job.call()
 
 
@@ -254,12 +257,13 @@ class _OnRay:
         import ray
 
         task = ray.remote(num_cpus=job.cpus, num_gpus=self._gpus, max_retries=RETRIES)(_task)
-        future: Future[Any] = task.options(name=job.name).remote(job).future()
+        future: Future[Any] = task.options(name=job.name).remote(job, plugins.named()).future()
         return future
 
 
-def _task(job: Job) -> None:
+def _task(job: Job, modules: Sequence[str]) -> None:
     """In a Ray worker."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
     with job.log.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+        plugins.use(modules)
         job.call()

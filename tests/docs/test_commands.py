@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from doc_pages import LONG, PAGES, ROOT, SCRIPTS, blocks, commands, name_of
 from small_recordings import arguments, tiny
 
+from encoders import plugins, registry
 from experiments.benchmark import BenchmarkConfig
 from experiments.runs import command_line
 
@@ -50,8 +52,19 @@ def call(module: str, flags: list[str], monkeypatch: pytest.MonkeyPatch) -> int:
     return status
 
 
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The module ``mine`` that the guide to one's own encoder writes and commands name; forgotten after the test."""
+    (tmp_path / "mine.py").write_text(blocks(ROOT / "docs/guides/own-encoder.md", "python")[0])
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(registry, "_ENCODERS", dict(registry._ENCODERS))
+    monkeypatch.setenv(plugins.VARIABLE, "")
+    yield
+    sys.modules.pop("mine", None)
+
+
 def test_every_command_has_flags_that_its_program_takes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    own_module: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = command_line.run
 
@@ -101,7 +114,7 @@ def test_wrong_flags_and_programs_are_found(
     module, flags = module_of(first)
     assert call(module, flags, monkeypatch) == 2
     assert "--seed" in capsys.readouterr().err
-    with pytest.raises(AssertionError, match=r"there is no experiments/imitate\.py"):
-        module_of(["python", "experiments/imitate.py"])
+    with pytest.raises(AssertionError, match=r"there is no experiments/watch\.py"):
+        module_of(["python", "experiments/watch.py"])
     with pytest.raises(AssertionError, match=r"not found|No such file"):
         commands("rm -r /", tmp_path)

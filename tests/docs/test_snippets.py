@@ -69,3 +69,10 @@ def test_every_snippet_is_on_a_page_that_is_run() -> None:
     assert with_snippets == {*PROBES, "README.md"}
     # The README's encoder is the guide's, word for word.
     assert blocks(README, "python") == blocks(ROOT / "docs/guides/own-encoder.md", "python")[:1]
+
+
+def test_the_examples_are_shown_as_they_are() -> None:
+    environment = blocks(ROOT / "docs/guides/own-environment.md", "python")[0]
+    assert environment == (ROOT / "examples/my_environment.py").read_text()
+    (entry_points,) = blocks(ROOT / "docs/guides/own-encoder.md", "toml")
+    assert entry_points in (ROOT / "examples/onlooker_example/pyproject.toml").read_text()

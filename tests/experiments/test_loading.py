@@ -17,7 +17,15 @@ SIMULATORS = {"pybullet", "mujoco", "dm_control", "ale_py"}
 HEAVY = {"matplotlib", "scipy", "sklearn", "trimesh", "ray", "mujoco", "dm_control", "skimage", "networkx"}
 """What a question about flags needs none of."""
 
-DOORS = ("imitate_kuka", "imitate_cartpole", "swingup_cartpole", "play_atari", "benchmark", "compare_encoders")
+DOORS = (
+    "imitate",
+    "imitate_kuka",
+    "imitate_cartpole",
+    "swingup_cartpole",
+    "play_atari",
+    "benchmark",
+    "compare_encoders",
+)
 
 MOST_SECONDS = 4.0
 """Of the processors for an answer to ``--help``: twice what it takes, torch's own start being most of it."""

@@ -66,3 +66,13 @@ def fail_at_0(number: int) -> None:
 
 def die_at(_: int) -> None:
     die()
+
+
+def known_encoders(_: object) -> list[str]:
+    import encoders
+
+    return encoders.names()
+
+
+def note_encoders(path: Path) -> None:
+    path.write_text(" ".join(known_encoders(None)))

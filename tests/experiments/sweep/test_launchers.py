@@ -14,6 +14,7 @@ from pathlib import Path
 import picklable_jobs
 import pytest
 
+from encoders import plugins
 from experiments.robustness.process_tree import Tree
 from experiments.sweep import launchers
 from experiments.sweep.launchers import Job, JobError, Launcher
@@ -54,6 +55,15 @@ def test_a_job_that_fails_gives_its_reason_and_stops_no_other(launcher: Launcher
     assert "full" in str(error)
     good.result(timeout=60)
     assert (tmp_path / "good").read_text() == "yes"
+
+
+def test_a_job_knows_the_plugins_of_the_process_that_submits_it(
+    launcher: Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(plugins.VARIABLE, "registering_module")
+    job = Job("a", partial(picklable_jobs.note_encoders, tmp_path / "a"), tmp_path / "a.log")
+    launcher.submit(job).result(timeout=60)
+    assert {"encoder_of_a_module", "tcn"} <= set((tmp_path / "a").read_text().split())
 
 
 def test_a_job_that_is_killed_takes_nobody_along(tmp_path: Path) -> None:
