@@ -9,6 +9,7 @@ from typing import Any
 import encoders
 from agents import factory
 from encoders.base import Encoder, EncoderConfig
+from encoders.device import AUTO, check_device, device_content
 from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
@@ -17,8 +18,6 @@ from experiments.imitation.play import PlayConfig
 from experiments.runs.choices import NO_ENCODER, NO_TRACKER, PROJECT, Tracker, check_tracker, check_unsettled, key_of
 from rewards import sources
 from rewards.huber import HuberConfig
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -81,6 +80,8 @@ class ImitationConfig:
         episodes: Episodes of the evaluation.
         precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto.
         threads: Threads of the encoder's training; another number gives other rounding.
+        device: cpu, cuda, or auto: a GPU for the encoder where there is one. The agent, a small network on vectors, is
+            on a GPU only with cuda; the teacher never is.
         play: What is recorded to learn the embedding from.
         teacher: The agent that is filmed where no video is given.
         fit: How the encoder is trained.
@@ -110,6 +111,7 @@ class ImitationConfig:
     episodes: int = 10
     precision: str = "auto"
     threads: int = 2
+    device: str = AUTO
     play: PlayConfig = field(default_factory=PlayConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -120,6 +122,7 @@ class ImitationConfig:
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
         check_choice("precision", self.precision, PRECISIONS)
+        check_device(self.device)
         check_seeds(self.seeds)
         check_tracker(self.track)
         if self.encoder == NO_ENCODER:
@@ -178,10 +181,11 @@ class ImitationConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "workers", "track", "track_project"} | (
+        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "device"} | (
             {"teacher"} if self.demo is not None else set()
         )
-        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}
+        kept = {key: value for key, value in asdict(self).items() if key not in left_out}
+        return kept | device_content(self.device) | {"seed": seed}
 
     @property
     def environment_key(self) -> str:
@@ -228,6 +232,7 @@ class ImitationConfig:
             "threads": self.threads,
             "settings": asdict(encoder_config(self)),
             "trained": self.source.trained,
+            **device_content(self.device),
         }
         return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"
 

@@ -20,7 +20,7 @@ from envs.drawn import PIXELS, STATE
 from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_views
 from envs.phase import VecPhaseObservation
 from envs.starts import DemonstrationStarts, Starts, nearest
-from envs.workers import WorkerVecEnv
+from envs.workers import vectorised
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
@@ -120,7 +120,8 @@ def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> S
 
 
 def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool) -> VecEnv:
-    """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
+    """The vectorised environment of the learner: workers, and in each of them (on a GPU around all of them) embeddings,
+    then the reward.
 
     The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
     is the same whatever is compared.
@@ -140,7 +141,7 @@ def make_learner(config: ImitationConfig, world: World, starts: Starts | None, b
     factories: list[Callable[[], gym.Env[Any, Any]]] = [
         partial(replace(world, encoder=None).make, drawn, starts, config.starts)
     ] * config.envs
-    return wrap(DummyVecEnv(factories)) if config.workers == 1 else WorkerVecEnv(factories, config.workers, wrap)
+    return vectorised(factories, config.workers, wrap, None if world.encoder is None else world.encoder.device)
 
 
 def _tracking(venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> VecEnv:
