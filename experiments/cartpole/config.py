@@ -13,7 +13,7 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.frame_buffer import check_memory
 from agents.pixel_sac import LearningConfig
 from encoders.base import EncoderConfig
-from encoders.device import AUTO, agent_device, check_device, device_content, device_type
+from encoders.device import AUTO, CUDA, agent_device, check_device, device_content, device_type
 from encoders.errors import check_choice, check_folder_name, check_seeds
 from encoders.precision import native_bfloat16
 from envs.cartpole import CONTROL_STEPS, SUPERSAMPLING, TASKS
@@ -218,7 +218,8 @@ class SwingUpConfig:
             "episodes": self.episodes,
             "row_episodes": self.row_episodes,
             "action_repeat": self.action_repeat,
-            "device": self.device,
+            # Runs on the processor have always had the name that was given.
+            "device": "auto on cuda" if (self.device, self.device_name) == (AUTO, CUDA) else self.device,
             "learning": asdict(self.learning_in_effect),
         }
 

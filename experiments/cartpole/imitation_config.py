@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from tyro.conf import AvoidSubcommands
 
 import encoders
+from encoders.device import AUTO, check_device
 from encoders.errors import check_choice, check_seeds
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.observation import FROZEN, OBSERVATIONS, Frames, State, observation
@@ -54,6 +55,8 @@ class ImitationConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
+        device: cpu, cuda, or auto: a GPU, where there is one, for encoders and agents that train one; an agent on
+            vectors is on a GPU only with cuda.
         world: How the cartpole is seen and the agent learns. Of its frames the encoder is not used but for its
             training, and there can be no second encoder.
     """
@@ -74,6 +77,7 @@ class ImitationConfig:
     starts: float = 0.5
     gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
+    device: str = AUTO
     world: Annotated[SwingUpConfig, AvoidSubcommands] = field(
         default_factory=lambda: SwingUpConfig(observe=OBSERVATIONS["sac_imm"])
     )
@@ -83,6 +87,11 @@ class ImitationConfig:
         check_choice("reward", self.reward, REWARDS)
         check_choice("learner", self.learner, LEARNERS)
         check_seeds(self.seeds)
+        check_device(self.device)
+        if AUTO not in (self.device, self.world.device) and self.device != self.world.device:
+            raise ValueError(
+                f"device is {self.device!r} and world.device {self.world.device!r}; they are one: leave the second out."
+            )
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
         if not 0 <= self.starts <= 1:
@@ -98,6 +107,11 @@ class ImitationConfig:
         self.reward_run, self.agent_run  # noqa: B018 - refuses wrong settings now
 
     @property
+    def device_in_effect(self) -> str:
+        """The device of everything, by either of its two flags."""
+        return self.world.device if self.device == AUTO else self.device
+
+    @property
     def reward_run(self) -> SwingUpConfig:
         """The cartpole, and the reward's encoder on it, as the swing-up experiment has them."""
         return replace(
@@ -109,6 +123,7 @@ class ImitationConfig:
             episodes=self.episodes,
             seeds=self.seeds,
             out=self.out,
+            device=self.device_in_effect,
             learning=replace(self.world.learning, gamma=self.gamma),
         )
 
@@ -135,7 +150,7 @@ class ImitationConfig:
             task=self.world.task,
             action_repeat=self.world.action_repeat,
             preset=self.world.preset,
-            device=self.world.device,
+            device=self.device_in_effect,
             steps=self.world.steps,
             row_episodes=self.world.row_episodes,
             learning=self.world.learning,
@@ -173,7 +188,7 @@ class ImitationConfig:
         """What makes a run this run and no other."""
         seen, agent = self.world.frames, self.agent_run
         world = {
-            **replace(self.world, observe=agent.observe).content,
+            **replace(self.world, observe=agent.observe, device=self.device_in_effect).content,
             "camera": seen.camera,
             "stack": seen.stack,
             "render_quality": seen.render_quality,

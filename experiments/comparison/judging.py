@@ -151,7 +151,7 @@ def run_cell(
     image_size: int,
     stem: Mapping[str, Any],
     folder: Path,
-    device: torch.device = torch.device(CPU),
+    device: torch.device | str = CPU,
 ) -> dict[str, Any]:
     """Trains and judges one variant with one seed; a result that is there is only read.
 

@@ -120,8 +120,9 @@ def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> S
 
 
 def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool) -> VecEnv:
-    """The vectorised environment of the learner: workers, and in each of them (on a GPU around all of them) embeddings,
-    then the reward.
+    """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
+
+    An encoder on a GPU embeds in this process, around all workers.
 
     The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
     is the same whatever is compared.

@@ -322,7 +322,7 @@ def encoder_in(config: ImitationConfig, folder: Path) -> Encoder:
 
 
 def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encoder:
-    """The encoder of a seed on its device: loaded if it is there, trained (or, for the control, only calibrated) if not.
+    """The encoder of a seed, on its device: loaded if it is there, else trained (or only calibrated, for the control).
 
     Raises:
         ValueError: If it is damaged, or has a distance scale that is none.

@@ -68,13 +68,13 @@ def make_learner(
     bfloat16: bool = False,
     joint: bool = False,
 ) -> VecEnv:
-    """The learner's vectorised environment: workers, and in each of them (on a GPU around all) embeddings, then the reward.
+    """The learner's vectorised environment: workers, and in each of them embeddings, then the reward.
 
     Args:
         config: The scene.
         goal: What to imitate.
-        encoder: Frozen; its one forward pass a step in each worker, or on a GPU for all, serves observation and reward. None for a learner
-            that observes only its own state and the phase.
+        encoder: Frozen; its one forward pass a step in each worker, or on a GPU for all of them, serves observation and
+            reward. None for a learner that observes only its own state and the phase.
         reward: A reward's name.
         huber: Coefficients of every reward.
         scales: The distances that count as 1.

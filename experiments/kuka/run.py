@@ -185,7 +185,7 @@ def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
 
 
 def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed on its device: given, loaded if it is there, else trained (for the control only calibrated).
+    """The encoder of a seed, on its device: given, loaded if it is there, else trained (the control only calibrated).
 
     Raises:
         ValueError: If it is damaged, or has a distance scale that is none.

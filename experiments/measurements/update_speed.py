@@ -118,7 +118,7 @@ def updates_per_second(config: UpdateSpeedConfig, name: str, stage: str) -> floa
         world.frames.shift if world.sees_frames else 0,
         seed=0,
         bfloat16=low,
-        device=world.device_name,
+        device=world.agent_device,
     )
     own_loss = world.own_loss if world.sees_frames else AuxiliaryConfig(weight=0.0)
     callback = AuxiliaryLossCallback(own_loss, bfloat16=low)

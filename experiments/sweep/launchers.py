@@ -19,6 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+from encoders.device import plain_memory_errors
 from envs.workers import GUARD, deaf_to_interrupts
 from experiments.runs.allocator import keep_freed_memory
 
@@ -186,7 +187,8 @@ def _work(job: Job) -> None:
         os.dup2(log.fileno(), 2)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     keep_freed_memory()
-    job.call()
+    with plain_memory_errors():
+        job.call()
 
 
 def _end_with_parent() -> None:
@@ -261,5 +263,10 @@ class _OnRay:
 def _task(job: Job) -> None:
     """In a Ray worker."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    with job.log.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with (
+        job.log.open("a") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+        plain_memory_errors(),
+    ):
         job.call()
