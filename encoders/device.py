@@ -40,7 +40,7 @@ def choose_device(name: str) -> torch.device:
     check_device(name)
     if name == CUDA and not torch.cuda.is_available():
         raise ValueError(
-            f"device is 'cuda', and PyTorch {torch.__version__} finds none here; leave --device out, or use cpu."
+            f"device is 'cuda', and PyTorch {torch.__version__} finds none here; use --device cpu or auto."
         )
     return torch.device(device_type(name))
 
