@@ -73,7 +73,7 @@ class Sizes:
     game_updates: int = 100
 
 
-TINY = Sizes(32, 4, 64, 2, 8, 1, "cpu", 20, 2, 2)
+TINY = Sizes(32, 2, 64, 2, 8, 1, "cpu", 16, 1, 1)
 """Seconds on a processor."""
 
 
@@ -130,7 +130,7 @@ def fit_encoder(device: str, sizes: Sizes, _: Weights | None) -> Measured:
     torch.set_num_threads(os.cpu_count() or 1)
     encoder, losses = _encoder(device, sizes.image_size), []
     training, validation = wandering(16, 50, sizes.image_size), wandering(4, 50, sizes.image_size)
-    config = FitConfig(steps=sizes.fit_steps, validate_every=max(1, sizes.fit_steps // 4), patience=100)
+    config = FitConfig(steps=sizes.fit_steps, validate_every=max(1, sizes.fit_steps // 2), validation_batches=5)
     _warm(encoder)
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -211,7 +211,7 @@ def train_game(device: str, sizes: Sizes, weights: Weights | None) -> Measured:
     chosen = agent_device(device, trains_convolutions=True)
     agent = players.make("a2c", venv, attention, False, 0, config.bfloat16, chosen)
     loss = AuxiliaryConfig(videos=config.auxiliary.videos)
-    agent.learn(config.update_steps * 2, callback=AuxiliaryLossCallback(loss, bfloat16=config.bfloat16))
+    agent.learn(config.update_steps, callback=AuxiliaryLossCallback(loss, bfloat16=config.bfloat16))
     callback = AuxiliaryLossCallback(loss, bfloat16=config.bfloat16)
     started = time.perf_counter()
     agent.learn(config.update_steps * sizes.game_updates, callback=callback, reset_num_timesteps=False)

@@ -239,10 +239,20 @@ def test_a_fit_does_not_go_on_with_one_from_another_device(tmp_path: Path, monke
         fit(fresh(), TRAINING, VALIDATION, CONFIG, 0, tmp_path / "there")
 
 
-FACTORIES = [
-    getattr(torch, name)
-    for name in "arange eye empty full linspace logspace ones rand randint randn randperm tensor zeros".split()
-]
+FACTORIES = (
+    torch.arange,
+    torch.empty,
+    torch.eye,
+    torch.full,
+    torch.linspace,
+    torch.ones,
+    torch.rand,
+    torch.randint,
+    torch.randn,
+    torch.randperm,
+    torch.tensor,
+    torch.zeros,
+)
 
 
 class EveryTensorHasADevice(TorchFunctionMode):
