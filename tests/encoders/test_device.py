@@ -98,9 +98,9 @@ def test_a_device_is_part_of_an_identity_where_results_depend_on_it(monkeypatch:
 
 
 def test_a_gpu_without_memory_is_told_in_one_line() -> None:
-    with pytest.raises(DeviceMemoryError, match=r"(?s)no memory left.*--envs.*image_size.*--device cpu") as caught:
-        with plain_memory_errors():
-            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nGPU 0 has ...")
+    expected = pytest.raises(DeviceMemoryError, match=r"(?s)no memory left.*--envs.*image_size.*--device cpu")
+    with expected as caught, plain_memory_errors():
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.\nGPU 0 has ...")
     assert "\n" not in str(caught.value)
     # From a process of a pool to its parent.
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)

@@ -60,7 +60,10 @@ from experiments.kuka.config import ImitateConfig
 from experiments.kuka.run import EXPERIMENT as KUKA
 from experiments.sweep.config import BenchmarkConfig
 
-pytestmark = pytest.mark.filterwarnings("ignore:You have specified a mini-batch size")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You have specified a mini-batch size"),
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword"),
+]
 
 SHORT_FIT = FitConfig(steps=4, validate_every=2, validation_batches=1)
 
