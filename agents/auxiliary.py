@@ -178,7 +178,7 @@ class AuxiliaryLossCallback(BaseCallback):
         self.logger.record_mean("aux/skipped", float(batch is None))
         if batch is None:
             return
-        batch = FrameBatch(*(part.to(self.model.device) for part in batch))
+        batch = batch.to(self.model.device)
         with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=self._bfloat16):
             result = auxiliary_loss(encoder, batch)
         self._check(result)

@@ -144,7 +144,7 @@ class EncoderExtractor(_WithEncoder):
     def __init__(self, observation_space: gym.Space[Any], encoder: Encoder, role: str = OBSERVED) -> None:
         check_choice("role", role, ROLES)
         shape = frame_space(observation_space).shape
-        frame = view_frames(torch.zeros((1, *shape), dtype=torch.uint8), encoder.config.channels)
+        frame = view_frames(torch.empty((1, *shape), dtype=torch.uint8, device="meta"), encoder.config.channels)
         encoder.check_frames(tuple(frame.shape))
         parts = observation_space.spaces if isinstance(observation_space, spaces.Dict) else {}
         self._rest = sorted(set(parts) - {PIXELS})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from stable_baselines3 import A2C, PPO, SAC
@@ -19,6 +20,7 @@ import encoders
 from agents.extractor import own_encoder, policy_arguments
 from agents.weights import check_types, content_digest
 from encoders.base import Encoder
+from encoders.device import CPU
 from encoders.errors import check_choice
 from encoders.files import FileError, read_bytes, read_object, reading, write_atomically
 
@@ -103,6 +105,7 @@ def make(
     seed: int,
     encoder: Encoder | None = None,
     gamma: float | None = None,
+    device: torch.device | str = CPU,
 ) -> BaseAlgorithm:
     """Builds an untrained agent.
 
@@ -116,6 +119,7 @@ def make(
         seed: Seed of the networks and of the exploration.
         encoder: What the agent sees the observation's pixels through and trains, a copy; None where there are none.
         gamma: Discount instead of the preset's.
+        device: Where its networks calculate.
 
     Raises:
         ValueError: If the name is unknown, the horizon is no length of an episode, or the encoder does not fit the
@@ -142,7 +146,7 @@ def make(
         learning_rate=_linear(chosen.learning_rate, chosen.final_learning_rate),
         policy_kwargs=policy,
         seed=seed,
-        device="cpu",
+        device=device,
         **settings,
     )
 
@@ -183,17 +187,18 @@ def save_policy(agent: BaseAlgorithm, card: dict[str, Any], folder: Path) -> Non
     encoder = own_encoder(agent)
     if encoder is not None:
         encoder.save(folder / ENCODER_FOLDER)
-    weights = save({key: value.contiguous().clone() for key, value in agent.policy.state_dict().items()})
+    weights = save({key: value.cpu().contiguous().clone() for key, value in agent.policy.state_dict().items()})
     write_atomically(folder / POLICY_FILE, weights)
     write_atomically(folder / AGENT_FILE, json.dumps({**card, "digest": content_digest(weights)}, indent=2).encode())
 
 
-def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
+def load_agent(folder: Path, venv: VecEnv, device: torch.device | str = CPU) -> BaseAlgorithm:
     """Loads an agent that ``save_agent`` wrote; it runs no code from the folder.
 
     Args:
         folder: The agent's folder.
         venv: An environment with the observations that it was trained on.
+        device: Where its networks calculate.
 
     Raises:
         ValueError: If the folder is incomplete or does not fit the environment.
@@ -207,7 +212,7 @@ def load_agent(folder: Path, venv: VecEnv) -> BaseAlgorithm:
         )
     check_choice(f"algorithm in {folder / AGENT_FILE}", name, ALGORITHMS)
     encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
-    agent = make(name, venv, horizon, seed=0, encoder=encoder)
+    agent = make(name, venv, horizon, seed=0, encoder=encoder, device=device)
     load_policy(agent, folder)
     return agent
 

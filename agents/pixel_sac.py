@@ -14,6 +14,7 @@ from agents.frame_buffer import FrameReplayBuffer
 from agents.policies import SharedEncoderPolicy
 from agents.shared_sac import SharedEncoderSAC
 from encoders.base import Encoder
+from encoders.device import CPU, CUDA
 from encoders.errors import check_at_least
 
 
@@ -43,9 +44,13 @@ PRESETS: dict[str, Preset] = {
 """``paper``: SAC+AE's sizes, some 54 GFLOP an update; ``cpu``: about a tenth of that."""
 
 
-def default_preset() -> str:
-    """``paper`` where there is a graphics processor, else ``cpu``."""
-    return "paper" if torch.cuda.is_available() else "cpu"
+def default_preset(device: str) -> str:
+    """``paper`` on a graphics processor, else ``cpu``.
+
+    Args:
+        device: Its type, cpu or cuda.
+    """
+    return "paper" if device == CUDA else "cpu"
 
 
 @dataclass(frozen=True)
@@ -103,7 +108,7 @@ def make(
     shift: int,
     seed: int,
     bfloat16: bool = False,
-    device: str = "cpu",
+    device: torch.device | str = CPU,
     role: str = OBSERVED,
     distillation_weight: float = 0.0,
 ) -> SharedEncoderSAC:
@@ -119,7 +124,7 @@ def make(
         shift: Pixels that frames are shifted by at most in every batch.
         seed: Seed of networks and exploration.
         bfloat16: Whether the encoder calculates in bfloat16.
-        device: cpu or cuda.
+        device: Where the networks calculate.
         role: What vectors beside the frames are for, as of ``EncoderExtractor``.
         distillation_weight: As of ``SharedEncoderSAC``.
 

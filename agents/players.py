@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from stable_baselines3 import A2C, PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.sb2_compat.rmsprop_tf_like import RMSpropTFLike
@@ -14,6 +15,7 @@ from stable_baselines3.common.vec_env import VecEnv
 import encoders
 from agents.extractor import MaskedConvolutions
 from agents.factory import ENCODER_FOLDER, load_policy, read_card
+from encoders.device import CPU
 from encoders.errors import check_choice
 from encoders.models.attention import Attention
 
@@ -64,7 +66,13 @@ def names() -> list[str]:
 
 
 def make(
-    name: str, venv: VecEnv, attention: Attention | None, frozen: bool, seed: int, bfloat16: bool = False
+    name: str,
+    venv: VecEnv,
+    attention: Attention | None,
+    frozen: bool,
+    seed: int,
+    bfloat16: bool = False,
+    device: torch.device | str = CPU,
 ) -> BaseAlgorithm:
     """Builds an untrained agent for games.
 
@@ -75,6 +83,7 @@ def make(
         frozen: Whether the mask stays as it is.
         seed: Seed of the networks and of the exploration.
         bfloat16: Whether the networks calculate in bfloat16; weights and losses stay in float32.
+        device: Where the networks calculate.
 
     Raises:
         ValueError: If the name is unknown, or the attention module was made for other frames.
@@ -88,15 +97,16 @@ def make(
         "normalize_images": False,
     }
     policy = {**chosen.policy, **extractor, "net_arch": []}
-    return chosen.algorithm("CnnPolicy", venv, policy_kwargs=policy, seed=seed, device="cpu", **chosen.settings)
+    return chosen.algorithm("CnnPolicy", venv, policy_kwargs=policy, seed=seed, device=device, **chosen.settings)
 
 
-def load_player(folder: Path, venv: VecEnv) -> BaseAlgorithm:
+def load_player(folder: Path, venv: VecEnv, device: torch.device | str = CPU) -> BaseAlgorithm:
     """Loads an agent for games that ``factory.save_policy`` wrote; runs no code from the folder.
 
     Args:
         folder: Its ``agent.json`` names ``algo``, and ``frozen`` and ``bfloat16`` as ``make`` takes them.
         venv: Games with the observations that it was trained on.
+        device: Where the networks calculate.
 
     Raises:
         ValueError: If the folder is incomplete or does not fit the games.
@@ -105,6 +115,6 @@ def load_player(folder: Path, venv: VecEnv) -> BaseAlgorithm:
     encoder = encoders.load(folder / ENCODER_FOLDER) if (folder / ENCODER_FOLDER).exists() else None
     if encoder is not None and not isinstance(encoder, Attention):
         raise ValueError(f"{folder / ENCODER_FOLDER} holds {encoder.name!r}; players have 'attention' or nothing.")
-    agent = make(card["algo"], venv, encoder, card["frozen"], 0, card["bfloat16"])
+    agent = make(card["algo"], venv, encoder, card["frozen"], 0, card["bfloat16"], device)
     load_policy(agent, folder)
     return agent

@@ -115,8 +115,8 @@ def draw_batch(steps: Steps, encoder: Encoder, videos: int, rng: np.random.Gener
         seen = seen.reshape(len(moments), -1, *seen.shape[1:])
         for order, camera in enumerate(rng.choice(seen.shape[1], sampling.views, replace=False)):
             frames.append(seen[:, int(camera)])
-            video.append(torch.full((len(moments),), found))
-            view.append(torch.full((len(moments),), order))
+            video.append(torch.full((len(moments),), found, device="cpu"))
+            view.append(torch.full((len(moments),), order, device="cpu"))
             time.append(torch.from_numpy(moments))
         found += 1
         if found == videos:
@@ -143,7 +143,7 @@ def check_buffer(agent: BaseAlgorithm, encoder: Encoder) -> None:
     """
     assert agent.observation_space is not None
     shape = frame_space(agent.observation_space).shape
-    sample = view_frames(torch.zeros((1, *shape), dtype=torch.uint8), encoder.config.channels)
+    sample = view_frames(torch.empty((1, *shape), dtype=torch.uint8, device="meta"), encoder.config.channels)
     encoder.check_frames(tuple(sample.shape))
     sampling = encoder.sampling
     if len(sample) < sampling.views:

@@ -20,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from encoders.device import whole_float32
 from encoders.files import write_atomically
 from encoders.weights import digest_of
 
@@ -67,6 +68,10 @@ class FrameBatch(NamedTuple):
     video: Tensor
     view: Tensor
     time: Tensor
+
+    def to(self, device: torch.device) -> Self:
+        """The same batch on a device."""
+        return type(self)(*(part.to(device) for part in self))
 
 
 @dataclass(frozen=True)
@@ -137,6 +142,11 @@ class Encoder(nn.Module):
         self.register_buffer("distance_scale", torch.tensor(float("nan")))
         self._bfloat16 = False
         self.register_forward_pre_hook(_check_input)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it calculates: where its ``to`` has put it."""
+        return self.distance_scale.device
 
     @property
     @abstractmethod
@@ -217,25 +227,25 @@ class Encoder(nn.Module):
 
     @torch.no_grad()
     def embed(self, frames: Tensor) -> Tensor:
-        """Embeds frames without a gradient, in evaluation mode.
+        """Embeds frames without a gradient, in evaluation mode, on the encoder's device.
 
         Args:
-            frames: (B, C, H, W) uint8.
+            frames: (B, C, H, W) uint8, on any device.
 
         Returns:
-            (B, D) float32.
+            (B, D) float32, on the CPU.
 
         Raises:
             ValueError: If the frames have another type or shape, or an embedding is not finite.
         """
         Encoder.check_input(self, frames)
         # Walking over all modules costs as much as embedding a frame; a frozen encoder needs it never.
-        training = self.training
+        training, device = self.training, self.device
         if training:
             self.eval()
         try:
-            with torch.autocast("cpu", torch.bfloat16, enabled=self._bfloat16):
-                embeddings: Tensor = self(frames).float()
+            with whole_float32(device), torch.autocast(device.type, torch.bfloat16, enabled=self._bfloat16):
+                embeddings: Tensor = self(frames.to(device)).float().cpu()
         finally:
             if training:
                 self.train()
@@ -272,7 +282,7 @@ class Encoder(nn.Module):
         """Writes ``config.json`` and ``weights.safetensors`` into a folder, with a digest of both in the first."""
         folder.mkdir(parents=True, exist_ok=True)
         config = {"encoder": self.name, **dataclasses.asdict(self.config)}
-        weights = save({key: value.contiguous() for key, value in self.state_dict().items()})
+        weights = save({key: value.cpu().contiguous() for key, value in self.state_dict().items()})
         write_atomically(folder / WEIGHTS_FILE, weights)
         config[DIGEST] = digest_of(config, weights)
         write_atomically(folder / CONFIG_FILE, json.dumps(config, indent=2).encode())

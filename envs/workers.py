@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import CloudpickleWrapper, DummyVecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv, VecEnvIndices, VecEnvObs, VecEnvStepReturn
 
+from encoders.device import CPU
 from encoders.errors import is_whole
 from envs.simulation import Uncopied
 
@@ -62,7 +63,12 @@ def _serve(remote: Connection) -> None:
                     group._seeds, group._options = arguments
                     arguments = ()
                 answer = getattr(venv, method)
-                remote.send(answer(*arguments, **keywords) if callable(answer) else answer)
+                answer = answer(*arguments, **keywords) if callable(answer) else answer
+                if method == "reset" or (method == "step" and answer[2].any()):
+                    # Wrappers in the parent ask what the new episodes' resets said.
+                    remote.send((answer, group.reset_infos))
+                else:
+                    remote.send((answer, None) if method == "step" else answer)
             except (ValueError, AttributeError) as error:
                 remote.send(error)
     except (EOFError, ConnectionResetError, BrokenPipeError):
@@ -168,7 +174,8 @@ class WorkerVecEnv(Uncopied, VecEnv):
 
     def step_wait(self) -> VecEnvStepReturn:
         """Collects what the workers observed, in the order of the environments."""
-        observations, rewards, dones, infos = zip(*self._answers(range(len(self._remotes))), strict=True)
+        steps = self._with_resets(self._answers(range(len(self._remotes))))
+        observations, rewards, dones, infos = zip(*steps, strict=True)
         return (
             _joined(observations),
             np.concatenate(rewards),
@@ -180,10 +187,17 @@ class WorkerVecEnv(Uncopied, VecEnv):
         """Resets every environment with the seeds and options set before."""
         for worker, share in enumerate(self._slices):
             self._send(worker, "reset", self._seeds[share], self._options[share])
-        observations = self._answers(range(len(self._remotes)))
+        observations = self._with_resets(self._answers(range(len(self._remotes))))
         self._reset_seeds()
         self._reset_options()
         return _joined(observations)
+
+    def _with_resets(self, answers: Sequence[tuple[Any, list[dict[str, Any]] | None]]) -> list[Any]:
+        """What the workers observed; keeps what the resets of new episodes said."""
+        for share, (_, resets) in zip(self._slices, answers, strict=True):
+            if resets is not None:
+                self.reset_infos[share] = resets
+        return [answer for answer, _ in answers]
 
     def get_images(self) -> Sequence[NDArray[np.uint8] | None]:
         """What every environment renders, (H, W, 3) uint8, or None without a render mode."""
@@ -233,6 +247,30 @@ class WorkerVecEnv(Uncopied, VecEnv):
                     zip((share.start + index for index in local), answer or [None] * len(local), strict=True)
                 )
         return [answers[index] for index in wanted]
+
+
+def vectorised(
+    factories: Sequence[Callable[[], gym.Env[Any, Any]]],
+    workers: int,
+    wrap: Callable[[VecEnv], VecEnv],
+    device: torch.device | None,
+) -> VecEnv:
+    """Environments stepped in processes, or in this one, with wrappers where their encoder calculates.
+
+    On the processor each worker embeds the frames that it draws. A GPU embeds those of all workers in one batch, in the
+    parent: workers with a GPU context each would fill its memory, and wait for one another.
+
+    Args:
+        factories: One function an environment.
+        workers: Number of processes; 1 steps all environments in this one.
+        wrap: Wraps environments; picklable if they are in workers and the encoder is on the processor.
+        device: Of the encoder in the wrappers; None if there is none.
+    """
+    if workers == 1:
+        return wrap(DummyVecEnv(list(factories)))
+    if device is None or device.type == CPU:
+        return WorkerVecEnv(factories, workers, wrap)
+    return wrap(WorkerVecEnv(factories, workers))
 
 
 def death_of(code: int) -> str:

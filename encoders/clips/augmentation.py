@@ -37,9 +37,11 @@ def jitter_colours(batch: FrameBatch, strength: float, rng: np.random.Generator)
     channels = frames.shape[1]
     for pair in torch.unique(torch.stack([batch.video, batch.view]), dim=1).T:
         chosen = (batch.video == pair[0]) & (batch.view == pair[1])
-        order = torch.from_numpy(rng.permutation(channels))
-        gain = torch.from_numpy(2.0 ** rng.uniform(-strength, strength, channels)).float()[:, None, None]
-        shift = torch.from_numpy(rng.uniform(-64, 64, channels) * strength).float()[:, None, None]
+        order = torch.from_numpy(rng.permutation(channels)).to(frames.device)
+        gain = (
+            torch.from_numpy(2.0 ** rng.uniform(-strength, strength, channels)).to(frames.device).float()[:, None, None]
+        )
+        shift = torch.from_numpy(rng.uniform(-64, 64, channels) * strength).to(frames.device).float()[:, None, None]
         pixels = (frames[chosen][:, order].float() - 127.5) * gain + 127.5 + shift
         frames[chosen] = pixels.round().clamp(0, 255).to(torch.uint8)
     return batch._replace(frames=frames)

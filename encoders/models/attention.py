@@ -264,7 +264,7 @@ def keypoints(mask: Tensor, count: int) -> Tensor:
     height, width = mask.shape[1:]
     if not 1 <= count <= height * width:
         raise ValueError(f"count is {count}; a mask of {height} x {width} has from 1 to {height * width} key points.")
-    side = torch.exp(-0.5 * (torch.arange(-1.0, 2.0) / SMOOTHING) ** 2).to(mask)
+    side = torch.exp(-0.5 * (torch.arange(-1.0, 2.0, device=mask.device) / SMOOTHING) ** 2).to(mask)
     kernel = torch.outer(side, side) / side.sum() ** 2
     smooth = F.conv2d(F.pad(mask[:, None], (1, 1, 1, 1), mode="replicate"), kernel[None, None])
     peaks = torch.where(smooth == F.max_pool2d(smooth, 3, 1, 1), smooth, torch.full_like(smooth, -1.0))

@@ -175,7 +175,8 @@ class Backbone(nn.Module):
         """Positions of a feature map, found by passing a frame through: stems round differently."""
         training = self.training
         self.eval()
-        maps = self.stem(torch.zeros(1, self._channels, self._image_size, self._image_size))
+        device = next(self.stem.parameters()).device
+        maps = self.stem(torch.zeros(1, self._channels, self._image_size, self._image_size, device=device))
         self.train(training)
         return int(maps[0, 0].numel())
 

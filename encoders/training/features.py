@@ -46,7 +46,7 @@ def _extract(
     encoder: Encoder, frames: NDArray[np.uint8], colour_jitter: float, rng: np.random.Generator
 ) -> NDArray[np.float16]:
     """(T, H, W, C) uint8 -> (T, h, w, F) float16, one draw of colours for all frames."""
-    alike = torch.zeros(len(frames), dtype=torch.int64)
+    alike = torch.zeros(len(frames), dtype=torch.int64, device="cpu")
     batch = jitter_colours(FrameBatch(channels_first(frames), alike, alike, alike), colour_jitter, rng)
-    parts = [encoder.extract(part) for part in torch.split(batch.frames, BATCH)]
+    parts = [encoder.extract(part.to(encoder.device)).cpu() for part in torch.split(batch.frames, BATCH)]
     return torch.cat(parts).permute(0, 2, 3, 1).contiguous().numpy()

@@ -82,7 +82,7 @@ def fit(
     goes on from it and ends in the same weights. What these are stands in ``fit.json``; others are refused.
 
     Args:
-        encoder: An encoder as ``make`` gives it; trained in place.
+        encoder: An encoder as ``make`` gives it, on the device that it is to be trained on; trained in place.
         training: Clips to learn from.
         validation: Clips to choose the best weights by, and to measure the distance scale on.
         config: Steps, learning rate and the rest.
@@ -132,8 +132,9 @@ def fit(
     with ClipPool(training, encoder.sampling, seed) as pool, Prefetcher(draw) as batches:
         for _ in track(steps, description=f"Fitting {encoder.name}", transient=True):
             batch, rng_state = batches.next()
+            batch = batch.to(encoder.device)
             encoder.train()
-            with torch.autocast(batch.frames.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
+            with torch.autocast(encoder.device.type, torch.bfloat16, enabled=config.precision == "bfloat16"):
                 result = encoder.loss(batch)
             if not torch.isfinite(result.loss):
                 value = float(result.loss.detach())
@@ -225,10 +226,10 @@ def distance_scale(encoder: Encoder, clips: Clips) -> float:
 
 
 @torch.no_grad()
-def _validate(encoder: Encoder, batches: list[Any]) -> dict[str, float]:
+def _validate(encoder: Encoder, batches: list[FrameBatch]) -> dict[str, float]:
     """Mean loss and metrics over held-out batches, in evaluation mode."""
     encoder.eval()
-    results = [encoder.loss(batch) for batch in batches]
+    results = [encoder.loss(batch.to(encoder.device)) for batch in batches]
     figures = {"loss": float(torch.stack([result.loss for result in results]).mean())}
     for name in results[0].metrics:
         figures[name] = float(torch.stack([result.metrics[name] for result in results]).mean())

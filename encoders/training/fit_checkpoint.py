@@ -14,6 +14,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from encoders.base import Encoder
+from encoders.device import CUDA
 from encoders.files import FileError, read_bytes, read_object, reading, write_atomically
 from encoders.training.optimisers import Stepper
 from encoders.weights import MOST_BYTES, check_weights, digest_of, read_weights
@@ -52,10 +53,13 @@ def write_checkpoint(
 ) -> None:
     """Writes everything that training needs to go on; ``progress.json`` last, so that it stands for the rest."""
     folder.mkdir(parents=True, exist_ok=True)
-    tensors = {f"now.{key}": value.contiguous().clone() for key, value in encoder.state_dict().items()}
-    tensors |= {f"best.{key}": value.contiguous().clone() for key, value in best.items()}
+    tensors = {f"now.{key}": value.cpu().contiguous().clone() for key, value in encoder.state_dict().items()}
+    tensors |= {f"best.{key}": value.cpu().contiguous().clone() for key, value in best.items()}
     buffer = io.BytesIO()
-    torch.save({"stepper": stepper.state_dict(), "torch_rng": torch.get_rng_state()}, buffer)
+    kept = {"stepper": stepper.state_dict(), "torch_rng": torch.get_rng_state()}
+    if encoder.device.type == CUDA:
+        kept["cuda_rng"] = torch.cuda.get_rng_state(encoder.device)
+    torch.save(kept, buffer)
     name = f"step_{state.step}"
     weights, steps = save(tensors), buffer.getvalue()
     write_atomically(folder / f"{name}.safetensors", weights)
@@ -98,7 +102,7 @@ def read_checkpoint(
     check_weights(weights_path, tensors, wanted, _WHAT, remedy)
     steps = read_bytes(steps_path, _WHAT, remedy, MOST_BYTES)
     with reading(steps_path, _WHAT, remedy):
-        saved = torch.load(io.BytesIO(steps), weights_only=True)
+        saved = torch.load(io.BytesIO(steps), map_location="cpu", weights_only=True)
     if progress.pop("digest") != digest_of(progress, content, steps):
         raise FileError(f"{path}, {weights_path} or {steps_path} was changed since it was written; {remedy}.")
     with reading(path, _WHAT, remedy):
@@ -107,6 +111,8 @@ def read_checkpoint(
     with reading(steps_path, _WHAT, remedy):
         stepper.load_state_dict(saved["stepper"])
         torch.set_rng_state(saved["torch_rng"])
+        if encoder.device.type == CUDA:
+            torch.cuda.set_rng_state(saved["cuda_rng"], encoder.device)
     return state, {key: tensors[f"best.{key}"] for key in own}
 
 

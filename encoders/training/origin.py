@@ -13,6 +13,7 @@ import numpy as np
 
 from encoders.base import CONFIG_FILE, Encoder
 from encoders.clips.clips import Clips
+from encoders.device import CPU
 from encoders.files import FileError, read_object, write_json
 from encoders.videos.frame_cache import FileVideo
 
@@ -50,6 +51,9 @@ def origin_of(
         "settings": None if settings is None else dict(settings),
         "seed": seed,
     }
+    # Another device rounds differently; folders from before it could be another one do not name the processor.
+    if encoder.device.type != CPU:
+        content["device"] = encoder.device.type
     found: dict[str, Any] = json.loads(json.dumps(content))
     return found
 
@@ -75,7 +79,8 @@ def claim_folder(folder: Path, origin: Mapping[str, Any]) -> None:
         write_json(path, dict(origin))
         return
     found = read_object(path, "record of a fit", remedy)
-    differing = [text for name in origin for text in _differences(name, found.get(name), origin[name])]
+    names = [*origin, *(name for name in found if name not in origin)]
+    differing = [text for name in names for text in _differences(name, found.get(name), origin.get(name))]
     if differing:
         raise ValueError(
             f"{folder} holds a fit that differs: {'; '.join(differing)}. Name another folder, or delete it."

@@ -9,6 +9,7 @@ from typing import Any
 import encoders
 from agents import players
 from agents.auxiliary import AuxiliaryConfig
+from encoders.device import AUTO, check_device, device_content, device_type
 from encoders.errors import check_choice, check_seeds
 from encoders.models.attention import SMALLEST, AttentionConfig
 from encoders.precision import PRECISIONS, native_bfloat16
@@ -70,6 +71,7 @@ class AtariRunConfig:
         track_project: What the tracker files the run under.
         row_steps: Agent steps between two rows of the learning curve.
         precision: In what the agent's networks calculate: float32, bfloat16, or auto: bfloat16 where it is faster.
+        device: Of the mask and the agent: cpu, cuda, or auto, a GPU where there is one.
         atari: How games are played.
         auxiliary: How the mask is trained with the agent.
         training: How a mask is trained before it.
@@ -91,6 +93,7 @@ class AtariRunConfig:
     track_project: str = PROJECT
     row_steps: int = 10_240
     precision: str = "auto"
+    device: str = AUTO
     atari: AtariConfig = field(default_factory=AtariConfig)
     auxiliary: AuxiliaryConfig = field(default_factory=lambda: AuxiliaryConfig(videos=8))
     training: MaskConfig = field(default_factory=MaskConfig)
@@ -101,6 +104,7 @@ class AtariRunConfig:
         check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         check_choice("mask", self.mask, MASKS)
         check_choice("precision", self.precision, PRECISIONS)
+        check_device(self.device)
         rom_of(self.game)
         if self.atari.image_size < SMALLEST:
             raise ValueError(
@@ -137,7 +141,7 @@ class AtariRunConfig:
     @property
     def bfloat16(self) -> bool:
         """Whether the agent's networks calculate in bfloat16 on this machine."""
-        return self.precision == "bfloat16" or (self.precision == "auto" and native_bfloat16())
+        return self.precision == "bfloat16" or (self.precision == "auto" and native_bfloat16(device_type(self.device)))
 
     @property
     def update_steps(self) -> int:
@@ -199,7 +203,7 @@ class AtariRunConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """The settings that determine the result of a run."""
-        left_out = {"seeds", "out", "resume", "track", "track_project"}
+        left_out = {"seeds", "out", "resume", "track", "track_project", "device"}
         if self.encoder == NO_ENCODER:
             left_out |= {"encoder_settings", "encoder_mode", "mask", "encoder_folder", "auxiliary", "training"}
         elif self.encoder_mode == "joint":
@@ -208,10 +212,15 @@ class AtariRunConfig:
             left_out |= {"auxiliary"}
         settings = asdict(self) | {"auxiliary": self.auxiliary.content}
         content = {key: value for key, value in settings.items() if key not in left_out}
-        return content | {"game": self.rom, "seed": seed}
+        return content | device_content(self.device) | {"game": self.rom, "seed": seed}
 
     def mask_folder(self, seed: int) -> Path:
         """Folder of the mask of a seed, shared by all runs that use it."""
-        content = {"training": asdict(self.training), "attention": asdict(self.attention), "atari": asdict(self.atari)}
+        content = {
+            "training": asdict(self.training),
+            "attention": asdict(self.attention),
+            "atari": asdict(self.atari),
+            **device_content(self.device),
+        }
         games = "untrained" if self.mask == "untrained" else "+".join(self.mask_games)
         return self.out / "masks" / f"{games}-{key_of(content)}" / f"seed_{seed}"

@@ -14,7 +14,7 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from encoders.base import Sampling
 from encoders.clips.clips import Clips, sample_batch
 from encoders.losses import source_frames
-from encoders.models.attention import CENTRE, STRIDE, Attention, keypoints
+from encoders.models.attention import CENTRE, STRIDE, Attention, Reconstruction, keypoints
 from encoders.videos.video import write_video
 from envs.atari import FRAME_SKIP, AtariConfig, AtariVecEnv
 from experiments.report.figures import save_figure
@@ -50,7 +50,7 @@ def film_mask(
     observations = venv.reset()
     film = []
     for _ in range(FILM_STEPS):
-        mask = attention.attention_maps(torch.from_numpy(observations))["mask"]
+        mask = attention.attention_maps(torch.from_numpy(observations).to(attention.device))["mask"].cpu()
         film.append(_shown(observations[0, -1], mask))
         observations, *_ = venv.step(agent.predict(observations)[0])  # type: ignore[assignment]
     write_video(path, np.stack(film), 60 / FRAME_SKIP)
@@ -82,7 +82,8 @@ def reconstruction_sheet(
     batch = sample_batch(clips, Sampling(rows, 2, sampling.span, 1), rng)
     source = source_frames(batch)
     with torch.no_grad():
-        result = attention.reconstruct(batch.frames, source)
+        shown = attention.reconstruct(batch.frames.to(attention.device), source.to(attention.device))
+    result = Reconstruction(*(part.cpu() for part in shown))
     titles = ("source", "target", "reconstruction", "auto-encoding", "mask")
     figure = Figure(figsize=(2 * len(titles), 2 * rows), layout="constrained")
     for row, panels in enumerate(figure.subplots(rows, len(titles), squeeze=False)):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 import encoders
 from encoders.clips.clips import Clips
+from encoders.device import choose_device
 from encoders.errors import check_choice
 from encoders.files import write_atomically
 from encoders.models.attention import Attention
@@ -72,7 +73,7 @@ def _fitted_mask(config: AtariRunConfig, seed: int, folder: Path) -> Attention:
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(1)
     torch.manual_seed(seed)
-    attention = new_attention(config)
+    attention = new_attention(config).to(choose_device(config.device))
     if config.mask == "untrained":
         attention.save(folder)
         return attention.eval()

@@ -14,6 +14,7 @@ from agents import factory, players
 from agents.checkpoint import restore_checkpoint
 from agents.extractor import trained_encoder
 from agents.training import CURVE_FILE, read_curve
+from encoders.device import agent_device
 from encoders.models.attention import Attention
 from envs.atari import AtariConfig, AtariVecEnv
 from experiments.atari.config import AtariRunConfig
@@ -104,7 +105,8 @@ def train(config: AtariRunConfig, seed: int, folder: Path, attention: Attention 
     """Trains the agent, or resumes it, and writes its curve, checkpoints and weights."""
     frozen = config.encoder_mode == "frozen"
     venv = AtariVecEnv(config.game, players.GAME_ALGORITHMS[config.algo].envs, config.atari)
-    agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16)
+    device = agent_device(config.device, trains_convolutions=True)
+    agent = players.make(config.algo, venv, attention, frozen, seed, config.bfloat16, device)
     restore_checkpoint(agent, folder / "checkpoint")
     learn_to_end(
         agent,

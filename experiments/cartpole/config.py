@@ -13,10 +13,11 @@ from agents.auxiliary import AuxiliaryConfig
 from agents.frame_buffer import check_memory
 from agents.pixel_sac import LearningConfig
 from encoders.base import EncoderConfig
+from encoders.device import AUTO, CUDA, agent_device, check_device, device_content, device_type
 from encoders.errors import check_choice, check_folder_name, check_seeds
 from encoders.precision import native_bfloat16
 from envs.cartpole import CONTROL_STEPS, SUPERSAMPLING, TASKS
-from experiments.cartpole.observation import AUTO, OBSERVATIONS, Frames, Observe, name_of
+from experiments.cartpole.observation import OBSERVATIONS, Frames, Observe, name_of
 from experiments.runs.choices import NO_TRACKER, PROJECT, Tracker, key_of
 
 
@@ -38,7 +39,8 @@ class SwingUpConfig:
         track_project: What the tracker files the run under.
         row_episodes: Episodes between two rows of the learning curve.
         action_repeat: Control steps of 0.01 seconds that an action is held for.
-        device: cpu, cuda, or auto.
+        device: cpu, cuda, or auto: a GPU, where there is one, for encoders and agents that train one; an agent on
+            vectors is on a GPU only with cuda.
         learning: How the agent learns.
     """
 
@@ -61,9 +63,7 @@ class SwingUpConfig:
     def __post_init__(self) -> None:
         check_choice("preset", self.preset, [*pixel_sac.PRESETS, AUTO])
         check_choice("cartpole task", self.task, TASKS)
-        check_choice("device", self.device, ("cpu", "cuda", AUTO))
-        if self.device == "cuda" and not torch.cuda.is_available():
-            raise ValueError("device is 'cuda', and PyTorch finds none here; leave --device out, or use cpu.")
+        check_device(self.device)
         if not 1 <= self.action_repeat <= CONTROL_STEPS:
             raise ValueError(
                 f"action_repeat is {self.action_repeat}; it must be at least 1, and an action can be held for the "
@@ -119,7 +119,7 @@ class SwingUpConfig:
     @property
     def preset_name(self) -> str:
         """The preset that ``auto`` stands for here."""
-        return pixel_sac.default_preset() if self.preset == AUTO else self.preset
+        return pixel_sac.default_preset(self.device_name) if self.preset == AUTO else self.preset
 
     @property
     def sizes(self) -> pixel_sac.Preset:
@@ -134,9 +134,16 @@ class SwingUpConfig:
     @property
     def device_name(self) -> str:
         """The device that ``auto`` stands for here."""
-        if self.device != AUTO:
-            return self.device
-        return "cuda" if pixel_sac.default_preset() == "paper" else "cpu"
+        return device_type(self.device)
+
+    @property
+    def agent_device(self) -> torch.device:
+        """Where the agent's networks calculate.
+
+        Raises:
+            ValueError: If a GPU is asked for and there is none.
+        """
+        return agent_device(self.device, self.trains_encoder)
 
     @property
     def bfloat16(self) -> bool:
@@ -145,7 +152,7 @@ class SwingUpConfig:
             return False
         if self.frames.precision != AUTO:
             return self.frames.precision == "bfloat16"
-        return self.device_name == "cuda" or native_bfloat16()
+        return native_bfloat16(self.device_name)
 
     @property
     def kept_steps(self) -> int:
@@ -211,7 +218,8 @@ class SwingUpConfig:
             "episodes": self.episodes,
             "row_episodes": self.row_episodes,
             "action_repeat": self.action_repeat,
-            "device": self.device,
+            # Runs on the processor have always had the name that was given.
+            "device": "auto on cuda" if (self.device, self.device_name) == (AUTO, CUDA) else self.device,
             "learning": asdict(self.learning_in_effect),
         }
 
@@ -241,5 +249,6 @@ class SwingUpConfig:
             "recordings": self.recordings_folder.name,
             "fit": asdict(self.frames.pretraining.fit),
             "settings": asdict(self.encoder_config),
+            **device_content(self.device),
         }
         return self.out / "encoders" / f"{self.frames.encoder}-{key_of(content)}" / f"seed_{seed}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from encoders.base import Encoder, channels_first
+from encoders.device import CPU
 from encoders.models.autoencoder_imm import AutoencoderIMM
 from encoders.models.imm import IMM, RGB, heat_maps
 from encoders.videos.video import write_video
@@ -26,10 +28,11 @@ MOMENTS = (20, 60)
 
 
 def keypoint_network(encoder: Encoder | None) -> IMM | None:
-    """The keypoint network in an encoder, if it has one."""
-    if isinstance(encoder, AutoencoderIMM):
-        return encoder.imm
-    return encoder if isinstance(encoder, IMM) else None
+    """The keypoint network in an encoder, if it has one; a copy on the CPU if it is elsewhere."""
+    network = encoder.imm if isinstance(encoder, AutoencoderIMM) else encoder
+    if not isinstance(network, IMM):
+        return None
+    return network if network.device.type == CPU else copy.deepcopy(network).cpu()
 
 
 def colour(index: int) -> NDArray[np.uint8]:
@@ -82,7 +85,7 @@ def keypoint_sheet(network: IMM, episode: NDArray[np.uint8], path: Path) -> None
         path: The PNG file.
     """
     pair = channels_first(episode[list(MOMENTS)])[:, -network.config.frame_channels :]
-    generated, found = network.generate(pair, torch.tensor([1, 0]))
+    generated, found = network.generate(pair, torch.tensor([1, 0], device=pair.device))
     pictures = [pair[0], pair[1], ((generated[1] + 0.5) * 255).clamp(0, 255).to(torch.uint8)]
     count, side = network.config.keypoints, network.config.sides[-1]
     columns = max(3, count)

@@ -18,6 +18,7 @@ from agents.checkpoint import restore_checkpoint
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder
+from encoders.device import choose_device
 from encoders.files import read_object
 from encoders.training.fit import calibrate
 from envs.cartpole import Cartpole
@@ -58,6 +59,7 @@ def imitate_all(config: ImitationConfig) -> list[dict[str, Any]]:
     Raises:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
+    choose_device(config.reward_run.device)
     check_inputs(config)
     results = run_seeds(config, imitate_seed)
     print_results(console, f"{config.variant}: {config.episodes} episodes", config, results, result_line)
@@ -160,7 +162,8 @@ def fitted_encoder(config: ImitationConfig, seed: int) -> Encoder:
         return first_encoder(config.reward_run, seed)
     torch.manual_seed(seed)
     validation = recorded(config.reward_run, seed).clips[1]
-    return calibrate(new_encoder(config.reward_run), validation, config.run_folder(seed) / "encoder")
+    encoder = new_encoder(config.reward_run).to(choose_device(config.reward_run.device))
+    return calibrate(encoder, validation, config.run_folder(seed) / "encoder")
 
 
 def make_goal(demonstration: Demonstration, encoder: Encoder) -> tuple[Goal, Scales]:

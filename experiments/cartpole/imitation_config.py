@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from tyro.conf import AvoidSubcommands
 
 import encoders
+from encoders.device import AUTO, check_device
 from encoders.errors import check_choice, check_seeds
 from encoders.plugins import use as use_plugins
 from experiments.cartpole.config import SwingUpConfig
@@ -57,6 +58,8 @@ class ImitationConfig:
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
         huber: Coefficients of the reward.
+        device: cpu, cuda, or auto: a GPU, where there is one, for encoders and agents that train one; an agent on
+            vectors is on a GPU only with cuda.
         swingup: How the cartpole is seen and the agent learns. Of its frames the encoder is not used but for its
             training, and there can be no second encoder.
     """
@@ -78,6 +81,7 @@ class ImitationConfig:
     starts: float = 0.5
     gamma: float = 0.99
     huber: HuberConfig = field(default_factory=HuberConfig)
+    device: str = AUTO
     swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(
         default_factory=lambda: SwingUpConfig(observe=OBSERVATIONS["sac_imm"])
     )
@@ -88,6 +92,11 @@ class ImitationConfig:
         check_choice("reward", self.reward, REWARDS)
         check_choice("learner", self.learner, LEARNERS)
         check_seeds(self.seeds)
+        check_device(self.device)
+        if AUTO not in (self.device, self.swingup.device) and self.device != self.swingup.device:
+            raise ValueError(
+                f"device is {self.device!r} and world.device {self.swingup.device!r}; they are one: leave the second out."
+            )
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")
         if not 0 <= self.starts <= 1:
@@ -103,6 +112,11 @@ class ImitationConfig:
         self.reward_run, self.agent_run  # noqa: B018 - refuses wrong settings now
 
     @property
+    def device_in_effect(self) -> str:
+        """The device of everything, by either of its two flags."""
+        return self.swingup.device if self.device == AUTO else self.device
+
+    @property
     def reward_run(self) -> SwingUpConfig:
         """The cartpole, and the reward's encoder on it, as the swing-up experiment has them."""
         return replace(
@@ -114,6 +128,7 @@ class ImitationConfig:
             episodes=self.episodes,
             seeds=self.seeds,
             out=self.out,
+            device=self.device_in_effect,
             learning=replace(self.swingup.learning, gamma=self.gamma),
         )
 
@@ -140,7 +155,7 @@ class ImitationConfig:
             task=self.swingup.task,
             action_repeat=self.swingup.action_repeat,
             preset=self.swingup.preset,
-            device=self.swingup.device,
+            device=self.device_in_effect,
             steps=self.swingup.steps,
             row_episodes=self.swingup.row_episodes,
             learning=self.swingup.learning,
@@ -178,7 +193,7 @@ class ImitationConfig:
         """What makes a run this run and no other."""
         seen, agent = self.swingup.frames, self.agent_run
         swingup = {
-            **replace(self.swingup, observe=agent.observe).content,
+            **replace(self.swingup, observe=agent.observe, device=self.device_in_effect).content,
             "camera": seen.camera,
             "stack": seen.stack,
             "render_quality": seen.render_quality,

@@ -11,6 +11,7 @@ import torch
 import encoders
 from agents.frame_buffer import check_memory
 from encoders.base import Encoder
+from encoders.device import choose_device
 from encoders.training.fit import fit
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.recordings import Recording, load_or_record
@@ -85,12 +86,12 @@ def first_encoders(config: SwingUpConfig, seed: int) -> Encoders:
 
 
 def first_encoder(config: SwingUpConfig, seed: int) -> Encoder:
-    """A run's own encoder to start with: new, given, or trained on recorded random actions."""
-    frames = config.frames
+    """A run's own encoder to start with, on its device: new, given, or trained on recorded random actions."""
+    frames, device = config.frames, choose_device(config.device)
     if frames.folder is not None:
-        return encoder_in(config, frames.folder)
+        return encoder_in(config, frames.folder).to(device)
     torch.manual_seed(seed)
-    encoder = new_encoder(config)
+    encoder = new_encoder(config).to(device)
     if not frames.pretrained:
         return encoder
     folder = config.shared_encoder(seed)
@@ -99,7 +100,7 @@ def first_encoder(config: SwingUpConfig, seed: int) -> Encoder:
         training, validation = recorded(config, seed).clips
         return fit(encoder, training, validation, frames.pretraining.fit, seed, folder)
 
-    return shared_encoder(folder, prepare)
+    return shared_encoder(folder, prepare).to(device)
 
 
 def recorded(config: SwingUpConfig, seed: int) -> Recording:

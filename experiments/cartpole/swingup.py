@@ -18,6 +18,7 @@ from agents.extractor import OBSERVED, own_encoder
 from agents.shared_sac import SharedEncoderSAC
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder
+from encoders.device import choose_device
 from encoders.models.imm import IMM
 from envs.cartpole import CONTROL_SECONDS, Cartpole
 from envs.landmarks import LandmarkObservation
@@ -51,6 +52,7 @@ def train_all(config: SwingUpConfig) -> list[dict[str, Any]]:
     Raises:
         ValueError: If an input is wrong; everything that can be is checked before any long work.
     """
+    choose_device(config.device)
     check_inputs(config)
     results = run_seeds(config, run_seed)
     title = f"{config.variant}: mean return of {config.episodes} episodes"
@@ -195,7 +197,7 @@ def new_agent(config: SwingUpConfig, venv: VecEnv, encoder: Encoder | None, seed
         0 if frames is None else frames.shift,
         seed,
         bfloat16=config.bfloat16,
-        device=config.device_name,
+        device=config.agent_device,
         role=OBSERVED if second is None else second.role,
         distillation_weight=second.weight if isinstance(second, Distilled) else 0.0,
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from encoders.device import AUTO, check_device
 from encoders.errors import check_seeds
 from encoders.networks.backbones import BackboneConfig
 from encoders.plugins import use as use_plugins
@@ -54,6 +55,7 @@ class CompareConfig:
         out: Folder of results.
         workers: Trainings at a time.
         threads: Threads of one training; another number gives other rounding.
+        device: cpu, cuda, or auto, a GPU where there is one, which all trainings share.
         memory_mb: Memory that the decoded frames of one training take at most, megabytes.
         backbone: The stem that all variants of the tables are compared on, frozen if it is pretrained.
         weights: File of the stem's standard weights, where its package ships none.
@@ -72,6 +74,7 @@ class CompareConfig:
     out: Path = Path("runs/compare_encoders")
     workers: int = 2
     threads: int = 1
+    device: str = AUTO
     memory_mb: int = 1024
     backbone: str = "efficientnet_lite0"
     weights: str = ""
@@ -94,6 +97,7 @@ class CompareConfig:
                 f"got {self.encoders}, {self.seeds}."
             )
         check_seeds(self.seeds)
+        check_device(self.device)
         if self.extra and self.clips is not None:
             raise ValueError("extra demonstrations are recorded for the Kuka set; put yours into --clips.")
         if self.extra < 0 or self.extra == 1:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 import encoders
 from encoders.base import Encoder, channels_first
 from encoders.clips.clips import Clips, Labels
+from encoders.device import CPU
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
 from encoders.metrics import alignment_accuracy, alignment_error, classification_error, kendalls_tau, rank_correlation
@@ -143,7 +144,14 @@ def check_variants(names: Sequence[str], split: Split, image_size: int, stem: Ma
 
 
 def run_cell(
-    name: str, seed: int, split: Split, config: FitConfig, image_size: int, stem: Mapping[str, Any], folder: Path
+    name: str,
+    seed: int,
+    split: Split,
+    config: FitConfig,
+    image_size: int,
+    stem: Mapping[str, Any],
+    folder: Path,
+    device: torch.device | str = CPU,
 ) -> dict[str, Any]:
     """Trains and judges one variant with one seed; a result that is there is only read.
 
@@ -155,6 +163,7 @@ def run_cell(
         image_size: Width and height of the clips, pixels.
         stem: Settings of the stem that variants are compared on.
         folder: Where encoder and ``result.json`` go.
+        device: Where it is trained and embeds.
 
     Raises:
         ValueError: If a result that is there is damaged, or one of the new figures is no number.
@@ -164,7 +173,7 @@ def run_cell(
         return read_cell_result(path, name, seed, split)
     variant = variant_of(name)
     torch.manual_seed(seed)
-    encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem)))
+    encoder = encoders.make(variant.encoder, **asdict(encoder_config(variant, image_size, stem))).to(device)
     trainable = sum(weight.numel() for weight in encoder.parameters() if weight.requires_grad)
     steps = max(1, round(config.steps * variant.share)) if variant.trained and trainable else 0
     curve: list[dict[str, float]] = []
@@ -220,6 +229,6 @@ def show(encoder: Encoder, clips: Clips, seed: int, folder: Path) -> None:
     nearest_neighbour_video(video[0], video[1], first, second, 10, folder / "neighbours.mp4")
     moments = np.linspace(0, video.shape[1] - 1, 3).astype(int)
     frames = np.concatenate([clip[view, moments] for clip in clips.videos[:2] for view in (0, 1)])
-    maps = encoder.attention_maps(channels_first(frames))
+    maps = encoder.attention_maps(channels_first(frames).to(encoder.device))
     if maps:
-        plot_attention(frames, {name: value.numpy() for name, value in maps.items()}, folder / "attention.png")
+        plot_attention(frames, {name: value.cpu().numpy() for name, value in maps.items()}, folder / "attention.png")

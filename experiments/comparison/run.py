@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import track
 
 from encoders.clips.clips import open_folder, read_labels
+from encoders.device import choose_device, device_content, plain_memory_errors
 from encoders.files import write_atomically
 from envs.kuka import JOINTS
 from experiments.comparison.config import CompareConfig
@@ -61,16 +62,18 @@ def read_links(path: Path, frames: int) -> NDArray[np.float64]:
 def _work(job: tuple[str, int], config: CompareConfig) -> dict[str, Any]:
     torch.set_num_threads(config.threads)
     name, seed = job
-    return run_cell(
-        name, seed, open_split(config), config.fit, config.image_size, config.stem, config.out / name / f"seed_{seed}"
-    )
+    folder, device = config.out / name / f"seed_{seed}", choose_device(config.device)
+    with plain_memory_errors():
+        return run_cell(name, seed, open_split(config), config.fit, config.image_size, config.stem, folder, device)
 
 
 def compare(config: CompareConfig) -> None:
     """Runs every variant with every seed and writes ``table.csv``, ``table.md`` and ``table.png``."""
     console = Console(stderr=True)
-    left_out = {"encoders", "seeds", "out", "workers", "plugin"}
-    identity = {key: value for key, value in asdict(config).items() if key not in left_out}
+    choose_device(config.device)
+    left_out = {"encoders", "seeds", "out", "workers", "device", "plugin"}
+    settings = {key: value for key, value in asdict(config).items() if key not in left_out}
+    identity = settings | device_content(config.device)
     check_claim(config.out, "config.json", identity)
     if config.clips is None:
         record_pairs(config.record, config.folder, config.workers)

@@ -9,6 +9,7 @@ from typing import Any
 import encoders
 from agents import factory
 from encoders.base import Encoder, EncoderConfig
+from encoders.device import AUTO, check_device, device_content
 from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
@@ -27,8 +28,6 @@ from experiments.runs.choices import (
 )
 from rewards import sources
 from rewards.huber import HuberConfig
-
-AUTO = "auto"
 
 
 @dataclass(frozen=True)
@@ -93,6 +92,8 @@ class ImitationConfig:
         threads: Threads of the encoder's training; another number gives other rounding.
         plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
             folder, and more can be named by more such flags.
+        device: cpu, cuda, or auto: a GPU for the encoder where there is one. The agent, a small network on vectors, is
+            on a GPU only with cuda; the teacher never is.
         play: What is recorded to learn the embedding from.
         teacher: The agent that is filmed where no video is given.
         fit: How the encoder is trained.
@@ -123,6 +124,7 @@ class ImitationConfig:
     precision: str = "auto"
     threads: int = 2
     plugin: Plugins = ()
+    device: str = AUTO
     play: PlayConfig = field(default_factory=PlayConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     fit: FitConfig = field(default_factory=FitConfig)
@@ -134,6 +136,7 @@ class ImitationConfig:
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
         check_choice("precision", self.precision, PRECISIONS)
+        check_device(self.device)
         check_seeds(self.seeds)
         check_tracker(self.track)
         if self.encoder == NO_ENCODER:
@@ -192,10 +195,11 @@ class ImitationConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "plugin"} | (
+        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "device", "plugin"} | (
             {"teacher"} if self.demo is not None else set()
         )
-        return {key: value for key, value in asdict(self).items() if key not in left_out} | {"seed": seed}
+        kept = {key: value for key, value in asdict(self).items() if key not in left_out}
+        return kept | device_content(self.device) | {"seed": seed}
 
     @property
     def environment_key(self) -> str:
@@ -242,6 +246,7 @@ class ImitationConfig:
             "threads": self.threads,
             "settings": asdict(encoder_config(self)),
             "trained": self.source.trained,
+            **device_content(self.device),
         }
         return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"
 

@@ -21,7 +21,7 @@ from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_vi
 from envs.phase import VecPhaseObservation
 from envs.pixels import SeededEpisodes
 from envs.starts import DemonstrationStarts, Starts, nearest
-from envs.workers import WorkerVecEnv
+from envs.workers import vectorised
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
@@ -132,6 +132,8 @@ def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> S
 def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
     """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
 
+    An encoder on a GPU embeds in this process, around all workers.
+
     The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
     is the same whatever is compared.
     """
@@ -151,7 +153,7 @@ def make_learner(config: ImitationConfig, world: World, starts: Starts | None, b
         partial(replace(world, encoder=None).make, drawn, starts, config.starts, seed * config.envs + number)
         for number in range(config.envs)
     ]
-    return wrap(DummyVecEnv(factories)) if config.workers == 1 else WorkerVecEnv(factories, config.workers, wrap)
+    return vectorised(factories, config.workers, wrap, None if world.encoder is None else world.encoder.device)
 
 
 def _tracking(venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> VecEnv:

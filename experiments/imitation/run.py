@@ -18,6 +18,7 @@ from agents.checkpoint import restore_checkpoint
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder, channels_first
 from encoders.clips.clips import Clips
+from encoders.device import agent_device, choose_device
 from encoders.errors import check_figures
 from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
@@ -288,7 +289,8 @@ class Stages:
         torch.set_num_threads(1)
         venv = learner.make_learner(config, world, starts, bfloat16, seed)
         horizon = self._environment.horizon
-        agent = factory.make(config.algo, venv, horizon, seed, gamma=config.gamma)
+        device = agent_device(config.device, trains_convolutions=False)
+        agent = factory.make(config.algo, venv, horizon, seed, gamma=config.gamma, device=device)
         restore_checkpoint(agent, folder / "checkpoint")
 
         def restart(steps: int) -> None:
@@ -348,18 +350,19 @@ def encoder_in(config: ImitationConfig, folder: Path) -> Encoder:
 
 
 def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encoder:
-    """The encoder of a seed: loaded if it is there, trained (or, for the control, only calibrated) if not.
+    """The encoder of a seed, on its device: loaded if it is there, else trained (or only calibrated, for the control).
 
     Raises:
         ValueError: If it is damaged, or has a distance scale that is none.
     """
+    device = choose_device(config.device)
     if config.encoder_folder is not None:
-        return encoder_in(config, config.encoder_folder)
+        return encoder_in(config, config.encoder_folder).to(device)
     folder = config.shared_encoder(seed)
 
     def prepare() -> Encoder:
         torch.manual_seed(seed)
-        encoder = new_encoder(config)
+        encoder = new_encoder(config).to(device)
         learned, held_out = shared.episodes
         validation = clips_of(held_out, encoder.sampling.least)
         if not len(validation):
@@ -373,7 +376,7 @@ def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encode
         training = _with_video(clips_of(learned, encoder.sampling.least), shared, encoder.sampling.least)
         return fit(encoder, training, validation, config.fit, seed, folder)
 
-    encoder = shared_encoder(folder, prepare)
+    encoder = shared_encoder(folder, prepare).to(device)
     check_distance_scale(encoder, folder)
     return encoder
 

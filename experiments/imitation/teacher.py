@@ -19,11 +19,12 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 
 from agents import factory
 from agents.checkpoint import restore_checkpoint
+from encoders.device import AUTO
 from encoders.files import write_atomically
 from encoders.videos.video import write_video
 from envs.pixels import SeededEpisodes
 from envs.standard import StandardState, standardise
-from experiments.imitation.config import AUTO, ImitationConfig
+from experiments.imitation.config import ImitationConfig
 from experiments.imitation.environment import Environment
 from experiments.imitation.play import Policy, Recording, load_or_record, random_play, read_recording, roll_out
 from experiments.runs.claims import claim

@@ -10,6 +10,7 @@ import encoders
 from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from encoders.base import Encoder, EncoderConfig
+from encoders.device import AUTO, check_device, device_content
 from encoders.errors import check_choice, check_seed, check_seeds
 from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
@@ -65,6 +66,8 @@ class ImitateConfig:
         threads: Threads of the encoder's training; another number gives other rounding.
         plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
             folder, and more can be named by more such flags.
+        device: cpu, cuda, or auto: a GPU, where there is one, for the encoder and an agent that trains one. An agent on
+            embeddings, a small network on vectors, is on a GPU only with cuda.
         record: What is recorded to learn the embedding from.
         fit: How the encoder is trained.
         huber: Coefficients of the reward.
@@ -92,6 +95,7 @@ class ImitateConfig:
     precision: str = "auto"
     threads: int = 2
     plugin: Plugins = ()
+    device: str = AUTO
     record: RecordConfig = field(default_factory=RecordConfig)
     fit: FitConfig = field(default_factory=FitConfig)
     huber: HuberConfig = field(default_factory=HuberConfig)
@@ -105,6 +109,7 @@ class ImitateConfig:
         check_choice("precision", self.precision, PRECISIONS)
         check_choice("encoder mode", self.encoder_mode, ENCODER_MODES)
         self._check_encoder()
+        check_device(self.device)
         check_seeds(self.seeds)
         check_seed("demo_seed", self.demo_seed)
         check_seed("record.seed", self.record.seed)
@@ -199,10 +204,11 @@ class ImitateConfig:
     def identity(self, seed: int) -> dict[str, Any]:
         """The settings that determine the result of a run."""
         content = asdict(self) | {"auxiliary": self.auxiliary.content}
-        left_out = {"seeds", "out", "resume", "track", "track_project", "workers", "refuse_unlike", "plugin"}
+        left_out = {"seeds", "out", "resume", "track", "track_project", "workers", "refuse_unlike", "device", "plugin"}
         if self.encoder_mode == "frozen":
             left_out |= {"encoder_mode", "auxiliary"}
-        return {key: value for key, value in content.items() if key not in left_out} | {"seed": seed}
+        kept = {key: value for key, value in content.items() if key not in left_out}
+        return kept | device_content(self.device) | {"seed": seed}
 
     @property
     def recordings_folder(self) -> Path:
@@ -217,6 +223,7 @@ class ImitateConfig:
             "threads": self.threads,
             "name": self.encoder,
             "settings": asdict(encoder_config(self)),
+            **device_content(self.device),
         }
         if not self.source.trained:
             content["untrained"] = True

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
-from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+from stable_baselines3.common.vec_env import VecEnv
 
 from encoders.base import Encoder
 from envs.embedding import EmbeddingObservation, VecDropObservation, VecEmbeddingObservation, embed_views
 from envs.kuka import JOINTS, KukaReach
 from envs.phase import PhaseObservation, VecPhaseObservation
-from envs.workers import WorkerVecEnv
+from envs.workers import vectorised
 from experiments.kuka.recordings import RecordConfig, make_env
 from rewards.goal import ORACLE_SCALE, Goal, Scales
 from rewards.huber import HuberConfig
@@ -73,8 +73,8 @@ def make_learner(
     Args:
         config: The scene.
         goal: What to imitate.
-        encoder: Frozen; its one forward pass a step in each worker serves observation and reward. None for a learner
-            that observes only its own state and the phase.
+        encoder: Frozen; its one forward pass a step in each worker, or on a GPU for all of them, serves observation and
+            reward. None for a learner that observes only its own state and the phase.
         reward: A reward's name.
         huber: Coefficients of every reward.
         scales: The distances that count as 1.
@@ -100,7 +100,7 @@ def make_learner(
     factories: list[Callable[[], gym.Env[Any, Any]]] = [
         partial(_learner, config, goal, huber, scales, _cameras(config) if seen else None)
     ] * envs
-    return wrap(DummyVecEnv(factories)) if workers == 1 else WorkerVecEnv(factories, workers, wrap)
+    return vectorised(factories, workers, wrap, None if encoder is None else encoder.device)
 
 
 def _observe_and_reward(

@@ -18,6 +18,7 @@ from agents.checkpoint import restore_checkpoint
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder, channels_first
 from encoders.clips.clips import load_clips
+from encoders.device import agent_device, choose_device
 from encoders.errors import check_figures
 from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
@@ -184,17 +185,18 @@ def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
 
 
 def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed: given, loaded if it is there, else trained (for the control only calibrated).
+    """The encoder of a seed, on its device: given, loaded if it is there, else trained (the control only calibrated).
 
     Raises:
         ValueError: If it is damaged, or has a distance scale that is none.
     """
     # A fixed number of threads gives the same sums every time.
     torch.set_num_threads(config.threads)
+    device = choose_device(config.device)
     if config.encoder_folder is not None:
-        return encoder_in(config, config.encoder_folder)
+        return encoder_in(config, config.encoder_folder).to(device)
     folder = config.shared_encoder(seed)
-    encoder = shared_encoder(folder, lambda: _fit(config, seed, folder))
+    encoder = shared_encoder(folder, lambda: _fit(config, seed, folder)).to(device)
     check_distance_scale(encoder, folder)
     return encoder
 
@@ -202,7 +204,7 @@ def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
 def _fit(config: ImitateConfig, seed: int, folder: Path) -> Encoder:
     record = config.record
     torch.manual_seed(seed)
-    encoder = new_encoder(config)
+    encoder = new_encoder(config).to(choose_device(config.device))
     validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
     if not config.source.trained:
         return calibrate(encoder, validation, folder)
@@ -235,7 +237,8 @@ def train(
         bfloat16,
         joint,
     )
-    agent = factory.make(config.algo, venv, config.horizon, seed, encoder if joint else None)
+    device = agent_device(config.device, trains_convolutions=joint)
+    agent = factory.make(config.algo, venv, config.horizon, seed, encoder if joint else None, device=device)
     restore_checkpoint(agent, folder / "checkpoint")
     with progress_bar(
         config.steps,

@@ -118,7 +118,7 @@ def updates_per_second(config: UpdateSpeedConfig, name: str, stage: str) -> floa
         run.frames.shift if run.sees_frames else 0,
         seed=0,
         bfloat16=low,
-        device=run.device_name,
+        device=run.agent_device,
     )
     own_loss = run.own_loss if run.sees_frames else AuxiliaryConfig(weight=0.0)
     callback = AuxiliaryLossCallback(own_loss, bfloat16=low)

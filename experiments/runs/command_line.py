@@ -17,6 +17,7 @@ import tyro
 from rich.console import Console
 from rich.markup import escape
 
+from encoders.device import plain_memory_errors
 from encoders.videos.video_file import VideoWarning
 from experiments.runs.allocator import keep_freed_memory
 
@@ -41,13 +42,14 @@ def run(
 
     Returns:
         0 if the work was done; else one line on stderr tells what happened: 2 if the user has something to mend, 1 if a
-        worker died or the system failed, 130 and 143 if Ctrl-C or a ``SIGTERM`` stopped it.
+        worker died, a GPU has no memory left or the system failed, 130 and 143 if Ctrl-C or a ``SIGTERM`` stopped it.
     """
     keep_freed_memory()
     again = again or (RESUME if hasattr(config, "resume") else "")
     with _termination_interrupts(), _plain_warnings():
         try:
-            work(_parse(config, description))
+            with plain_memory_errors():
+                work(_parse(config, description))
         except ValueError as error:
             _say("[bold red]error:[/]", str(error))
             return TO_MEND

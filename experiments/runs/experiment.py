@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Generic
 
+from encoders.device import choose_device
 from experiments.runs.folder import Config, Stopwatch, console, run_seeds, run_stages
 from experiments.runs.tables import Line, print_results
 
@@ -39,6 +40,7 @@ class Experiment(Generic[Config]):
         Raises:
             ValueError: If an input is wrong; everything that can be is checked before any long work.
         """
+        choose_device(config.device)
         self.check_inputs(config)
         results = run_seeds(config, self.run_seed)
         print_results(console, self.title(config), config, results, self.line)

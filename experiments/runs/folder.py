@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 from rich.markup import escape
 
+from encoders.device import plain_memory_errors
 from encoders.errors import check_figures
 from encoders.files import FileError, read_object, write_atomically
 from encoders.weights import digest_of
@@ -54,6 +55,10 @@ class RunConfig(Protocol):
     @property
     def track(self) -> Tracker:
         """Who follows the training."""
+
+    @property
+    def device(self) -> str:
+        """Where encoders and agents calculate."""
 
     @property
     def variant(self) -> str:
@@ -331,7 +336,7 @@ def run_stages(
 
     Raises:
         ValueError: As ``stages``, or if a figure of the result is no number; it is noted in ``result.json`` too, as is
-            an ``OSError``: a worker that died, or a disk that is full.
+            an ``OSError``: a worker that died, a disk or a GPU's memory that is full.
     """
     folder = config.run_folder(seed)
     result = read_result(folder)
@@ -339,7 +344,8 @@ def run_stages(
         return result
     console.rule(escape(f"{config.variant}, seed {seed}"))
     try:
-        result = stages(folder, Stopwatch(folder / STAGES_FILE))
+        with plain_memory_errors():
+            result = stages(folder, Stopwatch(folder / STAGES_FILE))
         check_figures(f"{config.variant}, seed {seed},", result)
     except (ValueError, OSError) as error:
         failed = {"status": "failed", "reason": str(error)}

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from agents.training import CURVE_FILE, read_curve
+from encoders.device import choose_device
 from encoders.files import read_object, write_atomically, write_csv
 from experiments.report import figures
 from experiments.runs.folder import completed, make_folder
@@ -49,7 +50,9 @@ def benchmark(config: BenchmarkConfig) -> int:
         ValueError: If a name, a folder or the cluster cannot be used; before any long work.
     """
     grid = config.grid
-    suite = get(grid.env)
+    if config.ray_address is None:
+        choose_device(config.cell_device)
+    suite = get(grid.env).on(config.cell_device)
     methods = grid.methods(suite.method)
     cells = grid.cells(methods, suite.steps)
     if config.launcher == "ray":

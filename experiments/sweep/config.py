@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from encoders.device import AUTO, CPU, CUDA, check_device
 from encoders.errors import check_choice, check_folder_name
 from encoders.plugins import use as use_plugins
 from experiments.runs.choices import Plugins
@@ -38,7 +39,9 @@ class BenchmarkConfig:
         launcher: local, or ray.
         workers: Trainings at a time on this machine; 0 for as many as it has cores.
         ray_address: HOST:PORT of a Ray cluster that sees the same folders; a local Ray by default.
-        gpus: GPUs that Ray reserves for a training.
+        gpus: GPUs that Ray reserves for a training, such as 0.25 for four trainings on each.
+        device: Of every training: cpu, cuda, or auto, a GPU where there is one; with Ray, auto is cuda where gpus are
+            reserved, and else cpu.
         core_hour_price: What a core costs an hour, for the estimate.
         publish: Folder that scores and curves are copied into, such as experiments/results.
         plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
@@ -60,6 +63,7 @@ class BenchmarkConfig:
     workers: int = 0
     ray_address: str | None = None
     gpus: float = 0.0
+    device: str = AUTO
     core_hour_price: float = 0.0
     publish: Path | None = None
     plugin: Plugins = ()
@@ -73,6 +77,12 @@ class BenchmarkConfig:
             raise ValueError(
                 f"workers {self.workers}, gpus {self.gpus} and core_hour_price {self.core_hour_price} must be finite "
                 "and not negative."
+            )
+        check_device(self.device)
+        if self.launcher == "ray" and self.device != AUTO and (self.device == CUDA) != (self.gpus > 0):
+            raise ValueError(
+                f"device is {self.device!r} and gpus {self.gpus:g}; with Ray a training sees the GPUs that are "
+                "reserved for it and no other: give a share with cuda, such as --gpus 0.25, and none with cpu."
             )
         if self.ray_address is not None and self.launcher != "ray":
             raise ValueError("ray_address is for --launcher ray; add it, or leave --ray-address out.")
@@ -99,6 +109,13 @@ class BenchmarkConfig:
     def results(self) -> Path:
         """Folder of tables, figures and the page."""
         return self.out / (self.name or (Path(self.preset).stem if self.preset else "grid"))
+
+    @property
+    def cell_device(self) -> str:
+        """The device of a training; what Ray's workers have is decided here, as this machine may have another."""
+        if self.launcher == "ray" and self.device == AUTO:
+            return CUDA if self.gpus else CPU
+        return self.device
 
     @property
     def cores(self) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from encoders import plugins
+from encoders.device import plain_memory_errors
 from envs.workers import GUARD, deaf_to_interrupts
 from experiments.runs.allocator import keep_freed_memory
 
@@ -189,7 +190,8 @@ def _work(job: Job, modules: Sequence[str]) -> None:
     keep_freed_memory()
     # The process that it is forked from may be older than the names.
     plugins.use(modules)
-    job.call()
+    with plain_memory_errors():
+        job.call()
 
 
 def _end_with_parent() -> None:
@@ -264,6 +266,11 @@ class _OnRay:
 def _task(job: Job, modules: Sequence[str]) -> None:
     """In a Ray worker."""
     job.log.parent.mkdir(parents=True, exist_ok=True)
-    with job.log.open("a") as log, contextlib.redirect_stdout(log), contextlib.redirect_stderr(log):
+    with (
+        job.log.open("a") as log,
+        contextlib.redirect_stdout(log),
+        contextlib.redirect_stderr(log),
+        plain_memory_errors(),
+    ):
         plugins.use(modules)
         job.call()

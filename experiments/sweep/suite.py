@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from encoders.files import FileError, read_object, write_atomically
 from experiments.runs.experiment import Experiment
@@ -27,6 +29,9 @@ class Suite(Protocol):
     @property
     def steps(self) -> int:
         """Environment steps of a training by default."""
+
+    def on(self, device: str) -> Suite:
+        """The same suite with runs on a device, by its name."""
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The method of a combination of names; ``ValueError`` for unknown or incompatible names."""
@@ -79,6 +84,12 @@ class RunSuite(ABC, Generic[Config]):
     def steps(self) -> int:
         """Environment steps of a training by default."""
         return self._base.steps
+
+    def on(self, device: str) -> Self:
+        """The same suite with runs on a device."""
+        placed = copy.copy(self)
+        placed._base = replace(self._base, device=device)  # type: ignore[type-var]
+        return placed
 
     @abstractmethod
     def config(self, cell: Cell, out: Path) -> Config:
