@@ -29,6 +29,7 @@ assert env.step(env.action_space.sample())[1] < 0
 """,
     "docs/guides/own-environment.md": "assert reward < 0",
     "docs/guides/joint-training.md": "assert agent.num_timesteps == 20",
+    "docs/guides/device.md": "assert encoder.device == choose_device('auto')",
     "docs/design/files.md": "assert encoder.name == 'tcn'",
 }
 """What is true after a page's snippets."""

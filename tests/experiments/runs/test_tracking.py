@@ -261,7 +261,7 @@ def test_every_suite_has_its_training_followed(config: Any, tmp_path: Path, monk
     # What an agent learns from takes no part in it.
     untrained = SimpleNamespace(num_timesteps=0)
     monkeypatch.setattr(kuka, "make_learner", lambda *_: None)
-    monkeypatch.setattr(kuka.factory, "make", lambda *_: untrained)
+    monkeypatch.setattr(kuka.factory, "make", lambda *_, **__: untrained)
     monkeypatch.setattr(atari, "AtariVecEnv", lambda *_: None)
     monkeypatch.setattr(atari.players, "make", lambda *_: untrained)
     monkeypatch.setattr(imitation, "make_learner", lambda *_: None)
