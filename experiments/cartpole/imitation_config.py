@@ -95,7 +95,7 @@ class ImitationConfig:
         check_device(self.device)
         if AUTO not in (self.device, self.swingup.device) and self.device != self.swingup.device:
             raise ValueError(
-                f"device is {self.device!r} and swingup.device {self.swingup.device!r}; they are one: leave the second out."
+                f"device is {self.device!r} and swingup.device {self.swingup.device!r}; leave the second out."
             )
         if not 0.0 < self.gamma < 1.0 or self.episodes < 1:
             raise ValueError(f"gamma is {self.gamma} and episodes {self.episodes}; allowed: 0 to 1, and at least 1.")

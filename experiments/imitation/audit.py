@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
+from encoders.errors import check_figures
 from encoders.metrics import sample_triplets, triplet_accuracy
 from envs.drawn import PIXELS
 from envs.embedding import embed_views
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.motion import Episode
+from experiments.imitation.shared import Shared
 from experiments.imitation.teacher import Standard
 from rewards.audit import Likeness, RewardAudit, audit_reward, measure_likeness
 from rewards.goal import Scales
@@ -82,3 +85,35 @@ def judge_likeness(
         [embed_views(encoder, episode.frames[::5, None]) for episode in held_out],
         embed_views(encoder, recorded[chosen, None]),
     )
+
+
+def audit(
+    config: ImitationConfig, seed: int, encoder: Encoder | None, shared: Shared, scales: Scales
+) -> tuple[dict[str, Any], list[str]]:
+    """All that is known before the training.
+
+    Args:
+        config: The run.
+        seed: Its seed.
+        encoder: Fitted, or None.
+        shared: What its runs share.
+        scales: The distances that count as 1.
+
+    Returns:
+        The figures, and warnings.
+
+    Raises:
+        ValueError: If a figure is no number.
+    """
+    learned, held_out = shared.episodes
+    order = None if encoder is None else judge_order(encoder, held_out, np.random.default_rng([seed, 1]))
+    reward = judge_reward(config, encoder, scales, shared.standard, held_out, np.random.default_rng([seed, 2]))
+    likeness = judge_likeness(encoder, shared.demonstration.frames, held_out, learned)
+    figures = {
+        "triplet_accuracy": order,
+        "reward_rank_correlation": None if reward is None else reward.rank_correlation,
+        "video_distance": likeness.distance,
+        "held_out_distance": likeness.held_out,
+    }
+    check_figures("The audit", figures)
+    return figures, [text for text in (reward and reward.warning, likeness.warning) if text]

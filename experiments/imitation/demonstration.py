@@ -42,7 +42,16 @@ class Demonstration:
 
 
 def of_film(film: Recording) -> Demonstration:
-    """A filmed teacher's episode, with all that is true of it."""
+    """A filmed teacher's episode, with all that is true of it.
+
+    Raises:
+        ValueError: If nothing moves in it.
+    """
+    if not (film.frames[0] != film.frames[0, 0]).any():
+        raise ValueError(
+            "Nothing moves in the teacher's best episode, so there is nothing to imitate: train it longer, by "
+            "--teacher.steps, or give a video by --demo."
+        )
     states = film.states[0] if film.states.shape[-1] else None
     return Demonstration(film.frames[0], None, states, float(film.returns[0]), start_of(film))
 

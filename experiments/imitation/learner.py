@@ -58,7 +58,7 @@ class StartsAt(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs)
 
 
 @dataclass(frozen=True)
-class World:
+class Task:
     """Everything that a learner's environments are made of.
 
     Attributes:
@@ -96,29 +96,29 @@ class World:
         return Monitor(env if seed is None else SeededEpisodes(env, seed))
 
 
-def compared(config: ImitationConfig, world: World) -> tuple[str, NDArray[np.floating], float]:
+def compared(config: ImitationConfig, task: Task) -> tuple[str, NDArray[np.floating], float]:
     """The observation that the reward compares, what it should be at every step, and the distance that counts as 1."""
-    return tracked(config.reward, world.goal, world.scales, truth=STATE)
+    return tracked(config.reward, task.goal, task.scales, truth=STATE)
 
 
-def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> Starts | None:
+def recorded_starts(config: ImitationConfig, task: Task, play: Recording) -> Starts | None:
     """Recorded states that look like the video, for every step of it; None where none is wanted or can be set.
 
     Args:
         config: The run.
-        world: The learner's.
+        task: The learner's.
         play: Recorded, with its states.
     """
     if not config.starts or not play.snapshots:
         return None
-    key, path, _ = compared(config, world)
+    key, path, _ = compared(config, task)
     frames = play.frames.reshape(-1, *play.frames.shape[2:])
     if key == STATE:
         own: NDArray[np.floating] = (
-            play.states.reshape(-1, play.states.shape[-1]) - world.standard.mean
-        ) / world.standard.spread
+            play.states.reshape(-1, play.states.shape[-1]) - task.standard.mean
+        ) / task.standard.spread
     else:
-        own = embed_views(None if key == PIXELS else world.encoder, frames[:, None])
+        own = embed_views(None if key == PIXELS else task.encoder, frames[:, None])
     flat = np.asarray(path, np.float64).reshape(len(path), -1)
     # An episode that begins with the last frame has no step left.
     at = nearest(flat[:-1], np.asarray(own, np.float64), STATES, lost_distance(flat, config.lost))
@@ -129,7 +129,7 @@ def recorded_starts(config: ImitationConfig, world: World, play: Recording) -> S
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 
-def make_learner(config: ImitationConfig, world: World, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
+def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
     """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
 
     An encoder on a GPU embeds in this process, around all workers.
@@ -137,23 +137,23 @@ def make_learner(config: ImitationConfig, world: World, starts: Starts | None, b
     The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
     is the same whatever is compared.
     """
-    key, path, scale = compared(config, world)
+    key, path, scale = compared(config, task)
     largest = -lost_reward(path.reshape(len(path), -1), config.lost, config.huber, scale)
     huber = replace(config.huber, alpha=config.huber.alpha / largest, beta=config.huber.beta / largest)
-    drawn = world.encoder is not None or key == PIXELS
+    drawn = task.encoder is not None or key == PIXELS
     wrap = partial(
         _observe_and_reward,
-        goal=world.goal,
-        encoder=None if world.encoder is None else world.encoder.frozen(bfloat16),
+        goal=task.goal,
+        encoder=None if task.encoder is None else task.encoder.frozen(bfloat16),
         reward=partial(_tracking, key=key, path=path, config=huber, scale=scale),
         pixels=key == PIXELS,
     )
     # What is only used in the parent does not travel to the workers.
     factories: list[Callable[[], gym.Env[Any, Any]]] = [
-        partial(replace(world, encoder=None).make, drawn, starts, config.starts, seed * config.envs + number)
+        partial(replace(task, encoder=None).make, drawn, starts, config.starts, seed * config.envs + number)
         for number in range(config.envs)
     ]
-    return vectorised(factories, config.workers, wrap, None if world.encoder is None else world.encoder.device)
+    return vectorised(factories, config.workers, wrap, None if task.encoder is None else task.encoder.device)
 
 
 def _tracking(venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> VecEnv:
@@ -203,20 +203,20 @@ Actor = Callable[[dict[str, NDArray[Any]]], Any]
 """Observations of one environment in a batch -> its action in a batch."""
 
 
-def evaluate(world: World, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Evaluation:
+def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Evaluation:
     """Plays whole episodes from where the video begins.
 
     Args:
-        world: The learner's.
+        task: The learner's.
         actor: Gives what acts in an episode, by its number.
         episodes: How many.
         seed: Of the first reset.
         drawn: Whether frames are needed, by the policy or to be shown.
     """
-    goal = world.goal
-    venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(world.make, drawn)]), goal.horizon)
-    if drawn and world.encoder is not None and goal.embeddings is not None:
-        venv = VecEmbeddingObservation(venv, world.encoder, goal.embeddings, keep_pixels=True)
+    goal = task.goal
+    venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(task.make, drawn)]), goal.horizon)
+    if drawn and task.encoder is not None and goal.embeddings is not None:
+        venv = VecEmbeddingObservation(venv, task.encoder, goal.embeddings, keep_pixels=True)
     returns, errors, frames = [], [], []
     venv.seed(seed)
     observation: Any = venv.reset()
@@ -237,9 +237,9 @@ def evaluate(world: World, actor: Callable[[int], Actor], episodes: int, seed: i
             errors.append(float(np.sqrt(apart).mean()))
     venv.close()
     shown = np.stack(frames) if drawn else np.empty((0, 1, 1, 3), np.uint8)
-    path = goal.pixels if world.encoder is None or goal.embeddings is None else goal.embeddings
+    path = goal.pixels if task.encoder is None or goal.embeddings is None else goal.embeddings
     apart = (
-        np.linalg.norm(embed_views(world.encoder, shown[1:, None]) - path[1:].reshape(goal.horizon, -1), axis=1)
+        np.linalg.norm(embed_views(task.encoder, shown[1:, None]) - path[1:].reshape(goal.horizon, -1), axis=1)
         if drawn
         else np.zeros(0)
     )

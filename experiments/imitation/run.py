@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,49 +16,27 @@ from agents import factory
 from agents.checkpoint import restore_checkpoint
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder, channels_first
-from encoders.clips.clips import Clips
-from encoders.device import agent_device, choose_device
-from encoders.errors import check_figures
+from encoders.device import agent_device
 from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
-from encoders.training.fit import calibrate, fit
 from envs.embedding import embed_views
 from experiments.imitation import learner
-from experiments.imitation.audit import judge_likeness, judge_order, judge_reward
+from experiments.imitation.audit import audit
 from experiments.imitation.config import ImitationConfig, new_encoder
-from experiments.imitation.demonstration import (
-    Demonstration,
-    goal_of,
-    most_alike,
-    of_film,
-    of_video,
-    scales_of,
-)
+from experiments.imitation.demonstration import Demonstration, goal_of, most_alike, of_video, scales_of
 from experiments.imitation.environment import Environment, find
-from experiments.imitation.motion import Episode, clips_of, episodes_of, least_change, moving
 from experiments.imitation.page import imitation_page
-from experiments.imitation.play import Policy, Recording, load_or_record, random_play
-from experiments.imitation.teacher import (
-    Standard,
-    acting,
-    check_actions,
-    filmed,
-    other_demonstrations,
-    taught,
-    teacher_algo,
-)
+from experiments.imitation.play import Recording
+from experiments.imitation.pretraining import encoder_in, fitted_encoder
+from experiments.imitation.shared import Shared
+from experiments.imitation.teacher import check_actions, teacher_algo
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.experiment import Experiment
 from experiments.runs.folder import Stopwatch, console
 from experiments.runs.learning import learn_to_end, progress_bar
-from experiments.runs.pretraining import check_distance_scale, given_encoder, shared_encoder
 from experiments.runs.tracking import tracking_of
-from rewards.audit import Likeness
 from rewards.targets import positions
-
-DEMONSTRATION_SHARE = 0.1
-"""Of the episodes that an encoder learns from, how many are the demonstration itself, over and over."""
 
 REFERENCE_EPISODES = 20
 """Episodes of random actions that are a run's reference."""
@@ -90,77 +67,6 @@ def check_inputs(config: ImitationConfig) -> None:
             f"The encoder {config.encoder!r} learns from {views} views of a moment, and an environment shows one; "
             "choose an objective of a single view."
         )
-
-
-class Shared:
-    """What all runs of a configuration share: recorded play, the teacher, and its film; each is made when asked for.
-
-    Args:
-        config: The run.
-        environment: Where.
-    """
-
-    def __init__(self, config: ImitationConfig, environment: Environment) -> None:
-        self._config = config
-        self._environment = environment
-
-    @cached_property
-    def play(self) -> Recording:
-        """Random actions."""
-        config, environment = self._config, self._environment
-        return load_or_record(
-            config.play_file, environment, config.play.episodes, config.play.seed, lambda: random_play(environment)
-        )
-
-    @cached_property
-    def standard(self) -> Standard:
-        """Units of the state."""
-        return Standard.of(self.play)
-
-    @cached_property
-    def teacher(self) -> Policy:
-        """What acts in the film."""
-        return acting(taught(self._config, self._environment, self.standard), self.standard)
-
-    @cached_property
-    def demonstration(self) -> Demonstration:
-        """The video to imitate."""
-        config = self._config
-        if config.demo is not None:
-            return of_video(config.demo, config.env.image_size, config.demo_start, config.demo_stop)
-        return of_film(filmed(config, self._environment, lambda: self.teacher))
-
-    @cached_property
-    def others(self) -> Recording | None:
-        """The teacher's other episodes."""
-        if self._config.demo is not None:
-            return None
-        return other_demonstrations(self._config, self._environment, lambda: self.teacher)
-
-    @cached_property
-    def least_change(self) -> float:
-        """The change of a picture that counts as movement."""
-        return least_change(self.play.frames)
-
-    @cached_property
-    def episodes(self) -> tuple[list[Episode], list[Episode]]:
-        """What an encoder learns from, and what is held out, of play and of the teacher's other episodes alike.
-
-        Raises:
-            ValueError: If too little moves in what is held out.
-        """
-        held = self._config.play.validation
-        play = episodes_of(self.play, self.least_change)
-        others = [] if self.others is None else episodes_of(self.others, self.least_change)
-        some = round(len(others) * held / len(play))
-        learned, held_out = [*play[held:], *others[some:]], [*play[:held], *others[:some]]
-        held_out = [episode for episode in held_out if len(episode.frames) > 1]
-        if len(held_out) < 2:
-            raise ValueError(
-                f"Of {held} held-out episodes of play {len(held_out)} show any movement; record more, by "
-                "--play.episodes and --play.validation."
-            )
-        return learned, held_out
 
 
 class Stages:
@@ -195,15 +101,15 @@ class Stages:
             if encoder is not None:
                 encoder.save(self._folder / "encoder")
         with watch.stage("audit"):
-            audited, world = self._audit(encoder, play, demonstration)
+            audited, task = self._audit(encoder, demonstration)
         with watch.stage("train"):
             frames = channels_first(demonstration.frames)
             bfloat16 = encoder is not None and uses_bfloat16(config.precision, encoder, frames)
-            agent = self._train(world, play, bfloat16)
+            agent = self._train(task, play, bfloat16)
         with watch.stage("evaluate"):
-            own = learner.evaluate(world, learner.mean_action(agent), config.episodes, 10_000 * (seed + 1))
+            own = learner.evaluate(task, learner.mean_action(agent), config.episodes, 10_000 * (seed + 1))
             random = learner.evaluate(
-                world, learner.random_actions(self._environment, seed), REFERENCE_EPISODES, seed, drawn=False
+                task, learner.random_actions(self._environment, seed), REFERENCE_EPISODES, seed, drawn=False
             )
             self._show(demonstration, own)
         agent.env.close()  # type: ignore[union-attr]
@@ -232,62 +138,40 @@ class Stages:
             "wall_seconds": watch.seconds,
         }
 
-    def _audit(
-        self, encoder: Encoder | None, play: Recording, demonstration: Demonstration
-    ) -> tuple[dict[str, Any], learner.World]:
-        """What is known before training, and the learner's environments."""
-        config, seed, shared = self._config, self._seed, self._shared
-        learned, held_out = shared.episodes
-        scales, standard = scales_of(encoder, held_out), shared.standard
-        order = None if encoder is None else judge_order(encoder, held_out, np.random.default_rng([seed, 1]))
-        reward = judge_reward(config, encoder, scales, standard, held_out, np.random.default_rng([seed, 2]))
-        likeness = judge_likeness(encoder, demonstration.frames, held_out, learned)
+    def _audit(self, encoder: Encoder | None, demonstration: Demonstration) -> tuple[dict[str, Any], learner.Task]:
+        """What is known before the training, told and kept, and the learner's environments."""
+        shared, environment = self._shared, self._environment
+        scales = scales_of(encoder, shared.episodes[1])
+        audited, warnings = audit(self._config, self._seed, encoder, shared, scales)
         start, start_distance = demonstration.start, 0.0
         if start is None:
-            states, start_distance = most_alike(demonstration.frames[0], play, encoder)
+            states, start_distance = most_alike(demonstration.frames[0], shared.play, encoder)
             start = states or None
-        audited = {
-            "triplet_accuracy": order,
-            "reward_rank_correlation": None if reward is None else reward.rank_correlation,
-            "video_distance": likeness.distance,
-            "held_out_distance": likeness.held_out,
-            "start_distance": start_distance,
-            "starts_where_the_video_does": start is not None,
-        }
-        check_figures("The audit", audited)
-        write_atomically(self._folder / "audit.json", json.dumps(audited, indent=2).encode())
-        self._tell(audited, [None if reward is None else reward.warning, _warning(likeness)])
-        truth = learner.demonstration_states(demonstration, standard)
-        goal = goal_of(demonstration, encoder, self._environment.horizon, truth)
-        figures.plot_distance_matrix(
-            embed_views(encoder, demonstration.frames[:, None]), self._folder / "distance_matrix.png"
-        )
-        return audited, learner.World(self._environment, standard, start, goal, scales, encoder)
-
-    def _tell(self, audited: Mapping[str, Any], warnings: list[str | None]) -> None:
-        if audited["triplet_accuracy"] is not None:
-            console.print(f"  triplets of held-out play in order {audited['triplet_accuracy']:.1%}")
-        if audited["reward_rank_correlation"] is not None:
-            console.print(f"  rank correlation of reward and true distance {audited['reward_rank_correlation']:.3f}")
-        console.print(
-            f"  distance of the video to the nearest recorded moment {audited['video_distance']:.3g}; of held-out play "
-            f"within {audited['held_out_distance']:.3g}"
-        )
-        if not audited["starts_where_the_video_does"]:
+        if start is None:
             warnings.append(
                 f"The state of {self._config.env.id} cannot be set, so episodes begin where it begins; the video's "
-                f"first frame is {audited['start_distance']:.3g} from the nearest recorded moment."
+                f"first frame is {start_distance:.3g} from the nearest recorded moment."
             )
-        for warning in filter(None, warnings):
+        audited |= {"start_distance": start_distance, "starts_where_the_video_does": start is not None}
+        write_atomically(self._folder / "audit.json", json.dumps(audited, indent=2).encode())
+        for name, value in audited.items():
+            if value is not None:
+                console.print(f"  {name.replace('_', ' ')}: {value if isinstance(value, bool) else f'{value:.3g}'}")
+        for warning in warnings:
             console.print(f"  [bold yellow]warning:[/] {warning}")
+        truth = learner.demonstration_states(demonstration, shared.standard)
+        goal = goal_of(demonstration, encoder, environment.horizon, truth)
+        embedded = embed_views(encoder, demonstration.frames[:, None])
+        figures.plot_distance_matrix(embedded, self._folder / "distance_matrix.png")
+        return audited, learner.Task(environment, shared.standard, start, goal, scales, encoder)
 
-    def _train(self, world: learner.World, play: Recording, bfloat16: bool) -> BaseAlgorithm:
+    def _train(self, task: learner.Task, play: Recording, bfloat16: bool) -> BaseAlgorithm:
         """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
         config, seed, folder = self._config, self._seed, self._folder
-        starts = learner.recorded_starts(config, world, play)
+        starts = learner.recorded_starts(config, task, play)
         # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
         torch.set_num_threads(1)
-        venv = learner.make_learner(config, world, starts, bfloat16, seed)
+        venv = learner.make_learner(config, task, starts, bfloat16, seed)
         horizon = self._environment.horizon
         device = agent_device(config.device, trains_convolutions=False)
         agent = factory.make(config.algo, venv, horizon, seed, gamma=config.gamma, device=device)
@@ -340,63 +224,10 @@ def share(own: float, random: float, demonstration: float | None) -> float | Non
     return (own - random) / (demonstration - random)
 
 
-def encoder_in(config: ImitationConfig, folder: Path) -> Encoder:
-    """The encoder in a folder that the user names.
-
-    Raises:
-        ValueError: If it is damaged, of another name, made for other frames, or was never fitted.
-    """
-    return given_encoder(folder, config.encoder, (3, config.env.image_size, config.env.image_size))
-
-
-def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encoder:
-    """The encoder of a seed, on its device: loaded if it is there, else trained (or only calibrated, for the control).
-
-    Raises:
-        ValueError: If it is damaged, or has a distance scale that is none.
-    """
-    device = choose_device(config.device)
-    if config.encoder_folder is not None:
-        return encoder_in(config, config.encoder_folder).to(device)
-    folder = config.shared_encoder(seed)
-
-    def prepare() -> Encoder:
-        torch.manual_seed(seed)
-        encoder = new_encoder(config).to(device)
-        learned, held_out = shared.episodes
-        validation = clips_of(held_out, encoder.sampling.least)
-        if not len(validation):
-            raise ValueError(
-                f"The loss of {config.encoder!r} compares {encoder.sampling.least} successive moments, and held-out "
-                f"episodes have at most {max(len(episode.frames) for episode in held_out)} in which something moves; "
-                "narrow the encoder's ranges, such as --encoder-settings negative_range=3 positive_range=1."
-            )
-        if not config.source.trained:
-            return calibrate(encoder, validation, folder)
-        training = _with_video(clips_of(learned, encoder.sampling.least), shared, encoder.sampling.least)
-        return fit(encoder, training, validation, config.fit, seed, folder)
-
-    encoder = shared_encoder(folder, prepare).to(device)
-    check_distance_scale(encoder, folder)
-    return encoder
-
-
-def _with_video(recorded: Clips, shared: Shared, least: int) -> Clips:
-    """Recorded clips, and the video, where enough moves in it, as often as makes it a share of all."""
-    frames = shared.demonstration.frames
-    video = frames[moving(frames, shared.least_change)][None]
-    copies = max(1, round(DEMONSTRATION_SHARE * len(recorded))) if video.shape[1] >= least else 0
-    return Clips([*recorded.videos, *[video] * copies], (*recorded.names, *["the video"] * copies))
-
-
 def _enlarged(frames: NDArray[np.uint8], side: int = 192) -> NDArray[np.uint8]:
     """Frames as large as people like to look at them, pixel by pixel."""
     times = max(1, side // frames.shape[1])
     return frames.repeat(times, axis=1).repeat(times, axis=2)
-
-
-def _warning(likeness: Likeness) -> str | None:
-    return likeness.warning
 
 
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:

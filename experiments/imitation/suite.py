@@ -13,7 +13,9 @@ from experiments.imitation import learner, run
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import goal_of, scales_of
 from experiments.imitation.environment import EnvironmentConfig, find
+from experiments.imitation.pretraining import fitted_encoder
 from experiments.imitation.scoring import SCORING
+from experiments.imitation.shared import Shared
 from experiments.runs.choices import NO_ENCODER
 from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
@@ -128,20 +130,18 @@ class ImitationSuite(RunSuite[ImitationConfig]):
 def _film(config: ImitationConfig, path: Path) -> None:
     """Makes what all runs share, and lets random actions try to do the same."""
     environment = find(config.env)
-    shared = run.Shared(config, environment)
+    shared = Shared(config, environment)
     demonstration, _ = shared.demonstration, shared.others
     if path.exists():
         return
     states = learner.demonstration_states(demonstration, shared.standard)
     goal = goal_of(demonstration, None, environment.horizon, states)
-    world = learner.World(
+    task = learner.Task(
         environment, shared.standard, demonstration.start, goal, scales_of(None, shared.episodes[1]), None
     )
-    random = learner.evaluate(
-        world, learner.random_actions(environment, 0), run.REFERENCE_EPISODES, seed=0, drawn=False
-    )
+    random = learner.evaluate(task, learner.random_actions(environment, 0), run.REFERENCE_EPISODES, seed=0, drawn=False)
     write_random_figures(path, random.true_return, random.true_return)
 
 
 def _fit(config: ImitationConfig) -> None:
-    run.fitted_encoder(config, config.seeds[0], run.Shared(config, find(config.env)))
+    fitted_encoder(config, config.seeds[0], Shared(config, find(config.env)))

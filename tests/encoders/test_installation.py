@@ -25,12 +25,14 @@ from encoders.installation import PACKAGES
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 PROGRAMS = {
-    "onlooker-imitate": "imitate_kuka",
+    "onlooker-imitate": "imitate",
+    "onlooker-imitate-kuka": "imitate_kuka",
     "onlooker-imitate-cartpole": "imitate_cartpole",
     "onlooker-swingup": "swingup_cartpole",
     "onlooker-play": "play_atari",
     "onlooker-benchmark": "benchmark",
     "onlooker-compare": "compare_encoders",
+    "onlooker-gpu-check": "gpu_check",
 }
 """Commands, and the files of the checkout that do the same."""
 
@@ -109,13 +111,13 @@ def test_an_installed_command_imitates_in_the_folder_that_it_is_called_in(site: 
     assert told.stdout.split() == [str(site / "encoders/__init__.py"), str(site / "experiments/__init__.py")]
     out, words = Path("runs/imitate_kuka"), arguments(tiny(Path("unused"), workers=2))
     assert words[0] == "--out"
-    done = run(site, str(site / "bin/onlooker-imitate"), *words[2:])
+    done = run(site, str(site / "bin/onlooker-imitate-kuka"), *words[2:])
     assert done.returncode == 0, done.stderr[-2000:]
     folder = site.parent / "elsewhere" / out / "tcn-ppo-tcn_huber-demo0/seed_0"
     assert json.loads((folder / "result.json").read_text())["status"] == "completed"
     assert (folder / "report.html").exists()
     origin = json.loads((folder / "provenance.json").read_text())
-    assert origin["command"][0] == str(site / "bin/onlooker-imitate")
+    assert origin["command"][0] == str(site / "bin/onlooker-imitate-kuka")
     assert origin["commit"] is None
 
 
