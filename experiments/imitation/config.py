@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,8 @@ class ImitationConfig:
         starts: Share of the episodes of training that begin along the video, in a recorded state that looks like it
             there, where states can be set; the others, and all of the evaluation, begin where the video does.
         lost: Share of the largest distance between two moments of the video that counts as far from it.
+        effort: What an action of full force costs the learner a step, where the distance ``lost`` costs 1; real-valued
+            actions alone have a force.
         episodes: Episodes of the evaluation.
         precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto.
         threads: Threads of the encoder's training; another number gives other rounding.
@@ -120,6 +123,7 @@ class ImitationConfig:
     workers: int = 2
     starts: float = 0.5
     lost: float = 0.5
+    effort: float = 0.1
     episodes: int = 10
     precision: str = "auto"
     threads: int = 2
@@ -159,6 +163,8 @@ class ImitationConfig:
                 f"starts is {self.starts}, gamma {self.gamma} and lost {self.lost}; starts must be from 0 to 1, gamma "
                 "between 0 and 1, lost above 0."
             )
+        if not 0 <= self.effort < math.inf:
+            raise ValueError(f"effort is {self.effort}; it must be finite and at least 0.")
         if min(self.steps, self.episodes, self.threads) < 1 or not 1 <= self.workers <= self.envs:
             raise ValueError(
                 f"steps is {self.steps}, episodes {self.episodes}, threads {self.threads}, workers {self.workers} and "

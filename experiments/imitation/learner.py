@@ -27,6 +27,7 @@ from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
 from experiments.imitation.play import Recording
 from experiments.imitation.teacher import Standard, make_standard
+from rewards.effort import VecEffortPenalty
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig
 from rewards.lost import lost_distance, lost_reward
@@ -146,6 +147,7 @@ def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfl
         goal=task.goal,
         encoder=None if task.encoder is None else task.encoder.frozen(bfloat16),
         reward=partial(_tracking, key=key, path=path, config=huber, scale=scale),
+        effort=config.effort if isinstance(task.environment.action_space, spaces.Box) else 0.0,
         pixels=key == PIXELS,
     )
     # What is only used in the parent does not travel to the workers.
@@ -161,13 +163,15 @@ def _tracking(venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberC
 
 
 def _observe_and_reward(
-    venv: VecEnv, goal: Goal, encoder: Encoder | None, reward: Callable[[VecEnv], VecEnv], pixels: bool
+    venv: VecEnv, goal: Goal, encoder: Encoder | None, reward: Callable[[VecEnv], VecEnv], pixels: bool, effort: float
 ) -> VecEnv:
     """Observations, then the reward on them, around the environments of one worker."""
     venv = VecPhaseObservation(venv, goal.horizon)
     if encoder is not None and goal.embeddings is not None:
         venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels=pixels)
     venv = reward(venv)
+    if effort:
+        venv = VecEffortPenalty(venv, effort)
     return VecDropObservation(venv, PIXELS) if pixels else venv
 
 
