@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -144,6 +145,14 @@ class Cartpole(Simulation):
     def horizon(self) -> int:  # type: ignore[override]
         """Steps of an episode."""
         return -(-CONTROL_STEPS // self.action_repeat)
+
+    def take_snapshot(self) -> dict[str, NDArray[np.float64]]:
+        """Places and speeds, as the options of a reset."""
+        return {"joints": self.physics.data.qpos.copy(), "velocities": self.physics.data.qvel.copy()}
+
+    def restore_snapshot(self, snapshot: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
+        """Begins an episode in what ``take_snapshot`` gave; gives what is observed there."""
+        return self.reset(options=dict(snapshot))[0]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
@@ -174,6 +175,14 @@ class KukaReach(Simulation):
             shape = (self.image_size, self.image_size, 3)
             parts["pixels"] = spaces.Box(0, 255, (len(self.cameras), *shape) if self._stacked else shape, np.uint8)
         return spaces.Dict(parts)
+
+    def take_snapshot(self) -> dict[str, NDArray[np.float64]]:
+        """Where the arm and its target are, as the options of a reset; a restored arm is at rest."""
+        return {"joint_positions": self.joint_positions(), "goal": self._goal.copy()}
+
+    def restore_snapshot(self, snapshot: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[Any]]:
+        """Begins an episode in what ``take_snapshot`` gave; gives what is observed there."""
+        return self.reset(options=dict(snapshot))[0]
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -16,14 +16,21 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_for_agents
 
 import envs
+import experiments.imitation.learner
 import experiments.kuka.imitation
 import rewards
 from encoders import Encoder
+from envs.drawn import DrawnObservation
 from envs.embedding import EmbeddingObservation
+from envs.episodes import FixedLength
+from envs.fast_drawing import FastDrawing
 from envs.landmarks import LandmarkObservation
 from envs.phase import PhaseObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
+from envs.snapshots import SnapshotStarts
+from envs.standard import StandardState
 from envs.starts import DemonstrationStarts, Starts
+from experiments.imitation.learner import StartsAt
 from experiments.kuka.imitation import FixedStart
 from rewards.huber import HuberConfig
 from rewards.lost import EndWhenLost
@@ -52,6 +59,12 @@ ON_KUKA: dict[type, Wrap] = {
     FixedStart: lambda env, _: FixedStart(env, np.full(7, 0.1)),
     TrackingReward: lambda env, _: tracked(env),
     EndWhenLost: lambda env, _: EndWhenLost(tracked(env), -50.0),
+    DrawnObservation: lambda env, _: DrawnObservation(env, 16, hidden=("goal",)),
+    FastDrawing: lambda env, _: FastDrawing(env, 16),
+    FixedLength: lambda env, _: FixedLength(env, HORIZON),
+    SnapshotStarts: lambda env, _: SnapshotStarts(env),
+    StandardState: lambda env, _: StandardState(DrawnObservation(env, 16), np.zeros(17), np.ones(17)),
+    StartsAt: lambda env, _: StartsAt(env, {"joint_positions": np.full(7, 0.1)}),
 }
 ON_CARTPOLE: dict[type, Wrap] = {
     LandmarkObservation: lambda env, _: LandmarkObservation(env, 2, noise=0.5),
@@ -96,7 +109,7 @@ def test_no_wrapper_is_left_out_here() -> None:
     while waiting:
         waiting += (below := waiting.pop().__subclasses__())
         found |= {kind for kind in below if kind.__module__.split(".")[0] in ("envs", "rewards", "experiments")}
-    assert experiments.kuka.imitation.FixedStart in found
+    assert {experiments.kuka.imitation.FixedStart, experiments.imitation.learner.StartsAt} <= found
     assert found == set(ALL)
 
 

@@ -356,9 +356,9 @@ def test_devices_and_reserved_gpus_that_do_not_go_together_are_refused(settings:
 
 
 def test_a_cartpole_has_one_device() -> None:
-    world = SwingUpConfig(device=CPU)
-    assert CartpoleImitation(world=world).agent_run.device == CPU
-    assert CartpoleImitation(device=CPU).identity(0) == CartpoleImitation(world=world).identity(0)
+    swingup = SwingUpConfig(device=CPU)
+    assert CartpoleImitation(swingup=swingup).agent_run.device == CPU
+    assert CartpoleImitation(device=CPU).identity(0) == CartpoleImitation(swingup=swingup).identity(0)
     assert CartpoleImitation(device=CPU).teacher_run.device == CPU
-    with pytest.raises(ValueError, match=r"device is 'cuda' and world\.device 'cpu'; they are one"):
-        CartpoleImitation(device=CUDA, world=world)
+    with pytest.raises(ValueError, match=r"device is 'cuda' and swingup\.device 'cpu'; leave the second out"):
+        CartpoleImitation(device=CUDA, swingup=swingup)

@@ -517,7 +517,7 @@ def test_a_given_encoders_keypoints_are_judged_as_a_new_ones(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("swingup", "message"),
+    ("run", "message"),
     [
         (SwingUpConfig(Frames("autoencoder")), "'autoencoder' has no keypoints"),
         (SwingUpConfig(Frames("imm", second=Gated("tcn"))), "leave second out"),

@@ -78,7 +78,7 @@ def test_an_unknown_encoder_is_refused() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"envs": ("kukka",)}, "Unknown env 'kukka'. Did you mean 'kuka'"),
+        ({"envs": ("kukka",)}, "Unknown environment 'kukka'. Did you mean 'kuka'"),
         ({"envs": ()}, r"envs are \(\)"),
         ({"encoders": ("tnc",)}, "Did you mean 'tcn'"),
         ({"steps": 0}, "steps 0"),
