@@ -46,7 +46,7 @@ class TeacherConfig:
 
     folder: Path | None = None
     algo: str = AUTO
-    steps: int = 80_000
+    steps: int = 60_000
     gamma: float = 0.98
     seed: int = 0
     attempts: int = 5
@@ -114,7 +114,7 @@ class ImitationConfig:
     reward: str = "tcn_huber"
     gamma: float = 0.95
     seeds: tuple[int, ...] = (0,)
-    steps: int = 150_000
+    steps: int = 100_000
     out: Path = Path("runs/imitate")
     resume: bool = False
     track: Tracker = NO_TRACKER
@@ -123,7 +123,7 @@ class ImitationConfig:
     workers: int = 2
     starts: float = 0.5
     lost: float = 0.5
-    effort: float = 0.1
+    effort: float = 0.3
     episodes: int = 10
     precision: str = "auto"
     threads: int = 2

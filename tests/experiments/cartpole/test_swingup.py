@@ -397,7 +397,7 @@ def test_a_second_encoder_that_does_not_fit_in_memory_is_refused_before_any_work
         available=frames + config.kept_steps * 8 * new_encoder(config.through_second).embedding_dim - 1
     )
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-    with pytest.raises(ValueError, match="for what is beside"):
+    with pytest.raises(ValueError, match="for its vectors"):
         train_all(config)
     assert not any(tmp_path.iterdir())
     memory.available += 1
