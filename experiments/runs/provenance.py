@@ -13,17 +13,27 @@ from typing import Any
 
 PACKAGES = ("onlooker", "torch", "stable_baselines3", "gymnasium", "pybullet", "numpy", "av")
 
+ROOT = Path(__file__).parents[2]
+"""The checkout, or where the packages are installed."""
+
 
 def provenance() -> dict[str, Any]:
     """Versions, commit, machine and command, enough to run it again."""
     return {
-        "command": sys.argv,
+        "command": _command(),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "commit": _commit(),
         "python": platform.python_version(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
     }
+
+
+def _command() -> list[str]:
+    """The command line; a program of the checkout by its place there, since ``python -m`` gives the whole path."""
+    program = Path(sys.argv[0])
+    inside = program.is_absolute() and program.is_relative_to(ROOT)
+    return [program.relative_to(ROOT).as_posix() if inside else sys.argv[0], *sys.argv[1:]]
 
 
 def _commit() -> str | None:
