@@ -177,7 +177,7 @@ def read_curve(path: Path) -> list[dict[str, float]]:
     """Reads a learning curve; empty where there is none yet.
 
     Raises:
-        FileError: If it is damaged, has other columns, or its steps do not rise.
+        FileError: If it is damaged, has other columns, its steps do not rise, or episodes or seconds fall.
     """
     if not path.exists():
         return []
@@ -190,6 +190,10 @@ def read_curve(path: Path) -> list[dict[str, float]]:
     steps = [row["env_steps"] for row in rows]
     if steps != sorted(set(steps)):
         raise FileError(f"The {what} {path} has steps that do not rise; {remedy}.")
+    for name in ("episodes", "seconds"):
+        counted = [row[name] for row in rows]
+        if counted != sorted(counted):
+            raise FileError(f"The {what} {path} has {name} that fall; {remedy}.")
     return rows
 
 
