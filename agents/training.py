@@ -200,6 +200,8 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 def _figure(name: str, text: str) -> float:
     """A cell of a curve as a number; counts stay whole numbers."""
     value = float(text)
+    if name == "seconds" and not value >= 0:
+        raise ValueError(f"{name} is {text}")
     if name not in COUNTS:
         return value
     if value < 0 or value != int(value):

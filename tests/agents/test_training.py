@@ -118,6 +118,7 @@ def test_a_curve_of_counts_with_decimals_is_read_and_written_without_them(tmp_pa
         "env_steps,episodes,true_return,learned_return,seconds\n30,2,-1,-1,1\n30,2,-1,-1,1\n",
         "env_steps,episodes,true_return,learned_return,seconds\n30,2,-1,-1,1\n60,1,-1,-1,2\n",
         "env_steps,episodes,true_return,learned_return,seconds\n30,2,-1,-1,3\n60,4,-1,-1,2\n",
+        "env_steps,episodes,true_return,learned_return,seconds\n30,2,-1,-1,-3\n60,4,-1,-1,2\n",
         "\0" * 100,
     ],
 )
