@@ -131,7 +131,7 @@ class ImitationConfig:
     device: str = AUTO
     play: PlayConfig = field(default_factory=PlayConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    fit: FitConfig = field(default_factory=FitConfig)
+    fit: FitConfig = field(default_factory=lambda: FitConfig(steps=400))
     huber: HuberConfig = field(default_factory=HuberConfig)
 
     def __post_init__(self) -> None:

@@ -155,6 +155,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
     "kuka_joint": partial(_scores, "kuka_joint"),
+    "any_reacher": partial(_scores, "any_reacher"),
     "atari_attention": partial(_scores, "atari_attention"),
     "cartpole_variants": partial(_scores, "cartpole_variants"),
     "cartpole_variants_differences": partial(_differences, "cartpole_variants"),
