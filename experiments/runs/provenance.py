@@ -32,7 +32,7 @@ def provenance() -> dict[str, Any]:
 def _command() -> list[str]:
     """The command line; a program of the checkout by its place there, since ``python -m`` gives the whole path."""
     program = Path(sys.argv[0])
-    inside = program.is_absolute() and program.is_relative_to(ROOT)
+    inside = program.is_absolute() and program.is_relative_to(ROOT / "experiments")
     return [program.relative_to(ROOT).as_posix() if inside else sys.argv[0], *sys.argv[1:]]
 
 
