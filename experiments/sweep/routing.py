@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import is_dataclass, replace
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from encoders import settings
 from encoders.errors import check_choice
 
 ENCODER = "encoder."
@@ -17,11 +17,11 @@ ENCODER = "encoder."
 Config = TypeVar("Config")
 
 
-def split_settings(settings: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+def split_settings(texts: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
     """The settings of an encoder itself, and those of the run.
 
     Args:
-        settings: PATH=VALUE each; of two of a run with one path the last counts.
+        texts: PATH=VALUE each; of two of a run with one path the last counts.
 
     Returns:
         NAME=VALUE each, and values by their path.
@@ -29,20 +29,20 @@ def split_settings(settings: Sequence[str]) -> tuple[tuple[str, ...], dict[str, 
     Raises:
         ValueError: If one is no PATH=VALUE.
     """
-    for text in settings:
+    for text in texts:
         if "=" not in text:
             raise ValueError(f"The setting {text!r} is no NAME=VALUE, such as {ENCODER}hidden=64 or steps=1000.")
-    own = tuple(text.removeprefix(ENCODER) for text in settings if text.startswith(ENCODER))
-    pairs = (text.partition("=") for text in settings if not text.startswith(ENCODER))
+    own = tuple(text.removeprefix(ENCODER) for text in texts if text.startswith(ENCODER))
+    pairs = (text.partition("=") for text in texts if not text.startswith(ENCODER))
     return own, {path: value for path, _, value in pairs}
 
 
-def with_settings(config: Config, settings: Mapping[str, str], changes: Mapping[str, Any]) -> Config:
+def with_settings(config: Config, texts: Mapping[str, str], changes: Mapping[str, Any]) -> Config:
     """A config with some of its values replaced.
 
     Args:
         config: A dataclass; its attributes may be dataclasses.
-        settings: Texts by the path of an attribute, such as ``learning.updates``. Of an attribute that is one of
+        texts: Texts by the path of an attribute, such as ``learning.updates``. Of an attribute that is one of
             several dataclasses, its own text names one in lower case, such as ``gated``; those below it are set then.
         changes: Values by the path of an attribute that is not the settings' to say.
 
@@ -58,7 +58,7 @@ def with_settings(config: Config, settings: Mapping[str, str], changes: Mapping[
             below[name][1][rest] = value
         else:
             found[name] = value
-    for path, text in settings.items():
+    for path, text in texts.items():
         name, _, rest = path.partition(".")
         check_choice(f"setting of {type(config).__name__}", name, kinds)
         if name in changes:
@@ -67,11 +67,11 @@ def with_settings(config: Config, settings: Mapping[str, str], changes: Mapping[
             below[name][0][rest] = text
         else:
             found[name] = read_value(kinds[name], text, name)
-    for name, (texts, values) in below.items():
+    for name, (parts, values) in below.items():
         part = found.get(name, getattr(config, name))
         if not is_dataclass(part):
-            raise ValueError(f"{name} is {part!r}, which has no {', '.join(texts)}; say first which {name} it is.")
-        found[name] = with_settings(part, texts, values)
+            raise ValueError(f"{name} is {part!r}, which has no {', '.join(parts)}; say first which {name} it is.")
+        found[name] = with_settings(part, parts, values)
     return replace(config, **found)  # type: ignore[type-var]
 
 
@@ -94,18 +94,10 @@ def read_value(kind: Any, text: str, name: str) -> Any:
         by_name = {choice.__name__.lower(): choice for choice in choices}
         check_choice(name, text, by_name)
         return by_name[text]()
-    wanted = choices[0]
-    if wanted is bool:
-        check_choice(f"switch {name}", text, ["true", "false"])
-        return text == "true"
-    if get_origin(wanted) is tuple:
-        return tuple(read_value(get_args(wanted)[0], part, name) for part in text.split(",") if part)
-    if wanted not in (int, float, str, Path):
-        raise ValueError(f"{name} is no single value; set a part of it, {name}.NAME.")
     try:
-        return wanted(text)
+        return settings.read_value(text, kind)
     except ValueError as error:
-        raise ValueError(f"{name} is {text!r}; it must be a value of type {wanted.__name__}.") from error
+        raise ValueError(f"{name}={text} cannot be used: {error}") from error
 
 
 def _members(kind: Any) -> list[Any]:

@@ -576,7 +576,9 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     assert config.frames.settings == ()
     with pytest.raises(ValueError, match="Unknown observation"):
         suite.method("tcn", "sac", "task", ())
-    with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: Unknown switch layer_norm 'no'"):
+    with pytest.raises(
+        ValueError, match=r"settings of 'sac' cannot be used: layer_norm=no cannot be used: Unknown switch 'no'"
+    ):
         suite.method("sac", "sac", "task", ("learning.layer_norm=no",))
     with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: n_steps is '1\.5'"):
         suite.method("sac", "sac", "task", ("learning.n_steps=1.5",))
