@@ -97,7 +97,7 @@ def read_value(kind: Any, text: str, name: str) -> Any:
     try:
         return settings.read_value(text, kind)
     except ValueError as error:
-        raise ValueError(f"{name}={text} cannot be used: {error}") from error
+        raise ValueError(f"{name}={text}: {error}") from error
 
 
 def _members(kind: Any) -> list[Any]:

@@ -576,11 +576,11 @@ def test_the_benchmark_gives_settings_to_run_learning_and_encoder() -> None:
     assert config.frames.settings == ()
     with pytest.raises(ValueError, match="Unknown observation"):
         suite.method("tcn", "sac", "task", ())
-    with pytest.raises(
-        ValueError, match=r"settings of 'sac' cannot be used: layer_norm=no cannot be used: Unknown switch 'no'"
-    ):
+    with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: layer_norm=no: Unknown switch 'no'"):
         suite.method("sac", "sac", "task", ("learning.layer_norm=no",))
-    with pytest.raises(ValueError, match=r"settings of 'sac' cannot be used: n_steps is '1\.5'"):
+    with pytest.raises(
+        ValueError, match=r"settings of 'sac' cannot be used: n_steps=1\.5: It must be a value of type int"
+    ):
         suite.method("sac", "sac", "task", ("learning.n_steps=1.5",))
     with pytest.raises(ValueError, match="'sac_state' sees through no encoder"):
         suite.method("sac_state", "sac", "task", ("encoder.keypoints=4",))
