@@ -165,10 +165,10 @@ class SnapshotStarts(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructo
         """
         given = {name: value for name, value in (options or {}).items() if name != "time"}
         observation, info = self.env.reset(seed=seed)
-        simulator = simulator_of(self.env)
-        names = set() if simulator is None else set(simulator.take())
         if not given:
             return observation, info
+        simulator = simulator_of(self.env)
+        names = set() if simulator is None else set(simulator.take())
         if simulator is None or names != set(given):
             raise ValueError(
                 f"A reset of {type(self.env.unwrapped).__name__} takes the options {sorted(names)}, all of them or "

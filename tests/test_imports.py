@@ -22,7 +22,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"runs"},
     "sweep": {"runs", "report", "suites"},
     "suites": {"sweep"},
-    **{room: {"runs", "report", "sweep"} for room in ("kuka", "cartpole", "atari", "comparison")},
+    **{room: {"runs", "report", "sweep"} for room in ("kuka", "cartpole", "atari", "imitation", "comparison")},
 }
 """What a part of ``experiments`` may import of the others; doors and measurements, which nobody imports, may all."""
 

@@ -97,11 +97,6 @@ class Environment:
     observed: int
     snapshot: Mapping[str, tuple[int, ...]]
 
-    @property
-    def settable(self) -> bool:
-        """Whether an episode can begin in any state that was seen."""
-        return bool(self.snapshot)
-
     def make(self, drawn: bool = True, size: int | None = None) -> gym.Env[Any, Any]:
         """A new one: ``pixels`` and ``state`` observed, every episode ``horizon`` steps long, actions in [-1, 1].
 

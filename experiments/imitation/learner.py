@@ -29,7 +29,6 @@ from experiments.imitation.play import Recording
 from experiments.imitation.teacher import Standard, make_standard
 from rewards.effort import VecEffortPenalty
 from rewards.goal import Goal, Scales
-from rewards.huber import HuberConfig
 from rewards.lost import lost_distance, lost_reward
 from rewards.sources import tracked
 from rewards.wrappers import VecTrackingReward
@@ -146,7 +145,7 @@ def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfl
         _observe_and_reward,
         goal=task.goal,
         encoder=None if task.encoder is None else task.encoder.frozen(bfloat16),
-        reward=partial(_tracking, key=key, path=path, config=huber, scale=scale),
+        reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
         effort=config.effort if isinstance(task.environment.action_space, spaces.Box) else 0.0,
         pixels=key == PIXELS,
     )
@@ -156,10 +155,6 @@ def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfl
         for number in range(config.envs)
     ]
     return vectorised(factories, config.workers, wrap, None if task.encoder is None else task.encoder.device)
-
-
-def _tracking(venv: VecEnv, key: str, path: NDArray[np.floating], config: HuberConfig, scale: float) -> VecEnv:
-    return VecTrackingReward(venv, key, path, config, scale)
 
 
 def _observe_and_reward(

@@ -107,9 +107,7 @@ def held_actions(
     return np.array(actions[:steps])
 
 
-def roll_out(
-    env: gym.Env[Any, Any], horizon: int, policy: Policy, seed: int, start: Snapshot | None = None
-) -> dict[str, Any]:
+def roll_out(env: gym.Env[Any, Any], horizon: int, policy: Policy, seed: int) -> dict[str, Any]:
     """Plays one episode and keeps every moment of it.
 
     Args:
@@ -117,12 +115,11 @@ def roll_out(
         horizon: Steps of the episode.
         policy: What acts.
         seed: Of the reset.
-        start: The state that it begins in; None for where the environment begins.
 
     Returns:
         ``frames``, ``states`` and one array a name of the snapshot, (horizon + 1, ...), and the ``returns``.
     """
-    observation, _ = env.reset(seed=seed, options=start)
+    observation, _ = env.reset(seed=seed)
     take = env.get_wrapper_attr("take_snapshot")
     moments, total = [_moment(observation, take())], 0.0
     for _ in range(horizon):

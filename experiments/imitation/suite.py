@@ -6,9 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import encoders
-from agents import factory
-from encoders.errors import check_choice
 from experiments.imitation import learner, run
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import goal_of, scales_of
@@ -17,13 +14,11 @@ from experiments.imitation.pretraining import fitted_encoder
 from experiments.imitation.scoring import SCORING
 from experiments.imitation.shared import Shared
 from experiments.runs.choices import NO_ENCODER
-from experiments.sweep.grid import MARK, Cell, Method
+from experiments.sweep.grid import Cell, Method
+from experiments.sweep.imitation_methods import imitation_method
 from experiments.sweep.launchers import Job
 from experiments.sweep.suite import RunSuite, write_random_figures
 from rewards import sources
-
-UNTRAINED = "random"
-"""Among the encoders: the default encoder without any training, for observation and reward."""
 
 STEP_SECONDS = {"ppo": 2.5e-3, "a2c": 2.5e-3, "sac": 4e-3}
 """An environment step of a training, on one core of the reference machine."""
@@ -51,18 +46,7 @@ class ImitationSuite(RunSuite[ImitationConfig]):
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
-        name = encoder.partition(MARK)[0]
-        check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
-        check_choice("algorithm", algo, factory.names())
-        check_choice("reward", reward, [name for name, source in sources.known().items() if source.trained])
-        if sources.known()[reward].key == "joint_positions":
-            return Method(reward, NO_ENCODER, algo, reward)
-        if name == NO_ENCODER:
-            return Method(encoder, NO_ENCODER, algo, "pixels")
-        if name == UNTRAINED:
-            return Method(encoder, ImitationConfig.encoder, algo, "random", settings)
-        label = encoder if reward == ImitationConfig.reward else f"{encoder} {reward}"
-        return Method(label, name, algo, reward, settings)
+        return imitation_method(encoder, algo, reward, settings, ImitationConfig.encoder, ImitationConfig.reward)
 
     def config(self, cell: Cell, out: Path) -> ImitationConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""

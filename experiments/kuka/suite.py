@@ -9,9 +9,6 @@ from typing import Any
 
 import numpy as np
 
-import encoders
-from agents import factory
-from encoders.errors import check_choice
 from encoders.networks.backbones import BackboneConfig
 from experiments.kuka import run
 from experiments.kuka.config import ImitateConfig, encoder_config
@@ -20,13 +17,11 @@ from experiments.kuka.imitation import random_policy
 from experiments.kuka.recordings import record_all
 from experiments.kuka.scoring import SCORING
 from experiments.runs.choices import NO_ENCODER
-from experiments.sweep.grid import MARK, Cell, Method
+from experiments.sweep.grid import Cell, Method
+from experiments.sweep.imitation_methods import imitation_method
 from experiments.sweep.launchers import Job
 from experiments.sweep.suite import RunSuite, write_random_figures
 from rewards import sources
-
-UNTRAINED = "random"
-"""Name among the encoders of the untrained default encoder, for observation and reward."""
 
 FIT_SECONDS = 260.0
 """Seconds of an encoder's training, on one core of the machine of the committed results."""
@@ -53,19 +48,7 @@ class KukaSuite(RunSuite[ImitateConfig]):
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
-        name = encoder.partition(MARK)[0]
-        check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
-        check_choice("algorithm", algo, factory.names())
-        allowed = [name for name, source in sources.known().items() if source.trained]
-        check_choice("reward", reward, allowed)
-        if sources.known()[reward].key == "joint_positions":
-            return Method(reward, NO_ENCODER, algo, reward)
-        if name == NO_ENCODER:
-            return Method(encoder, NO_ENCODER, algo, "pixels")
-        if name == UNTRAINED:
-            return Method(encoder, ImitateConfig.encoder, algo, "random", settings)
-        label = encoder if reward == ImitateConfig.reward else f"{encoder} {reward}"
-        return Method(label, name, algo, reward, settings)
+        return imitation_method(encoder, algo, reward, settings, ImitateConfig.encoder, ImitateConfig.reward)
 
     def config(self, cell: Cell, out: Path) -> ImitateConfig:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
