@@ -75,6 +75,24 @@ class Starts:
         return [time for time, states in enumerate(self.at) if len(states)]
 
 
+class StartsAt(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
+    """Begins every episode in one state, unless the options of its reset name another.
+
+    Args:
+        env: Its reset takes the state as options.
+        start: The state.
+    """
+
+    def __init__(self, env: gym.Env[Any, Any], start: Mapping[str, NDArray[Any]]) -> None:
+        gym.utils.RecordConstructorArgs.__init__(self, start=start)
+        super().__init__(env)
+        self._start = dict(start)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Adds the state to the options."""
+        return self.env.reset(seed=seed, options={**self._start, **(options or {})})
+
+
 class DemonstrationStarts(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
     """Begins a share of the episodes somewhere along a demonstration, in a state that looks like it there.
 

@@ -20,14 +20,12 @@ class Goal:
         embeddings: (horizon + 1, D) float32, or None for a learner without an encoder.
         joints: (horizon + 1, 7) radians, or None without truth.
         links: (horizon + 1, 7, 3) metres, or None without truth.
-        start: (7,) radians.
     """
 
     pixels: NDArray[np.float64]
     embeddings: NDArray[np.float32] | None
     joints: NDArray[np.float64] | None
     links: NDArray[np.float64] | None
-    start: NDArray[np.float64]
 
     @property
     def horizon(self) -> int:

@@ -7,28 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import encoders
 from agents import factory
-from encoders.base import Encoder, EncoderConfig
-from encoders.device import AUTO, check_device, device_content
-from encoders.errors import check_choice, check_seed, check_seeds
-from encoders.plugins import use as use_plugins
-from encoders.precision import PRECISIONS
+from encoders.device import AUTO, device_content
+from encoders.errors import check_choice, check_seed
 from encoders.training.fit import FitConfig
 from experiments.imitation.environment import EnvironmentConfig
 from experiments.imitation.play import PlayConfig
-from experiments.runs.choices import (
-    NO_ENCODER,
-    NO_TRACKER,
-    PROJECT,
-    Plugins,
-    Tracker,
-    check_tracker,
-    check_unsettled,
-    key_of,
-)
-from rewards import sources
-from rewards.huber import HuberConfig
+from experiments.imitation.settings import ParallelSettings
+from experiments.runs.choices import key_of
 
 
 @dataclass(frozen=True)
@@ -62,7 +48,7 @@ class TeacherConfig:
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
+class ImitationConfig(ParallelSettings):
     """An agent imitates a video in an environment.
 
     Attributes:
@@ -70,94 +56,32 @@ class ImitationConfig:
         demo: The video; none films a teacher, which is trained first.
         demo_start: Seconds of the video that are left out at its beginning.
         demo_stop: Where the video ends, seconds from its beginning; none for its end.
-        encoder: Registered name of the encoder, or none: the learner then sees its own state and the phase alone.
-        encoder_settings: The encoder's own settings as NAME=VALUE, such as embedding_dim=16.
-        encoder_folder: Folder of a fitted encoder to use instead of training one.
-        algo: ppo, sac or a2c.
-        reward: tcn_huber, or a control: oracle (true distance of the state), pixels (raw pixel distance), random
-            (untrained encoder).
         gamma: Discount of the learner.
-        seeds: One run a seed.
-        steps: Environment steps of training.
-        out: Folder of all runs.
-        resume: Go on with a run that was cut, or show one that is complete.
-        track: What logs the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
-        track_project: What the tracker files the run under.
-        envs: Environments stepped together.
-        workers: Processes that they are spread over; 1 steps them in this one.
         starts: Share of the episodes of training that begin along the video, in a recorded state that looks like it
             there, where states can be set; the others, and all of the evaluation, begin where the video does.
         lost: Share of the largest distance between two moments of the video that counts as far from it.
         effort: What an action of full force costs the learner a step, where the distance ``lost`` costs 1; real-valued
             actions alone have a force.
         episodes: Episodes of the evaluation.
-        precision: In what the frozen encoder calculates while the agent trains: float32, bfloat16, or auto.
-        threads: Threads of the encoder's training; another number gives other rounding.
-        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
-            folder, and more can be named by more such flags.
-        device: cpu, cuda, or auto: a GPU for the encoder where there is one. The agent, a small network on vectors, is
-            on a GPU only with cuda; the teacher never is.
         play: What is recorded to learn the embedding from.
         teacher: The agent that is filmed where no video is given.
-        fit: How the encoder is trained.
-        huber: Coefficients of the reward.
     """
 
     env: EnvironmentConfig = field(default_factory=EnvironmentConfig)
     demo: Path | None = None
     demo_start: float = 0.0
     demo_stop: float | None = None
-    encoder: str = "tcn"
-    encoder_settings: tuple[str, ...] = ()
-    encoder_folder: Path | None = None
-    algo: str = "ppo"
-    reward: str = "tcn_huber"
     gamma: float = 0.95
-    seeds: tuple[int, ...] = (0,)
-    steps: int = 100_000
-    out: Path = Path("runs/imitate")
-    resume: bool = False
-    track: Tracker = NO_TRACKER
-    track_project: str = PROJECT
-    envs: int = 32
-    workers: int = 2
     starts: float = 0.5
     lost: float = 0.5
     effort: float = 0.3
     episodes: int = 10
-    precision: str = "auto"
-    threads: int = 2
-    plugin: Plugins = ()
-    device: str = AUTO
     play: PlayConfig = field(default_factory=PlayConfig)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     fit: FitConfig = field(default_factory=lambda: FitConfig(steps=400))
-    huber: HuberConfig = field(default_factory=HuberConfig)
 
     def __post_init__(self) -> None:
-        use_plugins(self.plugin)
-        check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
-        check_choice("algorithm", self.algo, factory.names())
-        check_choice("reward", self.reward, sources.names())
-        check_choice("precision", self.precision, PRECISIONS)
-        check_device(self.device)
-        check_seeds(self.seeds)
-        check_tracker(self.track)
-        if self.encoder == NO_ENCODER:
-            if self.encoder_folder is not None or self.encoder_settings:
-                raise ValueError("encoder 'none' has no folder and no settings; leave them out, or name an encoder.")
-            if self.source.key == "embedding":
-                raise ValueError(
-                    f"reward {self.reward!r} compares embeddings, and encoder 'none' has none; use --reward pixels or "
-                    "oracle."
-                )
-        else:
-            encoder_config(self)
-        if self.encoder_folder is not None and (self.encoder_settings or not self.source.trained):
-            raise ValueError(
-                "encoder_folder holds a fitted encoder with settings of its own; leave --encoder-settings and "
-                "--reward random out."
-            )
+        super().__post_init__()
         if not 0 <= self.starts <= 1 or not 0 < self.gamma < 1 or not self.lost > 0:
             raise ValueError(
                 f"starts is {self.starts}, gamma {self.gamma} and lost {self.lost}; starts must be from 0 to 1, gamma "
@@ -165,11 +89,8 @@ class ImitationConfig:
             )
         if not 0 <= self.effort < math.inf:
             raise ValueError(f"effort is {self.effort}; it must be finite and at least 0.")
-        if min(self.steps, self.episodes, self.threads) < 1 or not 1 <= self.workers <= self.envs:
-            raise ValueError(
-                f"steps is {self.steps}, episodes {self.episodes}, threads {self.threads}, workers {self.workers} and "
-                f"envs {self.envs}; all must be at least 1, and workers at most envs."
-            )
+        if self.episodes < 1:
+            raise ValueError(f"episodes is {self.episodes}; it must be at least 1.")
         if self.demo is None and (self.demo_start or self.demo_stop is not None):
             raise ValueError("demo_start and demo_stop cut a video, and there is none; add --demo.")
         if self.demo_start < 0 or (self.demo_stop is not None and self.demo_stop <= self.demo_start):
@@ -179,33 +100,21 @@ class ImitationConfig:
             )
 
     @property
-    def source(self) -> sources.Source:
-        """What the reward compares."""
-        return sources.known()[self.reward]
+    def frame_shape(self) -> tuple[int, int, int]:
+        """Frames in colour."""
+        return 3, self.env.image_size, self.env.image_size
 
     @property
     def variant(self) -> str:
         """Folder name of everything but the seed."""
         where = self.env.id.replace("/", "_").replace(":", "_")
-        encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
         watched = "filmed" if self.demo is None else f"video-{self.demo.stem}"
-        return f"{where}-{encoder}-{self.algo}-{self.reward}-{watched}"
-
-    def bound_to(self, steps: int) -> str:
-        """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""
-        return f"The learning rate of {self.algo!r} falls along all {steps}, so more of them are another training."
-
-    def run_folder(self, seed: int) -> Path:
-        """Where the run of a seed is."""
-        return self.out / self.variant / f"seed_{seed}"
+        return f"{where}-{self.method_name}-{self.algo}-{self.reward}-{watched}"
 
     def identity(self, seed: int) -> dict[str, Any]:
-        """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "device", "plugin"} | (
-            {"teacher"} if self.demo is not None else set()
-        )
-        kept = {key: value for key, value in asdict(self).items() if key not in left_out}
-        return kept | device_content(self.device) | {"seed": seed}
+        """The settings that determine the result of a run; a video from elsewhere needs no teacher."""
+        kept = super().identity(seed)
+        return kept if self.demo is None else {key: value for key, value in kept.items() if key != "teacher"}
 
     @property
     def environment_key(self) -> str:
@@ -250,25 +159,8 @@ class ImitationConfig:
             else [self.demo.resolve(), self.demo_start, self.demo_stop],
             "fit": asdict(self.fit),
             "threads": self.threads,
-            "settings": asdict(encoder_config(self)),
+            "settings": asdict(self.encoder_config),
             "trained": self.source.trained,
             **device_content(self.device),
         }
         return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"
-
-
-def encoder_config(config: ImitationConfig) -> EncoderConfig:
-    """The checked settings of the encoder.
-
-    Raises:
-        ValueError: If one is unknown or refused.
-    """
-    settings = encoders.settings_of(config.encoder, config.encoder_settings)
-    shape = {"image_size": config.env.image_size, "channels": 3}
-    check_unsettled(shape, settings)
-    return encoders.configure(config.encoder, **shape, **settings)
-
-
-def new_encoder(config: ImitationConfig) -> Encoder:
-    """An untrained encoder for the environment's frames."""
-    return encoders.make(config.encoder, **asdict(encoder_config(config)))

@@ -1,8 +1,8 @@
-"""The learner's environments: what it observes, where it begins, what it is rewarded for, how it is judged."""
+"""The learner's environments, where any id names them: where they begin, what they reward, how they are judged."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -15,67 +15,37 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
-from encoders.base import Encoder
 from envs.drawn import PIXELS, STATE
-from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_views
+from envs.embedding import VecEmbeddingObservation, embed_views
 from envs.phase import VecPhaseObservation
 from envs.pixels import SeededEpisodes
-from envs.starts import DemonstrationStarts, Starts, nearest
-from envs.workers import vectorised
+from envs.starts import DemonstrationStarts, Starts, StartsAt, nearest
 from experiments.imitation.config import ImitationConfig
-from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
+from experiments.imitation.parallel import Tracked, rewarded
+from experiments.imitation.pipeline import Task
 from experiments.imitation.play import Recording
-from experiments.imitation.teacher import Standard, make_standard
-from rewards.effort import VecEffortPenalty
-from rewards.goal import Goal, Scales
+from experiments.imitation.standard import Standard, make_standard
 from rewards.lost import lost_distance, lost_reward
 from rewards.sources import tracked
-from rewards.wrappers import VecTrackingReward
 
 STATES = 10
 """Recorded states for a moment of the video at most."""
 
-Start = Mapping[str, NDArray[Any]]
-
-
-class StartsAt(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Begins every episode in one state, unless the options of its reset name another.
-
-    Args:
-        env: Its reset takes the state as options.
-        start: The state.
-    """
-
-    def __init__(self, env: gym.Env[Any, Any], start: Start) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, start=start)
-        super().__init__(env)
-        self._start = dict(start)
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Adds the state to the options."""
-        return self.env.reset(seed=seed, options={**self._start, **(options or {})})
-
 
 @dataclass(frozen=True)
-class Task:
-    """Everything that a learner's environments are made of.
+class Place:
+    """Where an agent imitates: makes its environments.
 
     Attributes:
         environment: Which.
         standard: Units of its state.
-        start: Where its episodes begin; None for where the environment begins.
-        goal: The demonstration, step by step.
-        scales: The distances that count as 1.
-        encoder: Frozen, or None.
+        task: What is to be done there.
     """
 
     environment: Environment
     standard: Standard
-    start: Start | None
-    goal: Goal
-    scales: Scales
-    encoder: Encoder | None
+    task: Task
 
     def make(
         self, drawn: bool, starts: Starts | None = None, share: float = 0.0, seed: int | None = None
@@ -89,36 +59,34 @@ class Task:
             seed: Of all its episodes; none leaves them to the resets.
         """
         env = make_standard(self.environment, self.standard, drawn)
-        if self.start is not None:
-            env = StartsAt(env, self.start)
+        if self.task.start is not None:
+            env = StartsAt(env, self.task.start)
         if starts is not None:
             env = DemonstrationStarts(env, starts, share)
         return Monitor(env if seed is None else SeededEpisodes(env, seed))
 
 
-def compared(config: ImitationConfig, task: Task) -> tuple[str, NDArray[np.floating], float]:
+def compared(config: ImitationConfig, task: Task) -> Tracked:
     """The observation that the reward compares, what it should be at every step, and the distance that counts as 1."""
     return tracked(config.reward, task.goal, task.scales, truth=STATE)
 
 
-def recorded_starts(config: ImitationConfig, task: Task, play: Recording) -> Starts | None:
+def recorded_starts(config: ImitationConfig, place: Place, play: Recording) -> Starts | None:
     """Recorded states that look like the video, for every step of it; None where none is wanted or can be set.
 
     Args:
         config: The run.
-        task: The learner's.
+        place: The learner's.
         play: Recorded, with its states.
     """
     if not config.starts or not play.snapshots:
         return None
-    key, path, _ = compared(config, task)
+    key, path, _ = compared(config, place.task)
     frames = play.frames.reshape(-1, *play.frames.shape[2:])
     if key == STATE:
-        own: NDArray[np.floating] = (
-            play.states.reshape(-1, play.states.shape[-1]) - task.standard.mean
-        ) / task.standard.spread
+        own: NDArray[np.floating] = place.standard.units(play.states.reshape(-1, play.states.shape[-1]))
     else:
-        own = embed_views(None if key == PIXELS else task.encoder, frames[:, None])
+        own = embed_views(None if key == PIXELS else place.task.encoder, frames[:, None])
     flat = np.asarray(path, np.float64).reshape(len(path), -1)
     # An episode that begins with the last frame has no step left.
     at = nearest(flat[:-1], np.asarray(own, np.float64), STATES, lost_distance(flat, config.lost))
@@ -129,49 +97,37 @@ def recorded_starts(config: ImitationConfig, task: Task, play: Recording) -> Sta
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 
-def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
-    """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
-
-    An encoder on a GPU embeds in this process, around all workers.
+def make_learner(config: ImitationConfig, place: Place, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
+    """The vectorised environment of the learner.
 
     The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
     is the same whatever is compared.
     """
+    task = place.task
     key, path, scale = compared(config, task)
     largest = -lost_reward(path.reshape(len(path), -1), config.lost, config.huber, scale)
     huber = replace(config.huber, alpha=config.huber.alpha / largest, beta=config.huber.beta / largest)
     drawn = task.encoder is not None or key == PIXELS
-    wrap = partial(
-        _observe_and_reward,
-        goal=task.goal,
-        encoder=None if task.encoder is None else task.encoder.frozen(bfloat16),
-        reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
-        effort=config.effort if isinstance(task.environment.action_space, spaces.Box) else 0.0,
-        pixels=key == PIXELS,
-    )
     # What is only used in the parent does not travel to the workers.
+    sent = replace(place, task=replace(task, encoder=None))
     factories: list[Callable[[], gym.Env[Any, Any]]] = [
-        partial(replace(task, encoder=None).make, drawn, starts, config.starts, seed * config.envs + number)
-        for number in range(config.envs)
+        partial(sent.make, drawn, starts, config.starts, seed * config.envs + number) for number in range(config.envs)
     ]
-    return vectorised(factories, config.workers, wrap, None if task.encoder is None else task.encoder.device)
-
-
-def _observe_and_reward(
-    venv: VecEnv, goal: Goal, encoder: Encoder | None, reward: Callable[[VecEnv], VecEnv], pixels: bool, effort: float
-) -> VecEnv:
-    """Observations, then the reward on them, around the environments of one worker."""
-    venv = VecPhaseObservation(venv, goal.horizon)
-    if encoder is not None and goal.embeddings is not None:
-        venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels=pixels)
-    venv = reward(venv)
-    if effort:
-        venv = VecEffortPenalty(venv, effort)
-    return VecDropObservation(venv, PIXELS) if pixels else venv
+    effort = config.effort if isinstance(place.environment.action_space, spaces.Box) else 0.0
+    return rewarded(
+        factories,
+        config.workers,
+        task,
+        (key, path, scale),
+        huber,
+        bfloat16=bfloat16,
+        phase=True,
+        effort=effort,
+    )
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Rollouts:
     """What a policy does from where the video begins.
 
     Attributes:
@@ -202,18 +158,18 @@ Actor = Callable[[dict[str, NDArray[Any]]], Any]
 """Observations of one environment in a batch -> its action in a batch."""
 
 
-def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Evaluation:
+def rollouts(place: Place, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Rollouts:
     """Plays whole episodes from where the video begins.
 
     Args:
-        task: The learner's.
+        place: The learner's.
         actor: Gives what acts in an episode, by its number.
         episodes: How many.
         seed: Of the first reset.
         drawn: Whether frames are needed, by the policy or to be shown.
     """
-    goal = task.goal
-    venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(task.make, drawn)]), goal.horizon)
+    task, goal = place.task, place.task.goal
+    venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(place.make, drawn)]), goal.horizon)
     if drawn and task.encoder is not None and goal.embeddings is not None:
         venv = VecEmbeddingObservation(venv, task.encoder, goal.embeddings, keep_pixels=True)
     returns, errors, frames = [], [], []
@@ -242,7 +198,7 @@ def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int
         if drawn
         else np.zeros(0)
     )
-    return Evaluation(returns, errors if goal.joints is not None else None, np.asarray(apart, np.float64), shown)
+    return Rollouts(returns, errors if goal.joints is not None else None, np.asarray(apart, np.float64), shown)
 
 
 def mean_action(agent: BaseAlgorithm) -> Callable[[int], Actor]:
@@ -262,10 +218,3 @@ def random_actions(environment: Environment, seed: int) -> Callable[[int], Actor
         return rng.uniform(-1.0, 1.0, (1, *space.shape)).astype(np.float32)
 
     return lambda _: act
-
-
-def demonstration_states(demonstration: Demonstration, standard: Standard) -> NDArray[np.float64] | None:
-    """A demonstration's states in standard units, where they are known."""
-    if demonstration.states is None:
-        return None
-    return (demonstration.states - standard.mean) / standard.spread

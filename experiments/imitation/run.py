@@ -1,45 +1,198 @@
-"""An imitation in any environment, stage by stage; a stage that is done is not repeated."""
+"""An imitation in any environment of a Gymnasium id."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents import factory
-from agents.checkpoint import restore_checkpoint
-from agents.training import CURVE_FILE, read_curve
-from encoders.base import Encoder, channels_first
-from encoders.device import agent_device
-from encoders.files import write_atomically
-from encoders.precision import uses_bfloat16
-from envs.embedding import embed_views
-from experiments.imitation import learner
-from experiments.imitation.audit import audit
-from experiments.imitation.config import ImitationConfig, new_encoder
-from experiments.imitation.demonstration import Demonstration, goal_of, most_alike, of_video, scales_of
+from encoders.base import Encoder
+from encoders.clips.clips import Clips
+from experiments.imitation.audit import LIKENESS_VIDEOS, Evidence, spread
+from experiments.imitation.config import ImitationConfig
+from experiments.imitation.demonstration import Demonstration, Start, goal_of, measure_scales
 from experiments.imitation.environment import Environment, find
+from experiments.imitation.learner import (
+    Place,
+    Rollouts,
+    make_learner,
+    mean_action,
+    random_actions,
+    recorded_starts,
+    rollouts,
+)
+from experiments.imitation.motion import clips_of, moving
 from experiments.imitation.page import imitation_page
-from experiments.imitation.play import Recording
-from experiments.imitation.pretraining import encoder_in, fitted_encoder
+from experiments.imitation.parallel import ParallelPipeline
+from experiments.imitation.pipeline import Evaluation, Task, experiment
 from experiments.imitation.shared import Shared
 from experiments.imitation.teacher import check_actions, teacher_algo
-from experiments.report import figures, run_page
+from experiments.imitation.videos import most_alike, of_video
 from experiments.runs.choices import NO_ENCODER
-from experiments.runs.experiment import Experiment
-from experiments.runs.folder import Stopwatch, console
-from experiments.runs.learning import learn_to_end, progress_bar
-from experiments.runs.tracking import tracking_of
 from rewards.targets import positions
 
 REFERENCE_EPISODES = 20
 """Episodes of random actions that are a run's reference."""
+
+DEMONSTRATION_SHARE = 0.1
+"""Of the episodes that an encoder learns from, how many are the demonstration itself, over and over."""
+
+SHOWN = 192
+"""Width and height of frames that people look at, pixels, at least."""
+
+
+class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
+    """An imitation in any environment of a Gymnasium id.
+
+    Args:
+        config: The run.
+        seed: Its seed.
+    """
+
+    @property
+    def gamma(self) -> float:
+        """As configured."""
+        return self.config.gamma
+
+    @property
+    def truth(self) -> bool:
+        """The environment's reward is the true one."""
+        return True
+
+    @cached_property
+    def environment(self) -> Environment:
+        """Where."""
+        return find(self.config.env)
+
+    @cached_property
+    def shared(self) -> Shared:
+        """What all runs of this configuration share."""
+        return Shared(self.config, self.environment)
+
+    @property
+    def horizon(self) -> int:
+        """Steps of an episode."""
+        return self.environment.horizon
+
+    @property
+    def fps(self) -> float:
+        """As the environment has it."""
+        return self.environment.fps
+
+    def record(self) -> None:
+        """Random play."""
+        self.shared.play  # noqa: B018 - recorded when it is asked for
+
+    @property
+    def demonstration(self) -> Demonstration:
+        """The video, or a teacher's film; with the teacher's other episodes, which the embedding is learned from."""
+        self.shared.others  # noqa: B018 - recorded when it is asked for
+        return self.shared.demonstration
+
+    def validation_clips(self, least: int) -> Clips:
+        """Held-out episodes.
+
+        Raises:
+            ValueError: If all are too short.
+        """
+        held_out = self.shared.episodes[1]
+        clips = clips_of(held_out, least)
+        if not len(clips):
+            raise ValueError(
+                f"The loss of {self.config.encoder!r} compares {least} successive moments, and held-out episodes have "
+                f"at most {max(len(episode.frames) for episode in held_out)} in which something moves; narrow the "
+                "encoder's ranges, such as --encoder-settings negative_range=3 positive_range=1."
+            )
+        return clips
+
+    def training_clips(self, least: int) -> Clips:
+        """Episodes, and the video, where enough moves in it, as often as makes it a share of all."""
+        recorded, frames = clips_of(self.shared.episodes[0], least), self.shared.demonstration.frames[:, 0]
+        video = frames[moving(frames, self.shared.least_change)][None]
+        copies = max(1, round(DEMONSTRATION_SHARE * len(recorded))) if video.shape[1] >= least else 0
+        return Clips([*recorded.videos, *[video] * copies], (*recorded.names, *["the video"] * copies))
+
+    def evidence(self) -> Evidence:
+        """Held-out episodes, without what stands still."""
+        learned, held_out = self.shared.episodes
+        clips, recorded = clips_of(held_out, 1), clips_of(learned, 1)
+        states = [self.shared.standard.units(episode.states) for episode in held_out]
+        known = states if self.environment.observed else None
+        some = recorded.subset(spread(len(recorded), LIKENESS_VIDEOS).tolist())
+        return Evidence(clips, clips, clips, some, states=known, places=known)
+
+    def start(self, encoder: Encoder | None) -> tuple[Start | None, float]:
+        """Where the film begins, or in the recorded state that looks most like the video's first frame."""
+        demonstration = self.shared.demonstration
+        if demonstration.start is not None:
+            return demonstration.start, 0.0
+        states, distance = most_alike(demonstration.frames[0, 0], self.shared.play, encoder)
+        return states or None, distance
+
+    def place(self, task: Task) -> Place:
+        """What makes the learner's environments."""
+        return Place(self.environment, self.shared.standard, task)
+
+    def learner(self, task: Task, bfloat16: bool) -> VecEnv:
+        """The environments that the agent learns in."""
+        place = self.place(task)
+        starts = recorded_starts(self.config, place, self.shared.play)
+        return make_learner(self.config, place, starts, bfloat16, self.seed)
+
+    def restart_of(self, agent: BaseAlgorithm) -> Callable[[int], None]:
+        """Episodes that begin along the video have no common length; the steps before one tell it from all others."""
+        venv = agent.env
+        assert venv is not None
+
+        def restart(steps: int) -> None:
+            venv.env_method("start_with", steps)
+
+        return restart
+
+    def evaluate(self, agent: BaseAlgorithm, task: Task) -> Evaluation:
+        """Whole episodes from where the video begins, beside random actions."""
+        place, demonstration = self.place(task), self.shared.demonstration
+        own = rollouts(place, mean_action(agent), self.config.episodes, self.evaluation_seed)
+        random = self._random(place, self.seed)
+        moments = positions(len(demonstration.frames), self.horizon + 1, demonstration.times)
+        shown = demonstration.frames[np.round(moments).astype(int), 0][1:]
+        figures = {
+            "true_return": own.true_return,
+            "true_returns": own.true_returns,
+            "random_return": random.true_return,
+            "demonstration_return": demonstration.true_return,
+            "share": share(own.true_return, random.true_return, demonstration.true_return),
+            "state_error": own.state_error,
+            "random_state_error": random.state_error,
+        }
+        return Evaluation(figures, own.distances, enlarged(shown), enlarged(own.frames[1:]))
+
+    def _random(self, place: Place, seed: int) -> Rollouts:
+        actions = random_actions(self.environment, seed)
+        return rollouts(place, actions, REFERENCE_EPISODES, seed, drawn=False)
+
+    def random_figures(self) -> tuple[float, float]:
+        """True return of random actions on this demonstration, as score and as return."""
+        demonstration = self.demonstration
+        task = Task(
+            goal_of(demonstration, None, self.horizon),
+            measure_scales(None, self.evidence().validation),
+            None,
+            demonstration.start,
+        )
+        random = self._random(self.place(task), 0)
+        return random.true_return, random.true_return
+
+    def facts(self) -> dict[str, Any]:
+        """Where, and what is imitated."""
+        demo = self.config.demo
+        return {**super().facts(), "env": self.config.env.id, "demo": None if demo is None else str(demo)}
 
 
 def check_inputs(config: ImitationConfig) -> None:
@@ -49,7 +202,8 @@ def check_inputs(config: ImitationConfig) -> None:
         ValueError: If the environment, the video or the encoder cannot be used, an agent does not take the
             environment's actions, or the reward needs a truth that is not there.
     """
-    environment = find(config.env)
+    pipeline = GymnasiumImitation(config, config.seeds[0])
+    environment = pipeline.environment
     check_actions(config.algo, environment, "--algo")
     factory.part_of(environment.horizon, environment.horizon)
     if config.demo is None:
@@ -61,159 +215,11 @@ def check_inputs(config: ImitationConfig) -> None:
             f"reward {config.reward!r} needs the true state, and nothing tells it of this video; use 'tcn_huber'."
         )
     if config.encoder_folder is not None:
-        encoder_in(config, config.encoder_folder)
-    if config.encoder != NO_ENCODER and (views := new_encoder(config).sampling.views) > 1:
+        pipeline.given_encoder(config.encoder_folder)
+    if config.encoder != NO_ENCODER and (views := config.new_encoder().sampling.views) > 1:
         raise ValueError(
             f"The encoder {config.encoder!r} learns from {views} views of a moment, and an environment shows one; "
             "choose an objective of a single view."
-        )
-
-
-class Stages:
-    """The stages of one run.
-
-    Args:
-        config: The run.
-        seed: Its seed.
-        folder: Its folder.
-        environment: Where.
-    """
-
-    def __init__(self, config: ImitationConfig, seed: int, folder: Path, environment: Environment) -> None:
-        self._config = config
-        self._seed = seed
-        self._folder = folder
-        self._environment = environment
-        self._shared = Shared(config, environment)
-
-    def run(self, watch: Stopwatch) -> dict[str, Any]:
-        """All of them; gives the content of ``result.json``."""
-        config, seed, shared = self._config, self._seed, self._shared
-        # Frames are too small to be scaled by several threads.
-        torch.set_num_threads(1)
-        with watch.stage("record"):
-            play = shared.play
-        with watch.stage("demonstrate"):
-            demonstration, _ = shared.demonstration, shared.others
-        torch.set_num_threads(config.threads)
-        with watch.stage("fit"):
-            encoder = None if config.encoder == NO_ENCODER else fitted_encoder(config, seed, shared)
-            if encoder is not None:
-                encoder.save(self._folder / "encoder")
-        with watch.stage("audit"):
-            audited, task = self._audit(encoder, demonstration)
-        with watch.stage("train"):
-            frames = channels_first(demonstration.frames)
-            bfloat16 = encoder is not None and uses_bfloat16(config.precision, encoder, frames)
-            agent = self._train(task, play, bfloat16)
-        with watch.stage("evaluate"):
-            own = learner.evaluate(task, learner.mean_action(agent), config.episodes, 10_000 * (seed + 1))
-            random = learner.evaluate(
-                task, learner.random_actions(self._environment, seed), REFERENCE_EPISODES, seed, drawn=False
-            )
-            self._show(demonstration, own)
-        agent.env.close()  # type: ignore[union-attr]
-        curve = read_curve(self._folder / CURVE_FILE)
-        return {
-            "status": "completed",
-            "env": config.env.id,
-            "encoder": config.encoder,
-            "encoder_settings": list(config.encoder_settings),
-            "algo": config.algo,
-            "reward": config.reward,
-            "seed": seed,
-            "demo": None if config.demo is None else str(config.demo),
-            "env_steps": agent.num_timesteps,
-            "true_return": own.true_return,
-            "true_returns": own.true_returns,
-            "random_return": random.true_return,
-            "demonstration_return": demonstration.true_return,
-            "share": share(own.true_return, random.true_return, demonstration.true_return),
-            "state_error": own.state_error,
-            "random_state_error": random.state_error,
-            "final_distance": float(own.distances[-1]),
-            **audited,
-            "precision": "bfloat16" if bfloat16 else "float32",
-            "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
-            "wall_seconds": watch.seconds,
-        }
-
-    def _audit(self, encoder: Encoder | None, demonstration: Demonstration) -> tuple[dict[str, Any], learner.Task]:
-        """What is known before the training, told and kept, and the learner's environments."""
-        shared, environment = self._shared, self._environment
-        scales = scales_of(encoder, shared.episodes[1])
-        audited, warnings = audit(self._config, self._seed, encoder, shared, scales)
-        start, start_distance = demonstration.start, 0.0
-        if start is None:
-            states, start_distance = most_alike(demonstration.frames[0], shared.play, encoder)
-            start = states or None
-        if start is None:
-            warnings.append(
-                f"The state of {self._config.env.id} cannot be set, so episodes begin where it begins; the video's "
-                f"first frame is {start_distance:.3g} from the nearest recorded moment."
-            )
-        audited |= {"start_distance": start_distance, "starts_where_the_video_does": start is not None}
-        write_atomically(self._folder / "audit.json", json.dumps(audited, indent=2).encode())
-        for name, value in audited.items():
-            if value is not None:
-                console.print(f"  {name.replace('_', ' ')}: {value if isinstance(value, bool) else f'{value:.3g}'}")
-        for warning in warnings:
-            console.print(f"  [bold yellow]warning:[/] {warning}")
-        truth = learner.demonstration_states(demonstration, shared.standard)
-        goal = goal_of(demonstration, encoder, environment.horizon, truth)
-        embedded = embed_views(encoder, demonstration.frames[:, None])
-        figures.plot_distance_matrix(embedded, self._folder / "distance_matrix.png")
-        return audited, learner.Task(environment, shared.standard, start, goal, scales, encoder)
-
-    def _train(self, task: learner.Task, play: Recording, bfloat16: bool) -> BaseAlgorithm:
-        """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""
-        config, seed, folder = self._config, self._seed, self._folder
-        starts = learner.recorded_starts(config, task, play)
-        # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
-        torch.set_num_threads(1)
-        venv = learner.make_learner(config, task, starts, bfloat16, seed)
-        horizon = self._environment.horizon
-        device = agent_device(config.device, trains_convolutions=False)
-        agent = factory.make(config.algo, venv, horizon, seed, gamma=config.gamma, device=device)
-        restore_checkpoint(agent, folder / "checkpoint")
-
-        def restart(steps: int) -> None:
-            # Episodes that begin along the video have no common length; the steps before one tell it from all others.
-            venv.env_method("start_with", steps)
-
-        with progress_bar(
-            config.steps,
-            agent.num_timesteps,
-            lambda row: f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
-        ) as report:
-            learn_to_end(
-                agent,
-                folder,
-                seed,
-                steps=config.steps,
-                row_steps=config.envs * horizon,
-                checkpoint_steps=config.steps // 10,
-                report=report,
-                tracking=tracking_of(config, seed),
-                restart=restart,
-            )
-        factory.save_agent(agent, config.algo, horizon, folder / "agent")
-        figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
-        return agent
-
-    def _show(self, demonstration: Demonstration, own: learner.Evaluation) -> None:
-        """The video and the imitation side by side."""
-        horizon, config = self._environment.horizon, self._config
-        moments = positions(len(demonstration.frames), horizon + 1, demonstration.times)
-        watched = demonstration.frames[np.round(moments).astype(int)][1:]
-        figures.storyboard(watched, own.frames[1:], self._folder / "storyboard.png")
-        figures.side_by_side(
-            _enlarged(watched),
-            _enlarged(own.frames[1:]),
-            own.distances,
-            self._environment.fps,
-            self._folder / "side_by_side.mp4",
-            config.encoder != NO_ENCODER,
         )
 
 
@@ -224,9 +230,9 @@ def share(own: float, random: float, demonstration: float | None) -> float | Non
     return (own - random) / (demonstration - random)
 
 
-def _enlarged(frames: NDArray[np.uint8], side: int = 192) -> NDArray[np.uint8]:
+def enlarged(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Frames as large as people like to look at them, pixel by pixel."""
-    times = max(1, side // frames.shape[1])
+    times = max(1, SHOWN // frames.shape[1])
     return frames.repeat(times, axis=1).repeat(times, axis=2)
 
 
@@ -242,15 +248,11 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _stages(config: ImitationConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
-    return Stages(config, seed, folder, find(config.env)).run(watch)
-
-
-EXPERIMENT = Experiment(
-    check_inputs=check_inputs,
-    stages=_stages,
-    write_page=lambda folder, title, result: run_page.write(folder, title, imitation_page(result)),
-    title=lambda config: f"{config.variant}: {config.episodes} episodes",
-    line=result_line,
+EXPERIMENT = experiment(
+    GymnasiumImitation,
+    check_inputs,
+    imitation_page,
+    lambda config: f"{config.variant}: {config.episodes} episodes",
+    result_line,
 )
 """Imitations in any environment, as runs."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 from functools import cached_property
 
 from experiments.imitation.config import ImitationConfig
-from experiments.imitation.demonstration import Demonstration, of_film, of_video
+from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
 from experiments.imitation.motion import Episode, episodes_of, least_change
 from experiments.imitation.play import Policy, Recording, load_or_record, random_play
-from experiments.imitation.teacher import Standard, acting, filmed, other_demonstrations, taught
+from experiments.imitation.standard import Standard
+from experiments.imitation.teacher import acting, filmed, other_demonstrations, taught
+from experiments.imitation.videos import of_film, of_video
 
 
 class Shared:
@@ -48,7 +50,7 @@ class Shared:
         config = self._config
         if config.demo is not None:
             return of_video(config.demo, config.env.image_size, config.demo_start, config.demo_stop)
-        return of_film(filmed(config, self._environment, lambda: self.teacher))
+        return of_film(filmed(config, self._environment, lambda: self.teacher), self.standard)
 
     @cached_property
     def others(self) -> Recording | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -23,10 +22,11 @@ from encoders.device import AUTO
 from encoders.files import write_atomically
 from encoders.videos.video import write_video
 from envs.pixels import SeededEpisodes
-from envs.standard import StandardState, standardise
+from envs.standard import standardise
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.environment import Environment
 from experiments.imitation.play import Policy, Recording, load_or_record, random_play, read_recording, roll_out
+from experiments.imitation.standard import Standard, make_standard
 from experiments.runs.claims import claim
 from experiments.runs.learning import learn_to_end, progress_bar
 
@@ -38,32 +38,6 @@ RANDOM_SHARES = (0.0, 0.2, 0.5)
 
 LARGE = 192
 """Width and height of the film that people look at, pixels."""
-
-
-@dataclass(frozen=True)
-class Standard:
-    """Mean and standard deviation of the state in recorded play.
-
-    Attributes:
-        mean: (D,).
-        spread: (D,), above 0.
-    """
-
-    mean: NDArray[np.float64]
-    spread: NDArray[np.float64]
-
-    @classmethod
-    def of(cls, play: Recording) -> Standard:
-        """As a recording has them; what never changes has a spread of 1."""
-        states = play.states.reshape(-1, play.states.shape[-1])
-        spread = states.std(axis=0)
-        return cls(states.mean(axis=0), np.where(spread > 1e-6, spread, 1.0))
-
-
-def make_standard(environment: Environment, standard: Standard, drawn: bool) -> gym.Env[Any, Any]:
-    """The environment with its state, where it has one, in standard units."""
-    env = environment.make(drawn)
-    return StandardState(env, standard.mean, standard.spread) if environment.observed else env
 
 
 def teacher_algo(config: ImitationConfig, environment: Environment) -> str:
@@ -190,8 +164,3 @@ def other_demonstrations(
 
     seed = config.play.seed + 1
     return load_or_record(config.demonstrations_file, environment, config.play.demonstrations, seed, policies)
-
-
-def start_of(recording: Recording) -> Mapping[str, NDArray[Any]] | None:
-    """The state that a recorded episode begins in; None where it cannot be set."""
-    return {name: values[0, 0] for name, values in recording.snapshots.items()} or None

@@ -1,61 +1,37 @@
-"""Demonstrations: videos to imitate, their goals at every step, and the scales of the rewards."""
+"""Demonstrations of the Kuka: videos to imitate, one a camera, and the pose that they begin in."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
-from encoders.clips.clips import Clips
 from encoders.videos.synchrony import LengthError, match_views
 from encoders.videos.video import read_timed_video
 from envs.embedding import embed_views
-from experiments.kuka.recordings import RecordConfig, Truth, make_env, read_start, read_truth
-from rewards.goal import ORACLE_SCALE, Goal, Scales
-from rewards.targets import resample, resample_embeddings
+from experiments.imitation.demonstration import Demonstration
+from experiments.kuka.recordings import RecordConfig, make_env, read_truth
 
 
-@dataclass(frozen=True)
-class Demonstration:
-    """A demonstration: frames, start pose, and true states where they are known.
-
-    Attributes:
-        frames: (T, V, S, S, 3) uint8, scaled to the encoder's size.
-        start: Joint positions that the learner starts from, (7,) radians.
-        truth: What really happened, for evaluation and the oracle; None for a video from elsewhere.
-        times: When the frames are shown, (T,) seconds since the first one; None if they are evenly spaced.
-    """
-
-    frames: NDArray[np.uint8]
-    start: NDArray[np.float64]
-    truth: Truth | None
-    times: NDArray[np.float64] | None = None
-
-
-def read_demonstration(
-    videos: tuple[Path, ...], config: RecordConfig, encoder: Encoder | None, rng: np.random.Generator
-) -> Demonstration:
-    """Reads the videos to imitate, one a camera.
+def read_demonstration(videos: tuple[Path, ...], config: RecordConfig) -> Demonstration:
+    """Reads the videos to imitate, one a camera, with what is known to be true of them.
 
     Args:
         videos: As many as the configuration has cameras, in its order.
         config: The learner's scene.
-        encoder: Finds the start pose where no card beside the video tells it; None compares pixels.
-        rng: Source of the poses tried then.
 
     Raises:
         ValueError: If a video cannot be read, or the views differ in length.
     """
     frames, times = read_views(videos, config.image_size)
-    start = read_start(videos[0], config)
-    if start is None:
-        start = match_pose(frames[0], config, encoder, rng)
     truth = read_truth(videos[0], config.cameras[0])
-    return Demonstration(frames, start, None if truth is None else truth.first(len(frames)), times)
+    if truth is None:
+        return Demonstration(frames, times)
+    truth = truth.first(len(frames))
+    return Demonstration(frames, times, truth.joint_positions, truth.link_positions)
 
 
 def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
@@ -90,7 +66,7 @@ def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], ND
 
 def match_pose(
     frames: NDArray[np.uint8], config: RecordConfig, encoder: Encoder | None, rng: np.random.Generator
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], float]:
     """Finds the pose that looks most like a frame, by the cross-entropy method in embedding space.
 
     Rubinstein and Kroese, The Cross-Entropy Method, 2004: sample poses, keep the best tenth, repeat
@@ -103,7 +79,7 @@ def match_pose(
         rng: Source of the poses.
 
     Returns:
-        Joint positions, (7,) radians.
+        Joint positions, (7,) radians, and how far the best ones looked from the frame.
     """
     target = embed_views(encoder, frames[None])[0]
     env = make_env(config)
@@ -114,40 +90,9 @@ def match_pose(
         for pose in poses:
             env.set_pose(pose)
             shots.append(np.stack([env.frame(camera) for camera in config.cameras]))
-        best = np.argsort(np.linalg.norm(embed_views(encoder, np.stack(shots)) - target, axis=1))[:30]
+        apart = np.linalg.norm(embed_views(encoder, np.stack(shots)) - target, axis=1)
+        best = np.argsort(apart)[:30]
         mean, spread = poses[best].mean(axis=0), poses[best].std(axis=0)
         poses = np.clip(rng.normal(mean, spread + 0.005, (300, len(mean))), env.joint_lower, env.joint_upper)
     env.close()
-    return mean
-
-
-def make_goal(demonstration: Demonstration, encoder: Encoder | None, horizon: int) -> Goal:
-    """Embeds a demonstration once and resamples everything to the horizon, evenly in time."""
-    truth, times, length = demonstration.truth, demonstration.times, horizon + 1
-    embeddings = None
-    if encoder is not None:
-        embeddings = resample_embeddings(embed_views(encoder, demonstration.frames), length, times)
-    return Goal(
-        pixels=resample(demonstration.frames, length, times),
-        embeddings=embeddings,
-        joints=None if truth is None else resample(truth.joint_positions, length, times),
-        links=None if truth is None else resample(truth.link_positions, length, times),
-        start=demonstration.start,
-    )
-
-
-def measure_scales(encoder: Encoder | None, clips: Clips) -> Scales:
-    """Measures the scales of the control rewards as ``fit`` measured the encoder's.
-
-    Args:
-        encoder: A fitted encoder, or None.
-        clips: Validation videos.
-    """
-    pixels = [
-        np.sqrt(np.square(np.diff(np.asarray(v, np.float32), axis=1)).sum(axis=(0, 2, 3, 4))) for v in clips.videos
-    ]
-    return Scales(
-        embedding=None if encoder is None else float(encoder.distance_scale),
-        pixels=float(np.median(np.concatenate(pixels))),
-        joints=ORACLE_SCALE,
-    )
+    return mean, float(apart.min())

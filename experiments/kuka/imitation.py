@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,42 +13,37 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 
-from encoders.base import Encoder
-from envs.embedding import EmbeddingObservation, VecDropObservation, VecEmbeddingObservation, embed_views
+from envs.embedding import EmbeddingObservation, embed_views
 from envs.kuka import JOINTS, KukaReach
-from envs.phase import PhaseObservation, VecPhaseObservation
-from envs.workers import vectorised
+from envs.phase import PhaseObservation
+from envs.starts import StartsAt
+from experiments.imitation.parallel import rewarded
+from experiments.imitation.pipeline import Task
 from experiments.kuka.recordings import RecordConfig, make_env
-from rewards.goal import ORACLE_SCALE, Goal, Scales
+from rewards.goal import ORACLE_SCALE
 from rewards.huber import HuberConfig
 from rewards.sources import tracked
-from rewards.wrappers import TrackingReward, VecTrackingReward
+from rewards.wrappers import TrackingReward
 
 NOT_SHOWN = ("goal",)
 """Observations that the learner does not get: an imitator must not see where the target is."""
 
 
-class FixedStart(gym.Wrapper[Any, Any, Any, Any], gym.utils.RecordConstructorArgs):
-    """Starts every episode in one pose; (7,) radians."""
-
-    def __init__(self, env: gym.Env[Any, Any], start: NDArray[np.float64]) -> None:
-        gym.utils.RecordConstructorArgs.__init__(self, start=start)
-        super().__init__(env)
-        self._start = start
-
-    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
-        """Adds the pose to the options."""
-        return self.env.reset(seed=seed, options={**(options or {}), "joint_positions": self._start})
-
-
 def _learner(
-    config: RecordConfig, goal: Goal, huber: HuberConfig, scales: Scales, camera: str | tuple[str, ...] | None
+    config: RecordConfig, task: Task, huber: HuberConfig, camera: str | tuple[str, ...] | None
 ) -> gym.Env[Any, Any]:
     """One environment of the learner; its reward is the true one, which is logged but never learned from."""
-    env: gym.Env[Any, Any] = FixedStart(make_env(config, camera, goal.horizon), goal.start)
+    goal = task.goal
+    env: gym.Env[Any, Any] = _begun(make_env(config, camera, goal.horizon), task)
     if goal.joints is not None:
-        env = TrackingReward(env, "joint_positions", goal.joints, huber, scales.joints)
+        env = TrackingReward(env, "joint_positions", goal.joints, huber, task.scales.joints)
     return Monitor(env)
+
+
+def _begun(env: KukaReach, task: Task) -> gym.Env[Any, Any]:
+    """Every episode begins in the demonstration's pose."""
+    assert task.start is not None  # the Kuka can be set to any pose, and the pipeline finds one
+    return StartsAt(env, task.start)
 
 
 def _cameras(config: RecordConfig) -> str | tuple[str, ...]:
@@ -58,76 +52,44 @@ def _cameras(config: RecordConfig) -> str | tuple[str, ...]:
 
 def make_learner(
     config: RecordConfig,
-    goal: Goal,
-    encoder: Encoder | None,
+    task: Task,
     reward: str,
     huber: HuberConfig,
-    scales: Scales,
     envs: int,
     workers: int,
     bfloat16: bool = False,
     joint: bool = False,
 ) -> VecEnv:
-    """The learner's vectorised environment: workers, and in each of them embeddings, then the reward.
+    """The learner's vectorised environment.
 
     Args:
         config: The scene.
-        goal: What to imitate.
-        encoder: Frozen; its one forward pass a step in each worker, or on a GPU for all of them, serves observation and
-            reward. None for a learner that observes only its own state and the phase.
+        task: What to imitate, and the encoder.
         reward: A reward's name.
         huber: Coefficients of every reward.
-        scales: The distances that count as 1.
         envs: Number of environments.
         workers: Number of processes; 1 steps all of them in this one.
-        bfloat16: Whether the encoder calculates in bfloat16.
-        joint: Whether the agent trains an encoder of its own: then it observes pixels in place of embeddings, and this
-            one, which stays frozen, serves only the reward and the demonstration.
+        bfloat16: As of ``rewarded``.
+        joint: As of ``rewarded``.
 
     Raises:
         ValueError: If the goal lacks the path that the reward needs.
     """
-    key, path, scale = tracked(reward, goal, scales)
-    seen = encoder is not None or key == "pixels"
-    wrap = partial(
-        _observe_and_reward,
-        goal=goal,
-        encoder=None if encoder is None else encoder.frozen(bfloat16),
-        reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
-        keep_pixels=key == "pixels" or joint,
-        dropped="embedding" if joint else "pixels" if key == "pixels" else None,
-    )
-    factories: list[Callable[[], gym.Env[Any, Any]]] = [
-        partial(_learner, config, goal, huber, scales, _cameras(config) if seen else None)
-    ] * envs
-    return vectorised(factories, workers, wrap, None if encoder is None else encoder.device)
-
-
-def _observe_and_reward(
-    venv: VecEnv,
-    goal: Goal,
-    encoder: Encoder | None,
-    reward: Callable[[VecEnv], VecEnv],
-    keep_pixels: bool,
-    dropped: str | None,
-) -> VecEnv:
-    """Wraps the environments of one worker: first observations, then the reward on them."""
-    if encoder is None or goal.embeddings is None:
-        venv = VecPhaseObservation(venv, goal.horizon, NOT_SHOWN)
-    else:
-        venv = VecEmbeddingObservation(venv, encoder, goal.embeddings, keep_pixels, NOT_SHOWN)
-    venv = reward(venv)
-    return venv if dropped is None else VecDropObservation(venv, dropped)
+    compared = tracked(reward, task.goal, task.scales)
+    seen = task.encoder is not None or compared[0] == "pixels"
+    # What is only used in the parent does not travel to the workers.
+    make = partial(_learner, config, replace(task, encoder=None), huber, _cameras(config) if seen else None)
+    return rewarded([make] * envs, workers, task, compared, huber, bfloat16=bfloat16, joint=joint, hidden=NOT_SHOWN)
 
 
 def random_policy(
-    config: RecordConfig, goal: Goal, huber: HuberConfig, seed: int, episodes: int = 20
+    config: RecordConfig, task: Task, huber: HuberConfig, seed: int, episodes: int = 20
 ) -> tuple[float, float]:
     """Link error and true return of a uniformly random policy.
 
     Args:
         config: The scene.
-        goal: What is to be imitated; with truth.
+        task: What is to be imitated; with truth.
         huber: Coefficients of the true reward.
         seed: Seed of the actions.
         episodes: Number of episodes.
@@ -138,11 +100,12 @@ def random_policy(
     Raises:
         ValueError: If the goal comes without truth.
     """
+    goal = task.goal
     if goal.joints is None or goal.links is None:
         raise ValueError("A random policy is measured by the truth, and this video comes without.")
     rng = np.random.default_rng(seed)
     arm = make_env(config, None, goal.horizon)
-    env = TrackingReward(FixedStart(arm, goal.start), "joint_positions", goal.joints, huber, ORACLE_SCALE)
+    env = TrackingReward(_begun(arm, task), "joint_positions", goal.joints, huber, ORACLE_SCALE)
     errors, rewards = [], []
     for _ in range(episodes):
         env.reset()
@@ -155,7 +118,7 @@ def random_policy(
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class Errors:
     """Errors of the deterministic policy, compared with the demonstration.
 
     Attributes:
@@ -178,21 +141,19 @@ class Evaluation:
     joint_positions: NDArray[np.float64]
 
 
-def evaluate(
-    agent: BaseAlgorithm, config: RecordConfig, goal: Goal, encoder: Encoder | None, seed: int, episodes: int = 10
-) -> Evaluation:
+def evaluate(agent: BaseAlgorithm, config: RecordConfig, task: Task, seed: int, episodes: int = 10) -> Errors:
     """Runs the deterministic policy and compares it with the truth.
 
     Args:
         agent: The trained agent.
         config: The scene.
-        goal: What it was to imitate.
-        encoder: Its observations' encoder, or None.
+        task: What it was to imitate, and the encoder of its observations.
         seed: Seed of the first episode.
         episodes: Number of episodes.
     """
+    goal, encoder = task.goal, task.encoder
     arm = make_env(config, None if encoder is None else _cameras(config), goal.horizon)
-    env: gym.Env[Any, Any] = FixedStart(arm, goal.start)
+    env = _begun(arm, task)
     if encoder is None or goal.embeddings is None:
         env, path = PhaseObservation(env, goal.horizon, NOT_SHOWN), goal.pixels
     else:
@@ -218,12 +179,12 @@ def evaluate(
     distances = np.linalg.norm(embed_views(encoder, np.stack(shots)) - path[1:].reshape(goal.horizon, -1), axis=1)
     first = {"distances": distances, "joint_positions": joints[0]}
     if goal.links is None or goal.joints is None:
-        return Evaluation(None, None, None, None, None, **first)
+        return Errors(None, None, None, None, None, **first)
     # The first frame is given, not imitated: errors count from the first step on.
     link_errors = np.linalg.norm(np.stack(links)[:, 1:] - goal.links[1:], axis=-1).mean(axis=(0, 2))
     joint_errors = np.abs(np.stack(joints)[:, 1:] - goal.joints[1:]).mean(axis=(0, 2))
     still = np.linalg.norm(links[0][0] - goal.links[1:], axis=-1).mean()
-    return Evaluation(
+    return Errors(
         link_error_m=float(link_errors.mean()),
         final_link_error_m=float(link_errors[-1]),
         joint_error_rad=float(joint_errors.mean()),

@@ -1,44 +1,188 @@
-"""The imitation experiment, stage by stage; a stage that is done is not repeated."""
+"""An imitation by the Kuka: its recordings, its video, its agent and its errors."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
+from stable_baselines3.common.vec_env import VecEnv
 
 from agents import factory
-from agents.checkpoint import restore_checkpoint
-from agents.training import CURVE_FILE, read_curve
-from encoders.base import Encoder, channels_first
-from encoders.clips.clips import load_clips
-from encoders.device import agent_device, choose_device
-from encoders.errors import check_figures
-from encoders.files import write_atomically
-from encoders.precision import uses_bfloat16
-from encoders.training.fit import calibrate, fit
-from envs.embedding import embed_views
-from experiments.kuka.audit import judge_likeness, judge_reward, judge_triplets
-from experiments.kuka.config import ImitateConfig, new_encoder
-from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
-from experiments.kuka.imitation import evaluate, film, make_learner
+from encoders.base import Encoder
+from encoders.clips.clips import Clips, load_clips
+from experiments.imitation.audit import LIKENESS_VIDEOS, Evidence, spread
+from experiments.imitation.demonstration import Demonstration, Start, goal_of, measure_scales
+from experiments.imitation.parallel import ParallelPipeline
+from experiments.imitation.pipeline import Evaluation, Task, experiment
+from experiments.kuka.config import ImitateConfig
+from experiments.kuka.demonstrations import match_pose, read_demonstration, read_views
+from experiments.kuka.imitation import evaluate, film, make_learner, random_policy
 from experiments.kuka.page import imitation_page
-from experiments.kuka.recordings import FPS, check_recording, make_env, record_all, record_demonstration
-from experiments.report import figures, run_page
+from experiments.kuka.recordings import (
+    FPS,
+    Truth,
+    check_recording,
+    make_env,
+    read_start,
+    read_truth,
+    record_all,
+    record_demonstration,
+)
 from experiments.runs.choices import NO_ENCODER
-from experiments.runs.experiment import Experiment
-from experiments.runs.folder import Stopwatch, console
-from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
-from experiments.runs.pretraining import check_distance_scale, given_encoder, shared_encoder
-from experiments.runs.tracking import tracking_of
-from rewards.goal import Goal, Scales
+from experiments.runs.learning import OwnLoss
 from rewards.targets import positions
+
+SHOWN = 256
+"""Width and height of the robot's frames that people look at, pixels."""
+
+
+class KukaImitation(ParallelPipeline[ImitateConfig]):
+    """An imitation by the Kuka.
+
+    Args:
+        config: The run.
+        seed: Its seed.
+    """
+
+    @property
+    def horizon(self) -> int:
+        """As configured."""
+        return self.config.horizon
+
+    @property
+    def fps(self) -> float:
+        """Of the recordings."""
+        return FPS
+
+    @property
+    def truth(self) -> bool:
+        """Whether the video comes with it."""
+        return self.demonstration.states is not None
+
+    @property
+    def trains_encoder(self) -> bool:
+        """As configured."""
+        return self.config.encoder_mode == "joint"
+
+    @property
+    def own_loss(self) -> OwnLoss | None:
+        """As configured."""
+        return OwnLoss(self.config.auxiliary) if self.trains_encoder else None
+
+    def record(self) -> None:
+        """Demonstrations and random play."""
+        record_all(self.config.record, self.config.recordings_folder, self.config.workers)
+
+    @cached_property
+    def videos(self) -> tuple[Path, ...]:
+        """What is imitated, one a camera: what the user names, or the demonstration of ``demo_seed``."""
+        config = self.config
+        if config.demo:
+            return config.demo
+        folder, cameras = config.recordings_folder / "demonstrations", config.record.cameras
+        first = record_demonstration(config.record, config.demo_seed, folder)
+        stem = first.name.removesuffix(f"_{cameras[0]}.mp4")
+        return tuple(folder / f"{stem}_{camera}.mp4" for camera in cameras)
+
+    @cached_property
+    def demonstration(self) -> Demonstration:
+        """The video; recorded, once for all runs, if there is none."""
+        return read_demonstration(self.videos, self.config.scene)
+
+    def training_clips(self, least: int) -> Clips:
+        """Of all cameras."""
+        record = self.config.record
+        return load_clips(self.config.recordings_folder, record.training, record.cameras, record.image_size)
+
+    def validation_clips(self, least: int) -> Clips:
+        """Of all cameras."""
+        record = self.config.record
+        return load_clips(self.config.recordings_folder, record.validating, record.cameras, record.image_size)
+
+    def _seen(self, names: list[str]) -> Clips:
+        """Recordings by the cameras of the imitation."""
+        scene = self.config.scene
+        return load_clips(self.config.recordings_folder, names, scene.cameras, scene.image_size)
+
+    def _truth(self, name: str) -> Truth:
+        folder, camera = self.config.recordings_folder, self.config.record.cameras[0]
+        truth = read_truth(folder / f"{name}_{camera}.mp4", camera)
+        if truth is None:
+            raise ValueError(f"{folder} has no {name}_truth.npz; delete {name}.json to record it again.")
+        return truth
+
+    def evidence(self) -> Evidence:
+        """Held-out demonstrations, and validation videos of both kinds."""
+        record = self.config.record
+        held_out, validating, training = record.names["heldout"], record.validating, record.training
+        truths = [self._truth(name) for name in (*held_out, *validating)]
+        held, chosen = self._seen(held_out), self._seen(validating)
+        return Evidence(
+            held_out=held,
+            validation=chosen,
+            judged=Clips((*held.videos, *chosen.videos), (*held.names, *chosen.names)),
+            recorded=self._seen([training[index] for index in spread(len(training), LIKENESS_VIDEOS)]),
+            states=[truth.joint_positions for truth in truths],
+            places=[truth.link_positions for truth in truths],
+        )
+
+    def start(self, encoder: Encoder | None) -> tuple[Start, float]:
+        """The pose of the video's card, or the one that looks most like its first frame."""
+        scene, frames = self.config.scene, self.demonstration.frames
+        pose, distance = read_start(self.videos[0], scene), 0.0
+        if pose is None:
+            pose, distance = match_pose(frames[0], scene, encoder, np.random.default_rng([self.seed, 3]))
+        return {"joint_positions": pose}, distance
+
+    def learner(self, task: Task, bfloat16: bool) -> VecEnv:
+        """The environments that the agent learns in."""
+        config = self.config
+        return make_learner(
+            config.scene,
+            task,
+            config.reward,
+            config.huber,
+            config.envs,
+            config.workers,
+            bfloat16,
+            self.trains_encoder,
+        )
+
+    def evaluate(self, agent: BaseAlgorithm, task: Task) -> Evaluation:
+        """Ten episodes; the first is filmed in a larger size."""
+        config, demonstration = self.config, self.demonstration
+        errors = evaluate(agent, config.scene, task, self.evaluation_seed)
+        moments = positions(len(demonstration.frames), self.horizon + 1, demonstration.times)
+        env = make_env(config.scene)
+        own = film(env, errors.joint_positions[1:], config.scene.cameras[0], SHOWN)
+        env.close()
+        figures = {key: value for key, value in asdict(errors).items() if key not in ("distances", "joint_positions")}
+        shown = demonstration.frames[np.round(moments).astype(int)[1:], 0]
+        return Evaluation(figures | {"scales": asdict(task.scales)}, errors.distances, shown, own)
+
+    def random_figures(self) -> tuple[float, float]:
+        """Minus the link error of random actions, and their true return."""
+        goal = goal_of(self.demonstration, None, self.horizon)
+        scales = measure_scales(None, self.validation_clips(1))
+        link_error, true_return = random_policy(
+            self.config.scene, Task(goal, scales, None, self.start(None)[0]), self.config.huber, seed=0
+        )
+        return -link_error, true_return
+
+    def facts(self) -> dict[str, Any]:
+        """What is imitated, and how the encoder is trained."""
+        config = self.config
+        return {
+            **super().facts(),
+            "encoder_mode": config.encoder_mode,
+            "demo_seed": None if config.demo else config.demo_seed,
+            "demo": [str(video) for video in config.demo],
+        }
 
 
 def check_inputs(config: ImitateConfig) -> None:
@@ -59,7 +203,7 @@ def check_inputs(config: ImitateConfig) -> None:
     if config.encoder == NO_ENCODER:
         return
     folder = config.encoder_folder
-    encoder = new_encoder(config) if folder is None else encoder_in(config, folder)
+    encoder = config.new_encoder() if folder is None else KukaImitation(config, config.seeds[0]).given_encoder(folder)
     if config.encoder_mode == "joint":
         check_joint(config, encoder)
     if folder is None and (views := encoder.sampling.views) > len(config.record.cameras):
@@ -86,195 +230,6 @@ def check_joint(config: ImitateConfig, encoder: Encoder) -> None:
     factory.part_of(config.horizon, config.horizon, encoder.sampling.least)
 
 
-def _stages(config: ImitateConfig, seed: int, folder: Path, watch: Stopwatch) -> dict[str, Any]:
-    record, scene = config.record, config.scene
-    with watch.stage("record"):
-        record_all(record, config.recordings_folder, config.workers)
-        videos = config.demo or recorded_demonstration(config)
-    with watch.stage("fit"):
-        encoder = None if config.encoder == NO_ENCODER else prepared_encoder(config, seed)
-        if encoder is not None:
-            encoder.save(folder / "encoder")
-    with watch.stage("audit"):
-        held_out = load_clips(config.recordings_folder, record.names["heldout"], scene.cameras, scene.image_size)
-        validation = load_clips(config.recordings_folder, record.validating, scene.cameras, scene.image_size)
-        scales = measure_scales(encoder, validation)
-        triplets = judge_triplets(encoder, held_out, np.random.default_rng([seed, 1]))
-        audit = judge_reward(config, encoder, scales, held_out, validation, np.random.default_rng([seed, 2]))
-        console.print(f"  rank correlation of reward and true distance {audit.rank_correlation:.3f}")
-        for name, accuracy in triplets.items():
-            if accuracy is not None:
-                console.print(f"  {name.replace('_', ' ')} {accuracy:.1%}")
-        demonstration = read_demonstration(tuple(videos), scene, encoder, np.random.default_rng([seed, 3]))
-        likeness = judge_likeness(config, encoder, demonstration.frames, held_out)
-        console.print(
-            f"  distance of the video to the nearest recorded state {likeness.distance:.3g}; "
-            f"of held-out videos within {likeness.held_out:.3g}"
-        )
-        audited = {
-            **asdict(audit),
-            **triplets,
-            "video_distance": likeness.distance,
-            "held_out_distance": likeness.held_out,
-        }
-        check_figures("The audit", audited)
-        write_atomically(folder / "audit.json", json.dumps(audited, indent=2).encode())
-        for warning in (audit.warning, likeness.warning):
-            if warning is not None:
-                console.print(f"  [bold yellow]warning:[/] {warning}")
-        if config.refuse_unlike and likeness.warning is not None:
-            raise ValueError(f"{likeness.warning} Leave --refuse-unlike out to imitate it all the same.")
-        goal = make_goal(demonstration, encoder, config.horizon)
-        figures.plot_distance_matrix(embed_views(encoder, demonstration.frames), folder / "distance_matrix.png")
-    with watch.stage("train"):
-        bfloat16 = encoder is not None and uses_bfloat16(
-            config.precision, encoder, channels_first(demonstration.frames[:, 0])
-        )
-        agent = train(config, seed, folder, goal, encoder, scales, bfloat16)
-    with watch.stage("evaluate"):
-        evaluation = evaluate(agent, scene, goal, encoder, seed=10_000 * (seed + 1))
-        _show(config, folder, demonstration, evaluation.joint_positions, evaluation.distances)
-    agent.env.close()  # type: ignore[union-attr]
-    curve = read_curve(folder / CURVE_FILE)
-    return {
-        "status": "completed",
-        "encoder": config.encoder,
-        "encoder_settings": list(config.encoder_settings),
-        "encoder_mode": config.encoder_mode,
-        "algo": config.algo,
-        "reward": config.reward,
-        "seed": seed,
-        "demo_seed": None if config.demo else config.demo_seed,
-        "demo": [str(video) for video in config.demo],
-        "env_steps": agent.num_timesteps,
-        **{
-            key: value
-            for key, value in dataclasses.asdict(evaluation).items()
-            if key not in ("distances", "joint_positions")
-        },
-        "final_distance": float(evaluation.distances[-1]),
-        **triplets,
-        "reward_rank_correlation": audit.rank_correlation,
-        "reward_rank_correlation_within_videos": audit.within_videos,
-        "reward_rank_correlation_across_videos": audit.across_videos,
-        "video_distance": likeness.distance,
-        "held_out_distance": likeness.held_out,
-        "scales": asdict(scales),
-        "precision": "bfloat16" if bfloat16 else "float32",
-        "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
-        "wall_seconds": watch.seconds,
-    }
-
-
-def recorded_demonstration(config: ImitateConfig) -> list[Path]:
-    """Records the demonstration of ``demo_seed``, once for all runs; one video a camera."""
-    folder = config.recordings_folder / "demonstrations"
-    first = record_demonstration(config.record, config.demo_seed, folder)
-    stem = first.name.removesuffix(f"_{config.record.cameras[0]}.mp4")
-    return [folder / f"{stem}_{camera}.mp4" for camera in config.record.cameras]
-
-
-def encoder_in(config: ImitateConfig, folder: Path) -> Encoder:
-    """The encoder in a folder that the user names.
-
-    Raises:
-        ValueError: If it is damaged, of another name, made for other frames, was never fitted, or has a distance scale
-            that is none.
-    """
-    return given_encoder(folder, config.encoder, (3, config.record.image_size, config.record.image_size))
-
-
-def prepared_encoder(config: ImitateConfig, seed: int) -> Encoder:
-    """The encoder of a seed, on its device: given, loaded if it is there, else trained (the control only calibrated).
-
-    Raises:
-        ValueError: If it is damaged, or has a distance scale that is none.
-    """
-    # A fixed number of threads gives the same sums every time.
-    torch.set_num_threads(config.threads)
-    device = choose_device(config.device)
-    if config.encoder_folder is not None:
-        return encoder_in(config, config.encoder_folder).to(device)
-    folder = config.shared_encoder(seed)
-    encoder = shared_encoder(folder, lambda: _fit(config, seed, folder)).to(device)
-    check_distance_scale(encoder, folder)
-    return encoder
-
-
-def _fit(config: ImitateConfig, seed: int, folder: Path) -> Encoder:
-    record = config.record
-    torch.manual_seed(seed)
-    encoder = new_encoder(config).to(choose_device(config.device))
-    validation = load_clips(config.recordings_folder, record.validating, record.cameras, record.image_size)
-    if not config.source.trained:
-        return calibrate(encoder, validation, folder)
-    training = load_clips(config.recordings_folder, record.training, record.cameras, record.image_size)
-    return fit(encoder, training, validation, config.fit, seed, folder)
-
-
-def train(
-    config: ImitateConfig,
-    seed: int,
-    folder: Path,
-    goal: Goal,
-    encoder: Encoder | None,
-    scales: Scales,
-    bfloat16: bool,
-) -> BaseAlgorithm:
-    """Trains the agent, or resumes it, and writes its curve, checkpoints and weights."""
-    # The workers have the cores; threads that wait for one of them would wait for milliseconds at every layer.
-    torch.set_num_threads(1)
-    joint = config.encoder_mode == "joint"
-    venv = make_learner(
-        config.scene,
-        goal,
-        encoder,
-        config.reward,
-        config.huber,
-        scales,
-        config.envs,
-        config.workers,
-        bfloat16,
-        joint,
-    )
-    device = agent_device(config.device, trains_convolutions=joint)
-    agent = factory.make(config.algo, venv, config.horizon, seed, encoder if joint else None, device=device)
-    restore_checkpoint(agent, folder / "checkpoint")
-    with progress_bar(
-        config.steps,
-        agent.num_timesteps,
-        lambda row: f"learned return {row['learned_return']:.2f}, true {row['true_return']:.2f}",
-    ) as report:
-        learn_to_end(
-            agent,
-            folder,
-            seed,
-            steps=config.steps,
-            row_steps=config.envs * config.horizon,
-            checkpoint_steps=config.steps // 10,
-            report=report,
-            own_loss=OwnLoss(config.auxiliary) if joint else None,
-            truth=goal.joints is not None,
-            tracking=tracking_of(config, seed),
-        )
-    factory.save_agent(agent, config.algo, config.horizon, folder / "agent")
-    figures.plot_curves(read_curve(folder / CURVE_FILE), f"{config.variant}, seed {seed}", folder / "curves.png")
-    return agent
-
-
-def _show(config: ImitateConfig, folder: Path, demonstration: Demonstration, path: Any, distances: Any) -> None:
-    """Draws storyboard and side-by-side video: the resampled demonstration, and the robot in a larger size."""
-    moments = positions(len(demonstration.frames), config.horizon + 1, demonstration.times)
-    indices = np.round(moments).astype(int)
-    env = make_env(config.scene)
-    robot = film(env, path[1:], config.scene.cameras[0], 256)
-    env.close()
-    watched = demonstration.frames[indices[1:], 0]
-    figures.storyboard(watched, robot, folder / "storyboard.png")
-    embedded = config.encoder != NO_ENCODER
-    figures.side_by_side(watched, robot, distances, FPS, folder / "side_by_side.mp4", embedded)
-
-
 def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     """A line of the final table of all seeds."""
     link, still = result["link_error_m"], result["stay_still_link_error_m"]
@@ -289,10 +244,10 @@ def result_line(result: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-EXPERIMENT = Experiment(
+EXPERIMENT = experiment(
+    KukaImitation,
     check_inputs,
-    _stages,
-    run_page.writer(imitation_page),
+    imitation_page,
     lambda config: f"{config.variant}: deterministic policy, 10 episodes",
     result_line,
 )

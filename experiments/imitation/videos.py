@@ -1,0 +1,82 @@
+"""Demonstrations for any environment: a video from anywhere, or the film of a teacher."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from encoders.base import Encoder
+from encoders.files import FileError
+from encoders.videos.video import read_timed_video
+from envs.embedding import embed_views
+from experiments.imitation.demonstration import Demonstration, Start
+from experiments.imitation.play import Recording
+from experiments.imitation.standard import Standard
+
+
+def of_film(film: Recording, standard: Standard) -> Demonstration:
+    """A filmed teacher's episode, with all that is true of it.
+
+    Args:
+        film: One episode.
+        standard: Units of the state.
+
+    Raises:
+        ValueError: If nothing moves in it.
+    """
+    if not (film.frames[0] != film.frames[0, 0]).any():
+        raise ValueError(
+            "Nothing moves in the teacher's best episode, so there is nothing to imitate: train it longer, by "
+            "--teacher.steps, or give a video by --demo."
+        )
+    states = standard.units(film.states[0]) if film.states.shape[-1] else None
+    return Demonstration(
+        film.frames[0][:, None],
+        states=states,
+        true_return=float(film.returns[0]),
+        start={name: values[0, 0] for name, values in film.snapshots.items()} or None,
+    )
+
+
+def of_video(path: Path, size: int, start: float, stop: float | None) -> Demonstration:
+    """A video from anywhere.
+
+    Args:
+        path: The file.
+        size: Width and height that frames are scaled to, pixels.
+        start: Seconds that are left out at its beginning.
+        stop: Where it ends, seconds from its beginning; None for its end.
+
+    Raises:
+        ValueError: If it cannot be read, fewer than two frames are left, or all of them are the same picture.
+    """
+    video = read_timed_video(path, size)
+    kept = np.flatnonzero((video.times >= start) & (video.times < (np.inf if stop is None else stop)))
+    if len(kept) < 2:
+        end = "its end" if stop is None else f"{stop:g} s"
+        raise FileError(
+            f"{len(kept)} frame(s) of {path} are shown from {start:g} s to {end}; "
+            f"it has {len(video.frames)} in {video.duration:.2f} s, and 2 are needed: name other seconds."
+        )
+    frames = video.frames[kept]
+    if not (frames != frames[0]).any():
+        raise FileError(f"All frames of {path} are the same picture, so there is nothing to imitate; name another.")
+    return Demonstration(frames[:, None], video.times[kept] - video.times[kept[0]])
+
+
+def most_alike(frame: NDArray[np.uint8], play: Recording, encoder: Encoder | None) -> tuple[Start, float]:
+    """The recorded state that looks most like a frame, and how far it is from it.
+
+    Args:
+        frame: (S, S, 3) uint8.
+        play: A recording with states to set.
+        encoder: What compares them; pixels are compared without one.
+    """
+    frames = play.frames.reshape(-1, *play.frames.shape[2:])
+    distances = cdist(embed_views(encoder, frame[None, None]), embed_views(encoder, frames[:, None]))[0]
+    nearest = int(distances.argmin())
+    states = {name: values.reshape(-1, *values.shape[2:])[nearest] for name, values in play.snapshots.items()}
+    return states, float(distances[nearest])
