@@ -105,6 +105,7 @@ def make(
     seed: int,
     encoder: Encoder | None = None,
     gamma: float | None = None,
+    rollout: int | None = None,
     device: torch.device | str = CPU,
 ) -> BaseAlgorithm:
     """Builds an untrained agent.
@@ -119,6 +120,8 @@ def make(
         seed: Seed of the networks and of the exploration.
         encoder: What the agent sees the observation's pixels through and trains, a copy; None where there are none.
         gamma: Discount instead of the preset's.
+        rollout: Steps of every environment between two updates of an on-policy algorithm, at most, instead of the
+            preset's.
         device: Where its networks calculate.
 
     Raises:
@@ -132,7 +135,7 @@ def make(
     settings = chosen.settings | ({} if gamma is None else {"gamma": gamma})
     if chosen.algorithm in (PPO, A2C):
         least = 1 if encoder is None else encoder.sampling.least
-        settings["n_steps"] = part_of(horizon, chosen.rollout or horizon, least)
+        settings["n_steps"] = part_of(horizon, rollout or chosen.rollout or horizon, least)
     else:
         settings |= {"train_freq": 1, "gradient_steps": max(1, venv.num_envs // 8)}
     policy = chosen.policy

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.imitation_config import CartpoleImitationConfig
 from experiments.runs import command_line
 
 
-def work(config: ImitationConfig) -> None:
+def work(config: CartpoleImitationConfig) -> None:
     """Runs every seed."""
     # Imported here, so that a question or a mistake on the command line is answered at once.
-    from experiments.cartpole.imitation import imitate_all
+    from experiments.cartpole.imitation import EXPERIMENT
 
-    imitate_all(config)
+    EXPERIMENT.run_all(config)
 
 
 def main() -> int:
     """Runs the experiment; 0 if every seed completed, 2 if the user has something to mend."""
-    return command_line.run(ImitationConfig, work, __doc__)
+    return command_line.run(CartpoleImitationConfig, work, __doc__)
 
 
 if __name__ == "__main__":

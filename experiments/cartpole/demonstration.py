@@ -18,13 +18,13 @@ from envs.observations import JOINT_STATE as OWN_STATE
 from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.figures import FILM_SIZE
-from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.imitation_config import CartpoleImitationConfig
 from experiments.cartpole.swingup import EVALUATION_SEED
 from experiments.runs.arrays import Layout, read_layout
 
 
 @dataclass(frozen=True)
-class Demonstration:
+class Film:
     """A swing-up as it was filmed.
 
     Attributes:
@@ -40,7 +40,7 @@ class Demonstration:
     true_return: float
 
 
-def filmed(config: ImitationConfig) -> Demonstration:
+def filmed(config: CartpoleImitationConfig) -> Film:
     """The video of the teacher's swing-up; made once for all runs.
 
     Raises:
@@ -62,7 +62,7 @@ def filmed(config: ImitationConfig) -> Demonstration:
         "true_return": Layout(()),
     }
     arrays = read_layout(path, "demonstration", "delete it, and the teacher is filmed again", layout)
-    return Demonstration(arrays["pixels"], arrays["large"], arrays["joints"], float(arrays["true_return"]))
+    return Film(arrays["pixels"], arrays["large"], arrays["joints"], float(arrays["true_return"]))
 
 
 def _film(teacher: SwingUpConfig, folder: Path, seen: SwingUpConfig, path: Path) -> None:

@@ -9,14 +9,12 @@ from typing import Annotated, Any
 from tyro.conf import AvoidSubcommands
 
 import encoders
-from encoders.device import AUTO, check_device
-from encoders.errors import check_choice, check_seeds
-from encoders.plugins import use as use_plugins
+from encoders.device import AUTO
+from encoders.errors import check_choice
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.observation import FROZEN, OBSERVATIONS, Frames, State, observation
-from experiments.runs.choices import NO_TRACKER, PROJECT, Plugins, Tracker, key_of
-from rewards import sources
-from rewards.huber import HuberConfig
+from experiments.imitation.settings import ImitationSettings
+from experiments.runs.choices import key_of
 
 REWARDS = ("tcn_huber", "oracle", "random")
 
@@ -31,68 +29,42 @@ LEARNERS = (EMBEDDING, *(name for name, observe in OBSERVATIONS.items() if isins
 
 
 @dataclass(frozen=True)
-class ImitationConfig:
+class CartpoleImitationConfig(ImitationSettings):
     """An agent imitates a video of a swing-up on the cartpole, by the distance of embeddings alone.
 
     Attributes:
-        encoder: Registered name of the reward's encoder, trained on recorded random actions.
-        encoder_settings: The encoder's own settings as NAME=VALUE.
-        reward: tcn_huber, or a control: oracle (true distance of the joints), random (untrained encoder).
         learner: What the agent observes, by the names of swingup_cartpole.py: sac_state, its own place and speed
             and the phase; one on frames, which trains an encoder of its own; or embedding: the reward's embedding,
             frozen, beside that of the video at the next step.
         teacher: Folder of a complete run of swingup_cartpole.py whose agent is filmed; without one, an agent that sees
             the true state is trained first.
-        seeds: One run a seed.
-        steps: Steps of the agent.
         episodes: Episodes of the evaluation.
-        out: Folder of all runs.
-        resume: Go on with a run that was cut, or show one that is complete.
-        track: Who follows the training beside TensorBoard's log: none, wandb or trackio, which have to be installed.
-        track_project: What the tracker files the run under.
-        plugin: Module that registers encoders, backbones, rewards, suites or environments; it may lie in the current
-            folder, and more can be named by more such flags.
         lost: Share of the largest distance between two moments of the video at which it counts as lost, which ends an
             episode of the training.
         starts: Share of the training's episodes that begin along the video, in a recorded state that looks like it
             there; the others, and all of the evaluation, begin where the task does.
         gamma: Discount.
-        huber: Coefficients of the reward.
-        device: cpu, cuda, or auto: a GPU, where there is one, for encoders and agents that train one; an agent on
-            vectors is on a GPU only with cuda.
         swingup: How the cartpole is seen and the agent learns. Of its frames the encoder is not used but for its
             training, and there can be no second encoder.
     """
 
-    encoder: str = "tcn"
-    encoder_settings: tuple[str, ...] = ()
-    reward: str = "tcn_huber"
     learner: str = STATE
     teacher: Path | None = None
-    seeds: tuple[int, ...] = (0,)
     steps: int = 25_000
     episodes: int = 10
     out: Path = Path("runs/imitate_cartpole")
-    resume: bool = False
-    track: Tracker = NO_TRACKER
-    track_project: str = PROJECT
-    plugin: Plugins = ()
     lost: float = 0.25
     starts: float = 0.5
     gamma: float = 0.99
-    huber: HuberConfig = field(default_factory=HuberConfig)
-    device: str = AUTO
     swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(
         default_factory=lambda: SwingUpConfig(observe=OBSERVATIONS["sac_imm"])
     )
 
     def __post_init__(self) -> None:
-        use_plugins(self.plugin)
+        super().__post_init__()
         check_choice("encoder", self.encoder, encoders.names())
         check_choice("reward", self.reward, REWARDS)
         check_choice("learner", self.learner, LEARNERS)
-        check_seeds(self.seeds)
-        check_device(self.device)
         if AUTO not in (self.device, self.swingup.device) and self.device != self.swingup.device:
             raise ValueError(
                 f"device is {self.device!r} and swingup.device {self.swingup.device!r}; leave the second out."
@@ -171,23 +143,24 @@ class ImitationConfig:
         return self.out / "demonstrations" / f"{self.swingup.task}-{key}.npz"
 
     @property
-    def source(self) -> sources.Source:
-        """What the reward compares."""
-        return sources.known()[self.reward]
+    def frame_shape(self) -> tuple[int, int, int]:
+        """A stack of frames in colour."""
+        size = self.reward_run.sizes.image_size
+        return 3 * self.reward_run.frames.stack, size, size
 
     @property
     def variant(self) -> str:
         """Folder name of everything but the seed."""
-        encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
-        return f"{self.swingup.task}-{encoder}-{self.reward}-{self.learner}"
+        return f"{self.swingup.task}-{self.method_name}-{self.reward}-{self.learner}"
+
+    def shared_encoder(self, seed: int) -> Path:
+        """Where the reward's encoder is; the control's is another one."""
+        folder = self.reward_run.shared_encoder(seed)
+        return folder if self.source.trained else folder.parent / "untrained" / folder.name
 
     def bound_to(self, steps: int) -> str:
         """Why a run of so many steps cannot go on for more: as a swing-up's."""
         return self.agent_run.bound_to(steps)
-
-    def run_folder(self, seed: int) -> Path:
-        """Where the run of a seed is."""
-        return self.out / self.variant / f"seed_{seed}"
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""

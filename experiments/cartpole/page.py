@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from experiments.imitation.page import page_of
 from experiments.report.run_page import Curve, Picture, RunPage, figures
 
 SWINGUP_FIGURES = {
@@ -28,19 +29,6 @@ IMITATION_FIGURES = {
     "agent_steps": "agent steps",
 }
 
-IMITATION_CURVES = (
-    Curve("learned_return", "learned return", "Mean over the last episodes. What the agent was given."),
-    Curve(
-        "true_return", "true return", "Mean over the last episodes, by the task's reward, which the agent never saw."
-    ),
-)
-
-IMITATION_PICTURES = (
-    Picture("side_by_side.mp4", "Side by side", "Video, imitator, and the distance between them."),
-    Picture("storyboard.png", "Moments", "The video above, the imitator below."),
-    Picture("distance_matrix.png", "The video by itself", "Distance of its frames."),
-)
-
 
 def swingup_page(result: Mapping[str, Any]) -> RunPage:
     """The page of a swing-up.
@@ -62,4 +50,4 @@ def imitation_page(result: Mapping[str, Any]) -> RunPage:
     ours, theirs = result["true_return"], result["demonstration_return"]
     summary = f"The imitator's episodes return {ours:.0f} by the task's reward; the video's returned {theirs:.0f}."
     table = figures("Imitation", f"The mean action, {len(result['true_returns'])} episodes.", IMITATION_FIGURES, result)
-    return RunPage(summary, table, IMITATION_CURVES, IMITATION_PICTURES)
+    return page_of(summary, table, result)

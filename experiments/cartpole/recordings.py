@@ -50,6 +50,12 @@ class Recording:
         return clips.subset(range(cut)), clips.subset(range(cut, len(videos)))
 
 
+def observed_joints(joints: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Place and angle as the cartpole observes them: (..., 2) -> place, cosine and sine, (..., 3)."""
+    place, angle = np.moveaxis(joints, -1, 0)
+    return np.stack([place, np.cos(angle), np.sin(angle)], axis=-1)
+
+
 def back_and_forth(steps: int, rng: np.random.Generator) -> NDArray[np.float32]:
     """Random actions that bring a cart back to where it was: held, then reversed for twice as long, then held again.
 

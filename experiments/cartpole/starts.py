@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from encoders.base import Encoder
 from envs.starts import Starts, nearest
-from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.imitation_config import CartpoleImitationConfig
 from experiments.cartpole.pretraining import recorded
-from experiments.cartpole.recordings import Recording
+from experiments.cartpole.recordings import Recording, observed_joints
 from rewards.lost import lost_distance
 
 STATES = 10
@@ -21,7 +21,7 @@ Number = TypeVar("Number", np.uint8, np.float64)
 
 
 def recorded_starts(
-    config: ImitationConfig, key: str, path: NDArray[np.floating], encoder: Encoder, seed: int
+    config: CartpoleImitationConfig, key: str, path: NDArray[np.floating], encoder: Encoder, seed: int
 ) -> Starts | None:
     """For every step of the video the recorded states that are near it by the reward; None if none is wanted.
 
@@ -49,8 +49,7 @@ def recorded_starts(
 
 def _compared(recording: Recording, key: str, encoder: Encoder) -> NDArray[np.float64]:
     if key == "joint_positions":
-        place, angle = np.moveaxis(_flat(recording.joints), -1, 0)
-        return np.stack([place, np.cos(angle), np.sin(angle)], axis=-1)
+        return observed_joints(_flat(recording.joints))
     return encoder.embed_video(_flat(recording.frames)).astype(np.float64)
 
 

@@ -57,6 +57,7 @@ class ImitationConfig(ParallelSettings):
         demo_start: Seconds of the video that are left out at its beginning.
         demo_stop: Where the video ends, seconds from its beginning; none for its end.
         gamma: Discount of the learner.
+        rollout: Steps of every environment between two updates of ppo or a2c, at most; 0 for the algorithm's own.
         starts: Share of the episodes of training that begin along the video, in a recorded state that looks like it
             there, where states can be set; the others, and all of the evaluation, begin where the video does.
         lost: Share of the largest distance between two moments of the video that counts as far from it.
@@ -72,6 +73,7 @@ class ImitationConfig(ParallelSettings):
     demo_start: float = 0.0
     demo_stop: float | None = None
     gamma: float = 0.95
+    rollout: int = 25
     starts: float = 0.5
     lost: float = 0.5
     effort: float = 0.3

@@ -1,4 +1,4 @@
-"""What the page of an imitation in any environment tells."""
+"""What the page of an imitation tells."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ FIGURES = {
 }
 
 CURVES = (
-    Curve("learned_return", "learned return", "Mean over the episodes of an update. What the agent was given."),
-    Curve("true_return", "true return", "Mean over the episodes of an update. What the agent never saw."),
+    Curve("learned_return", "learned return", "Mean over the latest episodes. What the agent was given."),
+    Curve("true_return", "true return", "Mean over the latest episodes. What the agent never saw."),
 )
 
 PICTURES = (
@@ -32,30 +32,51 @@ PICTURES = (
 )
 
 
+def page_of(summary: str, table: TableBlock, result: Mapping[str, Any]) -> RunPage:
+    """The page of an imitation, wherever it took place.
+
+    Args:
+        summary: What came out, in a sentence.
+        table: The figures of the evaluation.
+        result: What ``result.json`` is going to hold.
+    """
+    audit = TableBlock(
+        "Audit of the reward",
+        "Rank correlation of minus the reward with the true distance on held-out videos, where that is known: 1 is "
+        "perfect order.",
+        ["pairs of frames", "rank correlation"],
+        [
+            ["all", result["reward_rank_correlation"]],
+            ["within a video", result["reward_rank_correlation_within_videos"]],
+            ["across videos", result["reward_rank_correlation_across_videos"]],
+        ],
+    )
+    likeness = TableBlock(
+        "Likeness of the video",
+        "Distance to the nearest recorded state, by the encoder or, without one, by the pixels: far above that of "
+        "held-out videos, the video shows what the simulation cannot.",
+        ["frames", "distance"],
+        [
+            ["of the video, median", result["video_distance"]],
+            [f"{HELD_OUT_QUANTILE:.0%} of held-out videos within", result["held_out_distance"]],
+            ["of the start from the video's first frame", result["start_distance"]],
+        ],
+    )
+    return RunPage(summary, table, CURVES, PICTURES, (audit, likeness))
+
+
 def imitation_page(result: Mapping[str, Any]) -> RunPage:
-    """The page of a run.
+    """The page of a run in any environment.
 
     Args:
         result: What ``result.json`` is going to hold.
     """
-    audit = TableBlock(
-        "Audit before the training",
-        "Order of held-out play in time, rank correlation of minus the reward with the true distance, and how near the "
-        "video is to what was recorded.",
-        ["figure", "value"],
-        [
-            ["triplets of held-out play in order", result["triplet_accuracy"]],
-            ["rank correlation of the reward", result["reward_rank_correlation"]],
-            ["distance of the video to the nearest recorded moment, median", result["video_distance"]],
-            [f"{HELD_OUT_QUANTILE:.0%} of held-out frames within", result["held_out_distance"]],
-            ["distance of the start from the video's first frame", result["start_distance"]],
-        ],
-    )
     summary = f"The imitation's true return is {result['true_return']:.2f}; what the video's is, nobody knows."
     if result["share"] is not None:
         summary = (
             f"The imitation goes {result['share']:.0%} of the way from random actions "
             f"({result['random_return']:.2f}) to the demonstration ({result['demonstration_return']:.2f})."
         )
-    table = figures("Imitation", "Deterministic policy, from where the video begins.", FIGURES, result)
-    return RunPage(summary, table, CURVES, PICTURES, (audit,))
+    return page_of(
+        summary, figures("Imitation", "Deterministic policy, from where the video begins.", FIGURES, result), result
+    )

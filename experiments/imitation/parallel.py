@@ -75,6 +75,11 @@ class ParallelPipeline(Pipeline[Config]):
         return None
 
     @property
+    def rollout(self) -> int | None:
+        """Steps of every environment between two updates, at most, instead of the algorithm's own."""
+        return None
+
+    @property
     def own_loss(self) -> OwnLoss | None:
         """Of an encoder that is trained with the agent."""
         return None
@@ -89,7 +94,9 @@ class ParallelPipeline(Pipeline[Config]):
         config, joint = self.config, self.trains_encoder
         device = agent_device(config.device, trains_convolutions=joint)
         encoder = task.encoder if joint else None
-        return factory.make(config.algo, venv, self.horizon, self.seed, encoder, gamma=self.gamma, device=device)
+        return factory.make(
+            config.algo, venv, self.horizon, self.seed, encoder, gamma=self.gamma, rollout=self.rollout, device=device
+        )
 
     def learn(self, agent: BaseAlgorithm) -> None:
         """Trains an agent to the end, a row of the curve for an episode in every environment."""

@@ -61,6 +61,11 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
         return self.config.gamma
 
     @property
+    def rollout(self) -> int | None:
+        """As configured."""
+        return self.config.rollout or None
+
+    @property
     def truth(self) -> bool:
         """The environment's reward is the true one."""
         return True

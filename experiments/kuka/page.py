@@ -1,13 +1,12 @@
-"""The page of an imitation run."""
+"""The page of an imitation by the Kuka."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from experiments.report.blocks import TableBlock
-from experiments.report.run_page import Curve, Picture, RunPage, figures
-from rewards.audit import HELD_OUT_QUANTILE
+from experiments.imitation.page import page_of
+from experiments.report.run_page import RunPage, figures
 
 FIGURES = {
     "link_error_m": "link error, m",
@@ -21,21 +20,6 @@ FIGURES = {
     "env_steps_per_second": "environment steps a second",
 }
 
-CURVES = (
-    Curve("learned_return", "learned return", "Mean over the episodes of an update. What the agent was given."),
-    Curve(
-        "true_return",
-        "true return",
-        "Mean over the episodes of an update. By the true joint angles, which the agent never saw.",
-    ),
-)
-
-PICTURES = (
-    Picture("side_by_side.mp4", "Side by side", "Demonstration, robot, and the distance between them."),
-    Picture("storyboard.png", "Moments", "The demonstration above, the robot below."),
-    Picture("distance_matrix.png", "The demonstration by itself", "Distance of its frames."),
-)
-
 
 def imitation_page(result: Mapping[str, Any]) -> RunPage:
     """The page of a run.
@@ -43,29 +27,8 @@ def imitation_page(result: Mapping[str, Any]) -> RunPage:
     Args:
         result: What ``result.json`` is going to hold.
     """
-    audit = TableBlock(
-        "Audit of the reward",
-        "Rank correlation of minus the reward with the true distance on held-out videos: 1 is perfect order.",
-        ["pairs of frames", "rank correlation"],
-        [
-            ["all", result["reward_rank_correlation"]],
-            ["within a video", result["reward_rank_correlation_within_videos"]],
-            ["across videos", result["reward_rank_correlation_across_videos"]],
-        ],
-    )
-    likeness = TableBlock(
-        "Likeness of the video",
-        "Distance to the nearest recorded state, by the encoder or, without one, by the pixels: far above that of "
-        "held-out videos, the video shows what the simulation cannot.",
-        ["frames", "distance"],
-        [
-            ["of the video, median", result["video_distance"]],
-            [f"{HELD_OUT_QUANTILE:.0%} of held-out videos within", result["held_out_distance"]],
-        ],
-    )
     link, still = result["link_error_m"], result["stay_still_link_error_m"]
     summary = "What really happened in this video is not known; the distance of the looks is all there is."
     if link is not None:
         summary = f"The arm stays within {link * 100:.1f} cm of the demonstration; standing still {still * 100:.1f} cm."
-    table = figures("Imitation", "Deterministic policy, 10 episodes.", FIGURES, result)
-    return RunPage(summary, table, CURVES, PICTURES, (audit, likeness))
+    return page_of(summary, figures("Imitation", "Deterministic policy, 10 episodes.", FIGURES, result), result)

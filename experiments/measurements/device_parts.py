@@ -34,7 +34,8 @@ from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.observation import observation
 from experiments.cartpole.pretraining import new_encoder
-from experiments.kuka.demonstrations import Demonstration, make_goal
+from experiments.imitation.demonstration import Demonstration, goal_of
+from experiments.imitation.pipeline import Task
 from experiments.kuka.imitation import film, make_learner
 from experiments.kuka.motions import minimum_jerk
 from experiments.kuka.recordings import RecordConfig, make_env
@@ -164,10 +165,10 @@ def train_kuka(device: str, sizes: Sizes, weights: Weights | None) -> Measured:
     env.close()
     encoder = _encoder(device, record.image_size).eval()
     encoder.distance_scale.fill_(1.0)
-    goal = make_goal(Demonstration(frames, path[0], None), encoder, horizon)
+    goal = goal_of(Demonstration(frames), encoder, horizon)
     workers = min(sizes.arms, os.cpu_count() or 1)
-    scales = Scales(1.0, 1.0, 1.0)
-    venv = make_learner(record, goal, encoder, "tcn_huber", HuberConfig(), scales, sizes.arms, workers)
+    task = Task(goal, Scales(1.0, 1.0, 1.0), encoder, {"joint_positions": path[0]})
+    venv = make_learner(record, task, "tcn_huber", HuberConfig(), sizes.arms, workers)
     agent = factory.make("ppo", venv, horizon, seed=0, device=agent_device(device, trains_convolutions=False))
     rollout = sizes.arms * horizon
     agent.learn(rollout)

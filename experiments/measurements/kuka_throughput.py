@@ -30,7 +30,8 @@ from envs.bullet import pybullet
 from envs.embedding import embed_pixels
 from envs.kuka import KukaReach
 from envs.kuka_scene import CAMERAS, FAR, NEAR
-from experiments.kuka.demonstrations import Demonstration, make_goal
+from experiments.imitation.demonstration import Demonstration, goal_of
+from experiments.imitation.pipeline import Task
 from experiments.kuka.imitation import film, make_learner
 from experiments.kuka.motions import minimum_jerk
 from experiments.kuka.recordings import RecordConfig, make_env
@@ -141,7 +142,7 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     torch.manual_seed(0)
     encoder = encoders.make(config.encoder, image_size=config.image_size, channels=3).eval()
     encoder.distance_scale.fill_(1.0)
-    goal = make_goal(Demonstration(frames, path[0], None), encoder, horizon)
+    goal = goal_of(Demonstration(frames), encoder, horizon)
     bfloat16 = uses_bfloat16(config.precision, encoder, channels_first(frames[:, 0]))
     frozen = encoder.frozen(bfloat16)
     torch.set_num_threads(1)
@@ -158,10 +159,8 @@ def loop(config: ThroughputConfig) -> dict[str, Any]:
     }
     env.close()
     bare.close()
-    scales = Scales(1.0, 1.0, 1.0)
-    venv = make_learner(
-        record, goal, encoder, "tcn_huber", HuberConfig(), scales, config.envs, config.workers, bfloat16
-    )
+    task = Task(goal, Scales(1.0, 1.0, 1.0), encoder, {"joint_positions": path[0]})
+    venv = make_learner(record, task, "tcn_huber", HuberConfig(), config.envs, config.workers, bfloat16)
     agent = factory.make(config.algo, venv, horizon, seed=0)
     batch = config.envs * horizon
     agent.learn(batch)

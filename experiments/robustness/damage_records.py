@@ -11,7 +11,6 @@ from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 import encoders
@@ -23,7 +22,7 @@ from experiments.cartpole.observation import Frames, PretrainingConfig
 from experiments.cartpole.pretraining import recorded
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.demonstrations import read_demonstration
-from experiments.kuka.recordings import RecordConfig, record_all
+from experiments.kuka.recordings import RecordConfig, read_start, record_all
 from experiments.robustness.damage_originals import Original, checksummed
 from experiments.robustness.damage_videos import picture
 from experiments.runs.folder import Stopwatch, run_seeds, run_stages
@@ -54,9 +53,9 @@ def read_recordings(folder: Path) -> object:
     """Records what is missing, and reads a demonstration with its card and truth."""
     record_all(RECORDED, folder, workers=1)
     video = folder / f"{RECORDED.names['heldout'][0]}_front.mp4"
-    found = read_demonstration((video,), RECORDED, None, np.random.default_rng(0))
-    assert found.truth is not None
-    return {"frames": found.frames, "start": found.start, **asdict(found.truth)}
+    found = read_demonstration((video,), RECORDED)
+    truth = {"joint_positions": found.states, "link_positions": found.links}
+    return {"frames": found.frames, "start": read_start(video, RECORDED), **truth}
 
 
 def read_cartpole(folder: Path) -> object:

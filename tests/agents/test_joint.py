@@ -18,6 +18,7 @@ from agents import factory
 from agents.auxiliary import AuxiliaryConfig
 from agents.extractor import trained_encoder
 from agents.trajectories import arrays_of, check_buffer
+from experiments.imitation.pipeline import Task
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.imitation import make_learner
 from experiments.kuka.run import EXPERIMENT, check_inputs, check_joint
@@ -69,12 +70,10 @@ def learner(joint: bool, out: Path, encoder: encoders.Encoder) -> tuple[ImitateC
         embeddings=np.ones((config.horizon + 1, 2 * encoder.embedding_dim), np.float32),
         joints=np.zeros((config.horizon + 1, 7)),
         links=np.zeros((config.horizon + 1, 7, 3)),
-        start=np.zeros(7),
     )
     scales = Scales(embedding=1.0, pixels=1.0, joints=1.0)
-    return config, make_learner(
-        config.scene, goal, encoder, "tcn_huber", HuberConfig(), scales, envs=2, workers=1, joint=joint
-    )
+    task = Task(goal, scales, encoder, {"joint_positions": np.zeros(7)})
+    return config, make_learner(config.scene, task, "tcn_huber", HuberConfig(), envs=2, workers=1, joint=joint)
 
 
 def test_a_joint_agent_sees_pixels_and_is_given_the_same_reward(out: Path) -> None:

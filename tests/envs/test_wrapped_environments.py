@@ -16,8 +16,6 @@ from gymnasium.utils.env_checker import check_env, data_equivalence
 from stable_baselines3.common.env_checker import check_env as check_env_for_agents
 
 import envs
-import experiments.imitation.learner
-import experiments.kuka.imitation
 import rewards
 from encoders import Encoder
 from envs.drawn import DrawnObservation
@@ -29,9 +27,7 @@ from envs.phase import PhaseObservation
 from envs.pixels import FrozenEmbedding, PixelObservation, SeededEpisodes, StateObservation
 from envs.snapshots import SnapshotStarts
 from envs.standard import StandardState
-from envs.starts import DemonstrationStarts, Starts
-from experiments.imitation.learner import StartsAt
-from experiments.kuka.imitation import FixedStart
+from envs.starts import DemonstrationStarts, Starts, StartsAt
 from rewards.huber import HuberConfig
 from rewards.lost import EndWhenLost
 from rewards.wrappers import TrackingReward
@@ -56,7 +52,6 @@ ON_KUKA: dict[type, Wrap] = {
     StateObservation: lambda env, _: StateObservation(env),
     SeededEpisodes: lambda env, _: SeededEpisodes(env, 3),
     FrozenEmbedding: lambda env, encoder: FrozenEmbedding(PixelObservation(env), encoder, keep_pixels=True),
-    FixedStart: lambda env, _: FixedStart(env, np.full(7, 0.1)),
     TrackingReward: lambda env, _: tracked(env),
     EndWhenLost: lambda env, _: EndWhenLost(tracked(env), -50.0),
     DrawnObservation: lambda env, _: DrawnObservation(env, 16, hidden=("goal",)),
@@ -109,7 +104,6 @@ def test_no_wrapper_is_left_out_here() -> None:
     while waiting:
         waiting += (below := waiting.pop().__subclasses__())
         found |= {kind for kind in below if kind.__module__.split(".")[0] in ("envs", "rewards", "experiments")}
-    assert {experiments.kuka.imitation.FixedStart, experiments.imitation.learner.StartsAt} <= found
     assert found == set(ALL)
 
 

@@ -49,7 +49,7 @@ from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.run import EXPERIMENT as ATARI
 from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingUpConfig
-from experiments.cartpole.imitation_config import ImitationConfig as CartpoleImitation
+from experiments.cartpole.imitation_config import CartpoleImitationConfig as CartpoleImitation
 from experiments.cartpole.observation import Frames, PretrainingConfig
 from experiments.comparison.judging import run_cell, split_clips
 from experiments.imitation.config import ImitationConfig, TeacherConfig

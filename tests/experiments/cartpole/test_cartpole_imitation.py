@@ -24,16 +24,19 @@ from envs.phase import phase
 from experiments.cartpole import imitation, swingup
 from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.demonstration import filmed
-from experiments.cartpole.imitation import imitate_all
-from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.imitation import EXPERIMENT, CartpoleImitation
+from experiments.cartpole.imitation_config import CartpoleImitationConfig
 from experiments.cartpole.observation import Frames, PretrainingConfig, State
 from experiments.cartpole.second_encoder import Gated
+from experiments.imitation.pipeline import Task
 from experiments.sweep.run_rows import TABLES, TableConfig, print_runs
 from experiments.sweep.scores import read_rows
 
 TABLE = TABLES["imitate_cartpole"]
 
-TINY = ImitationConfig(
+Learned = tuple[CartpoleImitationConfig, dict[str, Any]]
+
+TINY = CartpoleImitationConfig(
     encoder="imm",
     encoder_settings=("keypoints=2",),
     learner="sac_shift",
@@ -70,13 +73,20 @@ def small() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def learned(small: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[ImitationConfig, dict[str, Any]]:
+def learned(small: None, tmp_path_factory: pytest.TempPathFactory) -> Learned:
     config = replace(TINY, out=tmp_path_factory.mktemp("imitation"))
-    (result,) = imitate_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     return config, result
 
 
-def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
+def task_of(config: CartpoleImitationConfig) -> Task:
+    """What the agent of seed 0 is to do."""
+    pipeline = CartpoleImitation(config, 0)
+    config.run_folder(0).mkdir(parents=True, exist_ok=True)
+    return pipeline.audit(pipeline.fitted_encoder())[1]
+
+
+def test_a_run_films_its_teacher_and_follows_the_video(learned: Learned) -> None:
     config, result = learned
     folder = config.run_folder(0)
     assert result["status"] == "completed"
@@ -94,36 +104,38 @@ def test_a_run_films_its_teacher_and_follows_the_video(learned: tuple[ImitationC
     assert (page.count("<video"), page.count("<img"), page.count('<figure class="chart"')) == (1, 2, 2)
 
 
-def test_a_learner_on_frames_sees_frames_alone(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
+def test_a_learner_on_frames_sees_frames_alone(learned: Learned) -> None:
     config, _ = learned
-    encoder = imitation.fitted_encoder(config, 0)
-    goal, scales = imitation.make_goal(filmed(config), encoder)
-    venv = imitation.make_learner(config, encoder, goal, scales, 0)
+    task = task_of(config)
+    venv = imitation.make_learner(config, task, 0)
     assert venv.observation_space.shape == (9, 16, 16)
     venv.close()
 
 
-def test_a_learner_on_embeddings_is_not_shown_the_state(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
+def test_a_learner_on_embeddings_is_not_shown_the_state(
+    learned: Learned,
+) -> None:
     config = replace(learned[0], learner="embedding", starts=0.0)
-    encoder = imitation.fitted_encoder(config, 0)
-    goal, scales = imitation.make_goal(filmed(config), encoder)
-    venv = imitation.make_learner(config, encoder, goal, scales, 0)
+    task = task_of(config)
+    venv = imitation.make_learner(config, task, 0)
     assert isinstance(venv, VecVectorObservation)
     assert set(venv.places) == {"embedding", "demonstration"}
     observation = venv.reset()
     assert isinstance(observation, np.ndarray)
-    assert goal.embeddings is not None
-    assert observation.shape == (1, encoder.embedding_dim + goal.embeddings.shape[1])
-    np.testing.assert_array_equal(observation[0, venv.places["demonstration"]], goal.embeddings[1])
+    embeddings = task.goal.embeddings
+    assert embeddings is not None
+    assert observation.shape == (1, 2 * embeddings.shape[1])
+    np.testing.assert_array_equal(observation[0, venv.places["demonstration"]], embeddings[1])
     venv.close()
 
 
-def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
+def test_only_training_ends_episodes_where_the_video_is_lost(
+    learned: Learned,
+) -> None:
     config = replace(learned[0], lost=1e-6, starts=0.0)
-    encoder = imitation.fitted_encoder(config, 0)
-    goal, scales = imitation.make_goal(filmed(config), encoder)
+    task = task_of(config)
     for ends in (True, False):
-        venv = imitation.make_learner(config, encoder, goal, scales, 0, ends=ends)
+        venv = imitation.make_learner(config, task, 0, ends=ends)
         venv.reset()
         _, rewards, dones, infos = venv.step(np.ones((1, 1), np.float32))
         assert bool(dones[0]) == ends
@@ -133,26 +145,22 @@ def test_only_training_ends_episodes_where_the_video_is_lost(learned: tuple[Imit
 
 
 @pytest.mark.parametrize(("reward", "learner"), [("tcn_huber", "sac_shift"), ("oracle", "sac_state")])
-def test_only_training_begins_episodes_along_the_video(
-    reward: str, learner: str, learned: tuple[ImitationConfig, dict[str, Any]]
-) -> None:
+def test_only_training_begins_episodes_along_the_video(reward: str, learner: str, learned: Learned) -> None:
     config = replace(learned[0], reward=reward, learner=learner, lost=1.0, starts=1.0)
-    encoder = imitation.fitted_encoder(config, 0)
-    goal, scales = imitation.make_goal(filmed(config), encoder)
+    task = task_of(config)
     for ends in (True, False):
-        venv = imitation.make_learner(config, encoder, goal, scales, 0, ends=ends)
+        venv = imitation.make_learner(config, task, 0, ends=ends)
         venv.reset()
         assert ("time" in venv.reset_infos[0]) == ends
         venv.close()
 
 
 def test_a_learner_on_its_state_observes_the_phase_and_not_the_video(
-    learned: tuple[ImitationConfig, dict[str, Any]],
+    learned: Learned,
 ) -> None:
     config = replace(learned[0], learner="sac_state")
-    encoder = imitation.fitted_encoder(config, 0)
-    goal, scales = imitation.make_goal(filmed(config), encoder)
-    venv = imitation.make_learner(config, encoder, goal, scales, 0, ends=False)
+    task = task_of(config)
+    venv = imitation.make_learner(config, task, 0, ends=False)
     observation = venv.reset()
     assert isinstance(observation, np.ndarray)
     np.testing.assert_array_equal(observation[0, 5:], phase(0, 8))
@@ -163,16 +171,14 @@ def test_a_learner_on_its_state_observes_the_phase_and_not_the_video(
 @pytest.mark.parametrize(
     ("learner", "reward"), [("embedding", "tcn_huber"), ("sac_state", "tcn_huber"), ("sac_state", "oracle")]
 )
-def test_a_learner_without_frames_runs_to_the_end(
-    learned: tuple[ImitationConfig, dict[str, Any]], learner: str, reward: str
-) -> None:
-    (result,) = imitate_all(replace(TINY, out=learned[0].out, learner=learner, reward=reward))
+def test_a_learner_without_frames_runs_to_the_end(learned: Learned, learner: str, reward: str) -> None:
+    (result,) = EXPERIMENT.run_all(replace(TINY, out=learned[0].out, learner=learner, reward=reward))
     assert (result["learner"], result["reward"]) == (learner, reward)
     assert result["agent_steps"] == 24
 
 
 def test_the_table_has_a_line_a_learner_and_reward(
-    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    learned: Learned, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     config, result = learned
     kept_of = {**result, "starts": config.starts}
@@ -190,7 +196,7 @@ def test_the_table_has_a_line_a_learner_and_reward(
 
 
 def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together(
-    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
+    learned: Learned, tmp_path: Path
 ) -> None:
     config, _ = learned
     with pytest.raises(ValueError, match=r"no completed runs in .*nothing; run imitate_cartpole\.py first"):
@@ -207,14 +213,14 @@ def test_the_table_refuses_folders_without_runs_and_runs_that_do_not_go_together
 
 
 def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
-    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learned: Learned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(swingup, "CHECKPOINT_ROWS", 1)
     configs = [replace(TINY, out=tmp_path / name) for name in ("whole", "cut")]
     for config in configs:
         for shared in ("demonstrations", "encoders", "recordings"):
             shutil.copytree(learned[0].out / shared, config.out / shared)
-    (whole,) = imitate_all(configs[0])
+    (whole,) = EXPERIMENT.run_all(configs[0])
 
     def cut(text: object, **_: Any) -> None:
         if str(text).startswith("  16 steps"):
@@ -223,8 +229,8 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
     with monkeypatch.context() as patch:
         patch.setattr(swingup.console, "print", cut)
         with pytest.raises(KeyboardInterrupt):
-            imitate_all(configs[1])
-    (resumed,) = imitate_all(replace(configs[1], resume=True))
+            EXPERIMENT.run_all(configs[1])
+    (resumed,) = EXPERIMENT.run_all(replace(configs[1], resume=True))
     curves = [read_curve(config.run_folder(0) / "progress.csv") for config in configs]
     for name in ("env_steps", "episodes", "true_return", "learned_return"):
         assert [row[name] for row in curves[0]] == [row[name] for row in curves[1]]
@@ -232,20 +238,18 @@ def test_a_training_that_was_cut_goes_on_as_if_it_had_not(
 
 
 @pytest.mark.parametrize("reward", ["oracle", "random"])
-def test_controls_use_the_same_video(
-    reward: str, learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_controls_use_the_same_video(reward: str, learned: Learned, tmp_path: Path) -> None:
     config = replace(TINY, out=learned[0].out, reward=reward)
-    (result,) = imitate_all(config)
+    (result,) = EXPERIMENT.run_all(config)
     assert result["reward"] == reward
     assert result["demonstration_return"] == learned[1]["demonstration_return"]
 
 
-def test_a_run_that_is_there_is_refused_or_shown(learned: tuple[ImitationConfig, dict[str, Any]]) -> None:
+def test_a_run_that_is_there_is_refused_or_shown(learned: Learned) -> None:
     config, result = learned
     with pytest.raises(ValueError, match="add --resume"):
-        imitate_all(config)
-    assert imitate_all(replace(config, resume=True)) == [result]
+        EXPERIMENT.run_all(config)
+    assert EXPERIMENT.run_all(replace(config, resume=True)) == [result]
 
 
 @pytest.mark.parametrize(
@@ -283,20 +287,18 @@ def test_another_teacher_or_view_is_another_video() -> None:
     assert replace(TINY, reward="oracle", steps=80, learner="sac_state").film == TINY.film
 
 
-def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
-    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(learned: Learned, tmp_path: Path) -> None:
     config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "none")
     with pytest.raises(ValueError, match="no complete run"):
-        imitate_all(config)
+        EXPERIMENT.run_all(config)
     good = learned[0].teacher_run.run_folder(0)
     shutil.copytree(good, tmp_path / "failed")
     (tmp_path / "failed" / "result.json").write_text('{"status": "failed", "reason": "cut"}')
     with pytest.raises(ValueError, match="no complete run"):
-        imitate_all(replace(config, teacher=tmp_path / "failed"))
+        EXPERIMENT.run_all(replace(config, teacher=tmp_path / "failed"))
     slower = replace(config, teacher=good, swingup=replace(TINY.swingup, action_repeat=100))
     with pytest.raises(ValueError, match="has action_repeat 125; it takes 100 here"):
-        imitate_all(slower)
+        EXPERIMENT.run_all(slower)
     assert not (tmp_path / "out").exists()
     imitation.check_inputs(replace(config, teacher=good))
 
@@ -311,19 +313,17 @@ def test_a_teacher_that_cannot_be_filmed_is_refused_before_any_work(
     ],
 )
 def test_a_teacher_whose_configuration_is_damaged_is_refused_before_any_work(
-    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path, content: str, message: str
+    learned: Learned, tmp_path: Path, content: str, message: str
 ) -> None:
     shutil.copytree(learned[0].teacher_run.run_folder(0), tmp_path / "teacher")
     (tmp_path / "teacher" / "config.json").write_text(content)
     config = replace(TINY, out=tmp_path / "out", teacher=tmp_path / "teacher")
     with pytest.raises(ValueError, match=rf"teacher's configuration .*config\.json {message}.*leave --teacher out"):
-        imitate_all(config)
+        EXPERIMENT.run_all(config)
     assert not (tmp_path / "out").exists()
 
 
-def test_a_damaged_video_is_named_with_what_to_delete(
-    learned: tuple[ImitationConfig, dict[str, Any]], tmp_path: Path
-) -> None:
+def test_a_damaged_video_is_named_with_what_to_delete(learned: Learned, tmp_path: Path) -> None:
     config = replace(TINY, out=tmp_path)
     whole = learned[0].film.read_bytes()
     config.film.parent.mkdir()
@@ -352,12 +352,12 @@ def test_a_given_encoder_without_a_unit_of_distance_is_refused_before_any_work(
     run = seeing(folder=tmp_path / "given")
     config = replace(TINY, out=tmp_path / "out", encoder_settings=(), learner="embedding", swingup=run)
     with pytest.raises(ValueError, match=message):
-        imitate_all(config)
+        EXPERIMENT.run_all(config)
     assert not (tmp_path / "out").exists()
 
 
 def test_an_encoder_of_two_views_is_refused_before_any_work(tmp_path: Path) -> None:
     config = replace(TINY, encoder="smak", encoder_settings=(), out=tmp_path / "out")
     with pytest.raises(ValueError, match="'smak' learns from 2 views of a moment, and the cartpole has one camera"):
-        imitate_all(config)
+        EXPERIMENT.run_all(config)
     assert not (tmp_path / "out").exists()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from small_recordings import TINY, recorded_out, tiny
 
 import encoders
 from encoders.base import Encoder
-from experiments.kuka.demonstrations import Demonstration, make_goal, read_demonstration
+from experiments.imitation.demonstration import Demonstration, goal_of
+from experiments.kuka.demonstrations import read_demonstration
 from rewards.goal import Goal
 
 HORIZON = 15
@@ -29,14 +29,14 @@ def network() -> Encoder:
 
 
 @pytest.fixture(scope="module")
-def demonstration(folder: Path, network: Encoder) -> Demonstration:
+def demonstration(folder: Path) -> Demonstration:
     videos = tuple(folder / f"heldout_0001_{camera}.mp4" for camera in TINY.cameras)
-    return read_demonstration(videos, TINY, network, np.random.default_rng(0))
+    return read_demonstration(videos, TINY)
 
 
 @pytest.fixture(scope="module")
 def goal(demonstration: Demonstration, network: Encoder) -> Goal:
-    return make_goal(demonstration, network, HORIZON)
+    return goal_of(demonstration, network, HORIZON)
 
 
 @pytest.fixture(scope="module")

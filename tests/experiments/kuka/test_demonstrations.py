@@ -16,23 +16,26 @@ from encoders.base import Encoder, EncoderConfig
 from encoders.clips.clips import load_clips
 from encoders.videos.video import write_video
 from envs.kuka import HOME
-from experiments.kuka.demonstrations import Demonstration, make_goal, measure_scales, read_demonstration, read_views
+from experiments.imitation.demonstration import Demonstration, goal_of, measure_scales
+from experiments.kuka.demonstrations import match_pose, read_demonstration, read_views
 from experiments.kuka.imitation import film
-from experiments.kuka.recordings import Truth, make_env
+from experiments.kuka.recordings import make_env, read_start
 
 HORIZON = 15
 
 
-def test_a_recorded_demonstration_is_read_with_its_start_and_truth(demonstration: Demonstration) -> None:
+def test_a_recorded_demonstration_is_read_with_its_start_and_truth(demonstration: Demonstration, folder: Path) -> None:
     assert demonstration.frames.shape == (16, 2, 32, 32, 3)
-    assert demonstration.truth is not None
-    np.testing.assert_array_equal(demonstration.start, demonstration.truth.joint_positions[0])
+    assert demonstration.states is not None and demonstration.links is not None
+    assert demonstration.links.shape == (16, 7, 3)
+    start = read_start(folder / f"heldout_0001_{TINY.cameras[0]}.mp4", TINY)
+    np.testing.assert_array_equal(start, demonstration.states[0])
 
 
-def test_views_of_different_length_are_refused(folder: Path, network: Encoder) -> None:
+def test_views_of_different_length_are_refused(folder: Path) -> None:
     videos = (folder / "demo_0000_front.mp4", folder / "play_0000_side.mp4")
     with pytest.raises(ValueError, match=r"differ in length: .*16.*20"):
-        read_demonstration(videos, TINY, network, np.random.default_rng(0))
+        read_demonstration(videos, TINY)
 
 
 def test_a_video_of_variable_rate_is_spread_by_its_time(tmp_path: Path) -> None:
@@ -49,7 +52,7 @@ def test_a_video_of_variable_rate_is_spread_by_its_time(tmp_path: Path) -> None:
         container.mux(stream.encode())
     frames, shown = read_views([tmp_path / "a.mp4"], 32)
     np.testing.assert_allclose(shown, times, atol=1e-3)
-    goal = make_goal(Demonstration(frames, HOME, None, shown), None, 16)
+    goal = goal_of(Demonstration(frames, shown), None, 16)
     np.testing.assert_allclose(goal.pixels.mean(axis=(1, 2, 3, 4)), 10 * np.arange(17), atol=3)
 
 
@@ -57,13 +60,13 @@ def test_a_video_of_variable_rate_is_spread_by_its_time(tmp_path: Path) -> None:
 def test_a_goal_is_spread_over_the_horizon_whatever_the_videos_length(network: Encoder, length: int) -> None:
     rng = np.random.default_rng(length)
     frames = rng.integers(0, 256, (length, 2, 32, 32, 3), np.uint8)
-    truth = Truth(rng.normal(size=(length, 7)), rng.normal(size=(length, 7, 3)))
-    goal = make_goal(Demonstration(frames, truth.joint_positions[0], truth), network, HORIZON)
+    joints, links = rng.normal(size=(length, 7)), rng.normal(size=(length, 7, 3))
+    goal = goal_of(Demonstration(frames, states=joints, links=links), network, HORIZON)
     assert goal.horizon == HORIZON
     assert goal.embeddings is not None
     assert goal.embeddings.shape == (HORIZON + 1, 2 * 8)
     assert goal.pixels.shape == (HORIZON + 1, 2, 32, 32, 3)
-    for mine, whole in ((goal.joints, truth.joint_positions), (goal.links, truth.link_positions)):
+    for mine, whole in ((goal.joints, joints), (goal.links, links)):
         assert mine is not None
         assert len(mine) == HORIZON + 1
         np.testing.assert_allclose(mine[[0, -1]], whole[[0, -1]])
@@ -75,7 +78,7 @@ def test_a_goal_is_spread_over_the_horizon_whatever_the_videos_length(network: E
 
 
 def test_a_goal_without_truth_has_neither_joints_nor_links(demonstration: Demonstration, network: Encoder) -> None:
-    goal = make_goal(replace(demonstration, truth=None), network, HORIZON)
+    goal = goal_of(replace(demonstration, states=None, links=None), network, HORIZON)
     assert goal.joints is None
     assert goal.links is None
 
@@ -89,19 +92,22 @@ def test_the_start_of_a_foreign_video_is_found_by_its_looks(tmp_path: Path) -> N
     wide = np.zeros((25, 48, 64, 3), np.uint8)
     wide[:, :, 8:56] = shots
     write_video(tmp_path / "foreign.mp4", wide, 30)
-    read = read_demonstration((tmp_path / "foreign.mp4",), config, network, np.random.default_rng(0))
-    assert read.truth is None
+    read = read_demonstration((tmp_path / "foreign.mp4",), config)
+    assert read_start(tmp_path / "foreign.mp4", config) is None
+    start, distance = match_pose(read.frames[0], config, network, np.random.default_rng(0))
+    assert read.states is None
     assert read.frames.shape == (25, 1, 32, 32, 3)
-    assert read.start.shape == (7,)
-    assert (read.start >= env.joint_lower).all()
-    assert (read.start <= env.joint_upper).all()
+    assert start.shape == (7,)
+    assert (start >= env.joint_lower).all()
+    assert (start <= env.joint_upper).all()
     # Nearer in looks than each of many random poses.
     env.np_random = np.random.default_rng(1)
-    poses = [read.start, *(env.random_pose() for _ in range(200))]
+    poses = [start, *(env.random_pose() for _ in range(200))]
     embedded = network.embed_video(film(env, np.stack(poses), "front", 32))
     distances = np.linalg.norm(embedded - network.embed_video(read.frames[:1, 0]), axis=1)
     assert distances.argmin() == 0
-    goal = make_goal(read, network, HORIZON)
+    assert distance <= distances[1:].min()
+    goal = goal_of(read, network, HORIZON)
     assert goal.embeddings is not None
     assert goal.embeddings.shape == (HORIZON + 1, 192)
     env.close()

@@ -16,10 +16,13 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from agents import factory
 from encoders.base import Encoder, EncoderConfig
+from envs.kuka import HOME
 from envs.phase import phase
-from experiments.kuka.demonstrations import Demonstration, make_goal
-from experiments.kuka.imitation import FixedStart, evaluate, make_learner
-from experiments.kuka.recordings import Truth, make_env
+from envs.starts import StartsAt
+from experiments.imitation.demonstration import Demonstration, goal_of
+from experiments.imitation.pipeline import Task
+from experiments.kuka.imitation import evaluate, make_learner
+from experiments.kuka.recordings import make_env
 from rewards.goal import Goal, Scales
 from rewards.huber import HuberConfig, huber_reward
 
@@ -32,13 +35,19 @@ SCALES = Scales(embedding=0.5, pixels=300.0, joints=0.3)
 ACTIONS = np.random.default_rng(0).uniform(-1, 1, (HORIZON + 3, 2, 7)).astype(np.float32)
 
 
-def learner(goal: Goal, encoder: Encoder, reward: str) -> VecEnv:
-    return make_learner(TINY, goal, encoder, reward, HUBER, SCALES, envs=2, workers=1)
+def task(goal: Goal, encoder: Encoder | None) -> Task:
+    """To imitate from where the demonstration begins; without truth, from home."""
+    scales = SCALES if encoder is not None else replace(SCALES, embedding=None)
+    return Task(goal, scales, encoder, {"joint_positions": HOME if goal.joints is None else goal.joints[0]})
+
+
+def learner(goal: Goal, encoder: Encoder | None, reward: str, workers: int = 1) -> VecEnv:
+    return make_learner(TINY, task(goal, encoder), reward, HUBER, envs=2, workers=workers)
 
 
 def test_one_forward_pass_a_step_serves_all_environments_views_and_last_frames(demonstration: Demonstration) -> None:
     encoder = Counting(EncoderConfig(image_size=32)).eval()
-    venv = learner(make_goal(demonstration, encoder, HORIZON), encoder, "tcn_huber")
+    venv = learner(goal_of(demonstration, encoder, HORIZON), encoder, "tcn_huber")
     try:
         counts = [venv.reset()["embedding"]]  # type: ignore[call-overload, index]
         for actions in ACTIONS:
@@ -57,7 +66,8 @@ def test_one_forward_pass_a_step_serves_all_environments_views_and_last_frames(d
 def test_every_reward_is_the_huber_reward_of_what_it_names(goal: Goal, network: Encoder, reward: str) -> None:
     venv = learner(goal, network, reward)
     arm = make_env(TINY, TINY.cameras, HORIZON)
-    env = FixedStart(arm, goal.start)
+    assert goal.joints is not None
+    env = StartsAt(arm, {"joint_positions": goal.joints[0]})
     try:
         assert set(venv.observation_space.spaces) == {  # type: ignore[attr-defined]
             "joint_positions",
@@ -67,7 +77,7 @@ def test_every_reward_is_the_huber_reward_of_what_it_names(goal: Goal, network: 
         }
         first = venv.reset()
         assert isinstance(first, dict)
-        np.testing.assert_allclose(first["joint_positions"][0], goal.start, atol=1e-5)
+        np.testing.assert_allclose(first["joint_positions"][0], goal.joints[0], atol=1e-5)
         pixels, own_joints = env.reset()[0]["pixels"], arm.joint_positions()
         total = true = 0.0
         for step, actions in enumerate(ACTIONS[:HORIZON], start=1):
@@ -103,7 +113,7 @@ def test_one_camera_trains_on_pixels_without_showing_them(
 ) -> None:
     config = replace(TINY, cameras=("front",))
     one = replace(demonstration, frames=demonstration.frames[:, :1])
-    venv = make_learner(config, make_goal(one, network, HORIZON), network, "pixels", HUBER, SCALES, 1, 1)
+    venv = make_learner(config, task(goal_of(one, network, HORIZON), network), "pixels", HUBER, 1, 1)
     try:
         assert "pixels" not in venv.observation_space.spaces  # type: ignore[attr-defined]
         assert "pixels" not in venv.reset()
@@ -117,9 +127,8 @@ def test_one_camera_trains_on_pixels_without_showing_them(
 def test_a_learner_without_an_encoder_observes_its_state_and_the_phase(
     demonstration: Demonstration, reward: str
 ) -> None:
-    goal = make_goal(demonstration, None, HORIZON)
-    scales = replace(SCALES, embedding=None)
-    venv = make_learner(TINY, goal, None, reward, HUBER, scales, envs=2, workers=1)
+    goal = goal_of(demonstration, None, HORIZON)
+    venv = learner(goal, None, reward)
     try:
         observations = venv.reset()
         assert isinstance(observations, dict)
@@ -134,7 +143,7 @@ def test_a_learner_without_an_encoder_observes_its_state_and_the_phase(
         last = infos[0]["terminal_observation"]
         assert set(last) == set(observations)
         np.testing.assert_array_equal(last["phase"], phase(HORIZON, HORIZON))
-        evaluation = evaluate(factory.make("ppo", venv, HORIZON, 0), TINY, goal, None, seed=0, episodes=1)
+        evaluation = evaluate(factory.make("ppo", venv, HORIZON, 0), TINY, task(goal, None), seed=0, episodes=1)
     finally:
         venv.close()
     assert evaluation.link_error_m is not None
@@ -143,15 +152,15 @@ def test_a_learner_without_an_encoder_observes_its_state_and_the_phase(
 
 
 def test_a_reward_on_embeddings_without_an_encoder_is_refused(demonstration: Demonstration) -> None:
-    goal = make_goal(demonstration, None, HORIZON)
+    goal = goal_of(demonstration, None, HORIZON)
     with pytest.raises(ValueError, match=r"compares embeddings, and there is no encoder; use 'pixels' or 'oracle'"):
-        make_learner(TINY, goal, None, "tcn_huber", HUBER, replace(SCALES, embedding=None), envs=2, workers=1)
+        learner(goal, None, "tcn_huber")
 
 
 def test_one_process_and_two_step_alike(goal: Goal, network: Encoder) -> None:
     rewards = []
     for workers in (1, 2):
-        venv = make_learner(TINY, goal, network, "oracle", HUBER, SCALES, envs=2, workers=workers)
+        venv = learner(goal, network, "oracle", workers)
         try:
             venv.reset()
             rewards.append(np.stack([venv.step(actions)[1] for actions in ACTIONS]))
@@ -161,7 +170,7 @@ def test_one_process_and_two_step_alike(goal: Goal, network: Encoder) -> None:
 
 
 def test_the_oracle_without_truth_is_refused_with_the_way_out(demonstration: Demonstration, network: Encoder) -> None:
-    goal = make_goal(replace(demonstration, truth=None), network, HORIZON)
+    goal = goal_of(replace(demonstration, states=None, links=None), network, HORIZON)
     with pytest.raises(ValueError, match=r"needs the true joint angles.*use 'tcn_huber'"):
         learner(goal, network, "oracle")
 
@@ -182,22 +191,22 @@ class Replay:
 
 
 def judged(agent: Any, goal: Goal, network: Encoder) -> Any:
-    return evaluate(agent, TINY, goal, network, seed=0, episodes=2)
+    return evaluate(agent, TINY, task(goal, network), seed=0, episodes=2)
 
 
 def test_errors_of_standing_still_are_those_by_hand(goal: Goal, network: Encoder) -> None:
     assert goal.links is not None
     assert goal.joints is not None
     env = make_env(TINY)
-    env.set_pose(goal.start)
+    env.set_pose(goal.joints[0])
     still = np.linalg.norm(env.link_positions() - goal.links[1:], axis=-1).mean()
     env.close()
     evaluation = judged(Replay(np.zeros((HORIZON, 7), np.float32)), goal, network)
     assert evaluation.stay_still_link_error_m == pytest.approx(still, rel=1e-6)
     assert evaluation.link_error_m == pytest.approx(still, rel=0.05)
-    assert evaluation.joint_error_rad == pytest.approx(np.abs(goal.start - goal.joints[1:]).mean(), rel=0.05)
-    assert evaluation.final_joint_error_rad == pytest.approx(np.abs(goal.start - goal.joints[-1]).mean(), rel=0.05)
-    np.testing.assert_allclose(evaluation.joint_positions[0], goal.start, atol=1e-6)
+    assert evaluation.joint_error_rad == pytest.approx(np.abs(goal.joints[0] - goal.joints[1:]).mean(), rel=0.05)
+    assert evaluation.final_joint_error_rad == pytest.approx(np.abs(goal.joints[0] - goal.joints[-1]).mean(), rel=0.05)
+    np.testing.assert_allclose(evaluation.joint_positions[0], goal.joints[0], atol=1e-6)
     assert evaluation.joint_positions.shape == (HORIZON + 1, 7)
     assert evaluation.distances.shape == (HORIZON,)
 
@@ -205,7 +214,8 @@ def test_errors_of_standing_still_are_those_by_hand(goal: Goal, network: Encoder
 def test_doing_what_was_demonstrated_has_no_error(goal: Goal, network: Encoder) -> None:
     actions = ACTIONS[:HORIZON, 0]
     arm = make_env(TINY, TINY.cameras, HORIZON)
-    env = FixedStart(arm, goal.start)
+    assert goal.joints is not None
+    env = StartsAt(arm, {"joint_positions": goal.joints[0]})
     pixels = [env.reset()[0]["pixels"]]
     links, joints = [arm.link_positions()], [arm.joint_positions()]
     for action in actions:
@@ -213,8 +223,8 @@ def test_doing_what_was_demonstrated_has_no_error(goal: Goal, network: Encoder) 
         links.append(arm.link_positions())
         joints.append(arm.joint_positions())
     env.close()
-    own = Demonstration(np.stack(pixels), goal.start, Truth(np.stack(joints), np.stack(links)))
-    evaluation = judged(Replay(actions), make_goal(own, network, HORIZON), network)
+    own = Demonstration(np.stack(pixels), states=np.stack(joints), links=np.stack(links))
+    evaluation = judged(Replay(actions), goal_of(own, network, HORIZON), network)
     assert evaluation.link_error_m == pytest.approx(0, abs=1e-6)
     assert evaluation.final_link_error_m == pytest.approx(0, abs=1e-6)
     assert evaluation.joint_error_rad == pytest.approx(0, abs=1e-6)
@@ -223,7 +233,7 @@ def test_doing_what_was_demonstrated_has_no_error(goal: Goal, network: Encoder) 
 
 
 def test_without_truth_only_the_looks_are_judged(demonstration: Demonstration, network: Encoder) -> None:
-    goal = make_goal(replace(demonstration, truth=None), network, HORIZON)
+    goal = goal_of(replace(demonstration, states=None, links=None), network, HORIZON)
     evaluation = judged(Replay(ACTIONS[:HORIZON, 0]), goal, network)
     assert evaluation.link_error_m is None
     assert evaluation.stay_still_link_error_m is None

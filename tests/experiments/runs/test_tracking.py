@@ -25,19 +25,21 @@ from encoders.files import FileError
 from experiments import imitate_kuka
 from experiments.atari import run as atari
 from experiments.atari.config import AtariRunConfig
-from experiments.cartpole import imitation, swingup
+from experiments.cartpole import swingup
 from experiments.cartpole.config import SwingUpConfig
-from experiments.cartpole.imitation_config import ImitationConfig
+from experiments.cartpole.imitation import CartpoleImitation
+from experiments.cartpole.imitation_config import CartpoleImitationConfig
 from experiments.cartpole.observation import State
 from experiments.cartpole.pretraining import Encoders
-from experiments.kuka import run as kuka
+from experiments.imitation import parallel
 from experiments.kuka.config import ImitateConfig
+from experiments.kuka.run import KukaImitation
 from experiments.runs.choices import check_tracker
 from experiments.runs.folder import run_seeds
 from experiments.runs.learning import Row, learn_to_end
 from experiments.runs.tracking import TrackerOutputFormat, Tracking, tracked, tracking_of
 
-CONFIGS = [ImitateConfig(), AtariRunConfig(), SwingUpConfig(), ImitationConfig()]
+CONFIGS = [ImitateConfig(), AtariRunConfig(), SwingUpConfig(), CartpoleImitationConfig()]
 
 RECORDER = """
 calls = []
@@ -256,25 +258,23 @@ def test_every_suite_has_its_training_followed(config: Any, tmp_path: Path, monk
         caught.append(tracking)
         raise CaughtError
 
-    for module in (kuka, atari, swingup):
+    for module in (parallel, atari, swingup):
         monkeypatch.setattr(module, "learn_to_end", learn)
     # What an agent learns from takes no part in it.
-    untrained = SimpleNamespace(num_timesteps=0)
-    monkeypatch.setattr(kuka, "make_learner", lambda *_: None)
-    monkeypatch.setattr(kuka.factory, "make", lambda *_, **__: untrained)
+    untrained: Any = SimpleNamespace(num_timesteps=0, env=object())
+    monkeypatch.setattr(KukaImitation, "truth", True)
     monkeypatch.setattr(atari, "AtariVecEnv", lambda *_: None)
     monkeypatch.setattr(atari.players, "make", lambda *_: untrained)
-    monkeypatch.setattr(imitation, "make_learner", lambda *_: None)
     monkeypatch.setattr(swingup, "new_agent", lambda *_: untrained)
-    for module in (kuka, atari, swingup, imitation):
+    for module in (atari, swingup):
         monkeypatch.setattr(module, "restore_checkpoint", lambda *_: None)
     begin: dict[type[Any], Any] = {
-        ImitateConfig: lambda run: kuka.train(run, 1, tmp_path, SimpleNamespace(joints=None), None, None, False),
+        ImitateConfig: lambda run: KukaImitation(run, 1).learn(untrained),
         AtariRunConfig: lambda run: atari.train(replace(run, encoder="none"), 1, tmp_path, None),
         SwingUpConfig: lambda run: swingup.train(
             replace(run, observe=State(), preset="cpu", device="cpu"), 1, tmp_path, Encoders(None, None)
         ),
-        ImitationConfig: lambda run: imitation.train(run, 1, tmp_path, None, None, None),
+        CartpoleImitationConfig: lambda run: CartpoleImitation(run, 1).learn(untrained),
     }
     for followed in (config, replace(config, track="wandb", track_project="mine")):
         with pytest.raises(CaughtError):
