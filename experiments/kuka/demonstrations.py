@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from encoders.base import Encoder
 from encoders.clips.clips import Clips
+from encoders.files import FileError
 from encoders.videos.synchrony import LengthError, match_views
-from encoders.videos.video import read_timed_video
+from encoders.videos.video import read_part
 from envs.embedding import embed_views
 from experiments.kuka.recordings import RecordConfig, Truth, make_env, read_start, read_truth
 from rewards.goal import ORACLE_SCALE, Goal, Scales
@@ -69,9 +70,10 @@ def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], ND
         (T, V, size, size, 3) uint8, and when these moments are, (T,) seconds since the first one.
 
     Raises:
-        ValueError: If one cannot be read, or they differ in length by more than a little.
+        ValueError: If one cannot be read or lasts longer than an hour, they differ in length by more than a little, or
+            all frames of each are the same picture.
     """
-    views = [read_timed_video(video, size) for video in videos]
+    views = [read_part(video, size) for video in videos]
     try:
         moments = match_views(
             "one demonstration",
@@ -85,6 +87,9 @@ def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], ND
             f"The views of one demonstration differ in length: {lengths} frames, {error}; cut them to the same moments."
         ) from error
     frames = np.stack([view.frames[numbers] for view, numbers in zip(views, moments, strict=True)], axis=1)
+    if not (frames != frames[0]).any():
+        named = " and of ".join(map(str, videos))
+        raise FileError(f"All frames of {named} are the same picture, so there is nothing to imitate; name another.")
     return frames, views[0].times[moments[0]]
 
 
