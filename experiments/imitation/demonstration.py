@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 from encoders.base import Encoder
 from encoders.files import FileError
+from encoders.videos.pictures import is_still
 from encoders.videos.video import read_part
 from envs.embedding import embed_views
 from experiments.imitation.motion import Episode, changes
@@ -70,7 +71,7 @@ def of_video(path: Path, size: int, start: float, stop: float | None) -> Demonst
             same picture.
     """
     video = read_part(path, size, start, stop)
-    if not (video.frames != video.frames[0]).any():
+    if is_still(video.frames):
         raise FileError(f"All frames of {path} are the same picture, so there is nothing to imitate; name another.")
     return Demonstration(video.frames, video.times)
 

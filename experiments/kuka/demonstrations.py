@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from encoders.base import Encoder
 from encoders.clips.clips import Clips
 from encoders.files import FileError
+from encoders.videos.pictures import is_still
 from encoders.videos.synchrony import LengthError, match_views
 from encoders.videos.video import read_part
 from envs.embedding import embed_views
@@ -87,7 +88,7 @@ def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], ND
             f"The views of one demonstration differ in length: {lengths} frames, {error}; cut them to the same moments."
         ) from error
     frames = np.stack([view.frames[numbers] for view, numbers in zip(views, moments, strict=True)], axis=1)
-    if not (frames != frames[0]).any():
+    if is_still(frames):
         named = " and of ".join(map(str, videos))
         raise FileError(f"All frames of {named} are the same picture, so there is nothing to imitate; name another.")
     return frames, views[0].times[moments[0]]
