@@ -28,6 +28,9 @@ FULL_RANGE = 2
 SIDE_DATA: Any = SideDataContainer
 """PyAV's reader of a frame's side data; its type hints lack the constructor's argument."""
 
+STILL = 24
+"""Levels of 255 by which a pixel of a still picture may differ in time: what codecs and cameras add to it."""
+
 WIDEST_PIXEL = 4
 """Largest pixel aspect ratio that is applied; no camera or disc has more."""
 
@@ -97,6 +100,12 @@ def _upright(pixels: NDArray[np.uint8], frame: Any) -> NDArray[np.uint8]:
     else:
         right, down = xx, yy
     return pixels[:: -1 if down < 0 else 1, :: -1 if right < 0 else 1]
+
+
+def is_still(frames: NDArray[np.uint8]) -> bool:
+    """Whether all frames are one picture but for the noise of a codec or a camera, (T, ...) uint8."""
+    first = frames[0].astype(np.int16)
+    return all(np.abs(frame - first).max() <= STILL for frame in frames)
 
 
 def resize(frames: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

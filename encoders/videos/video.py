@@ -16,10 +16,13 @@ from encoders.videos.packets import Packet, StreamInfo, demuxed
 from encoders.videos.pictures import picture
 from encoders.videos.timeline import arrange, is_stamped
 from encoders.videos.video_file import open_video, warn_of_range
-from encoders.videos.video_index import fitted
+from encoders.videos.video_index import fitted, index_video
 
 MOST_BYTES = 2**30
 """Memory that the frames of a video may take."""
+
+LONGEST = 3600.0
+"""Seconds of a video that is imitated: it becomes one episode, and its frames are kept."""
 
 FIRST_FRAMES = 64
 """Initial capacity, frames; it doubles whenever it is full."""
@@ -112,12 +115,7 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
             pixels = picture(frame, source.aspect)
             if number == 0:
                 frames = np.empty((FIRST_FRAMES, size or pixels.shape[0], size or pixels.shape[1], 3), np.uint8)
-            if (number + 1) * frames[:1].nbytes > MOST_BYTES:
-                raise FileError(
-                    f"The frames of the video {path} take more than {MOST_BYTES / 2**30:g} GiB at "
-                    f"{frames.shape[2]} x {frames.shape[1]} pixels; name a smaller size to scale them to, or cut "
-                    "the video."
-                )
+            _check_memory(path, number + 1, frames.shape[1], frames.shape[2])
             if number == len(frames):
                 frames = np.concatenate([frames, np.empty_like(frames)])
             # Frames that were kept one by one would lie between the large ones that are freed, and hold their memory.
@@ -140,3 +138,49 @@ def read_timed_video(path: Path, size: int | None = None, minimum: int = 2) -> V
             numbers.append(decoded.get(stamp, numbers[-1] if numbers else 0))
         return Video(frames[numbers], timeline.times, timeline.duration)
     return Video(frames[: len(shown)], timeline.times, timeline.duration)
+
+
+def _check_memory(path: Path, count: int, height: int, width: int) -> None:
+    """Refuses more frames than ``MOST_BYTES`` hold."""
+    if count * height * width * 3 > MOST_BYTES:
+        raise FileError(
+            f"The frames of the video {path} take more than {MOST_BYTES / 2**30:g} GiB at {width} x {height} pixels; "
+            "name a smaller size to scale them to, or cut the video."
+        )
+
+
+def read_part(path: Path, size: int, start: float = 0.0, stop: float | None = None) -> Video:
+    """Decodes the part of a video that is to be imitated, and keeps no other frames.
+
+    It is found by the times of packets. Decoding begins at the key frame before it, where the container can seek.
+
+    Args:
+        path: The file.
+        size: Width and height that a frame is scaled to as soon as it is decoded.
+        start: Seconds that are left out at its beginning.
+        stop: Where the part ends, seconds from the video's beginning; None for its end.
+
+    Returns:
+        The frames that appear from ``start`` until before ``stop``; times are those since the first of them.
+
+    Raises:
+        FileError: If the file cannot be read, or the part has fewer than two frames, lasts longer than ``LONGEST``, or
+            would take more than ``MOST_BYTES``.
+    """
+    index = index_video(path)
+    timeline = index.timeline
+    first, last = np.searchsorted(timeline.times, (start, np.inf if stop is None else stop)).tolist()
+    part = f"{path} from {start:g} s to {'its end' if stop is None else f'{stop:g} s'}"
+    if last - first < 2:
+        raise FileError(
+            f"{max(0, last - first)} frame(s) appear in {part}; it has {len(index)} in {timeline.duration:.2f} s, and "
+            "2 are needed: name other seconds."
+        )
+    duration = float(timeline.durations[first:last].sum())
+    if duration > LONGEST:
+        raise FileError(
+            f"{part} lasts {duration:.0f} s, and at most {LONGEST:g} s of a video are imitated: name the seconds that "
+            "are to be used, or cut the video."
+        )
+    _check_memory(path, last - first, size, size)
+    return Video(index.decode(first, last, size), timeline.times[first:last] - timeline.times[first], duration)

@@ -133,7 +133,7 @@ def fitted(shown: NDArray[np.uint8], size: tuple[int, ...]) -> NDArray[np.uint8]
     return resize(shown[None], size[0])[0]
 
 
-def index_video(path: Path, minimum: int = 1) -> VideoIndex:
+def index_video(path: Path) -> VideoIndex:
     """Finds the frames of a video file by reading its packets, and decodes the first one.
 
     What the container tells of damage is known then; what only a decoder notices is found when the frames are decoded.

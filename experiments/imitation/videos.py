@@ -10,7 +10,8 @@ from scipy.spatial.distance import cdist
 
 from encoders.base import Encoder
 from encoders.files import FileError
-from encoders.videos.video import read_timed_video
+from encoders.videos.pictures import is_still
+from encoders.videos.video import read_part
 from envs.embedding import embed_views
 from experiments.imitation.demonstration import Demonstration, Start
 from experiments.imitation.play import Recording
@@ -51,20 +52,13 @@ def of_video(path: Path, size: int, start: float, stop: float | None) -> Demonst
         stop: Where it ends, seconds from its beginning; None for its end.
 
     Raises:
-        ValueError: If it cannot be read, fewer than two frames are left, or all of them are the same picture.
+        ValueError: If it cannot be read, fewer than two frames or more than an hour are left, or all of them are the
+            same picture.
     """
-    video = read_timed_video(path, size)
-    kept = np.flatnonzero((video.times >= start) & (video.times < (np.inf if stop is None else stop)))
-    if len(kept) < 2:
-        end = "its end" if stop is None else f"{stop:g} s"
-        raise FileError(
-            f"{len(kept)} frame(s) of {path} are shown from {start:g} s to {end}; "
-            f"it has {len(video.frames)} in {video.duration:.2f} s, and 2 are needed: name other seconds."
-        )
-    frames = video.frames[kept]
-    if not (frames != frames[0]).any():
+    video = read_part(path, size, start, stop)
+    if is_still(video.frames):
         raise FileError(f"All frames of {path} are the same picture, so there is nothing to imitate; name another.")
-    return Demonstration(frames[:, None], video.times[kept] - video.times[kept[0]])
+    return Demonstration(video.frames[:, None], video.times)
 
 
 def most_alike(frame: NDArray[np.uint8], play: Recording, encoder: Encoder | None) -> tuple[Start, float]:

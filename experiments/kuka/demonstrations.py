@@ -9,8 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.base import Encoder
+from encoders.files import FileError
+from encoders.videos.pictures import is_still
 from encoders.videos.synchrony import LengthError, match_views
-from encoders.videos.video import read_timed_video
+from encoders.videos.video import read_part
 from envs.embedding import embed_views
 from experiments.imitation.demonstration import Demonstration
 from experiments.kuka.recordings import RecordConfig, make_env, read_truth
@@ -45,9 +47,10 @@ def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], ND
         (T, V, size, size, 3) uint8, and when these moments are, (T,) seconds since the first one.
 
     Raises:
-        ValueError: If one cannot be read, or they differ in length by more than a little.
+        ValueError: If one cannot be read or lasts longer than an hour, they differ in length by more than a little, or
+            all frames of each are the same picture.
     """
-    views = [read_timed_video(video, size) for video in videos]
+    views = [read_part(video, size) for video in videos]
     try:
         moments = match_views(
             "one demonstration",
@@ -61,6 +64,9 @@ def read_views(videos: Sequence[Path], size: int) -> tuple[NDArray[np.uint8], ND
             f"The views of one demonstration differ in length: {lengths} frames, {error}; cut them to the same moments."
         ) from error
     frames = np.stack([view.frames[numbers] for view, numbers in zip(views, moments, strict=True)], axis=1)
+    if is_still(frames):
+        named = " and of ".join(map(str, videos))
+        raise FileError(f"All frames of {named} are the same picture, so there is nothing to imitate; name another.")
     return frames, views[0].times[moments[0]]
 
 

@@ -1,4 +1,4 @@
-"""The settings for the RL Zoo, with Stable-Baselines3 alone and with the Zoo where it is installed."""
+"""The settings for the RL Zoo, with Stable-Baselines3 alone and with the Zoo."""
 
 from __future__ import annotations
 
@@ -33,20 +33,11 @@ def test_the_settings_of_an_environment_make_an_agent_that_learns_in_it(env_id: 
     assert (agent.policy.action_net.weight != before).any()
 
 
-def test_the_zoo_trains_with_them(tmp_path: Path) -> None:
-    pytest.importorskip("rl_zoo3", reason="the RL Zoo is no dependency: pip install rl_zoo3 -c constraints.txt")
-    command = [
-        sys.executable,
-        "-m",
-        "rl_zoo3.train",
-        "--algo",
-        "ppo",
-        "--env",
-        "KukaReach-v0",
-        "--gym-packages",
-        "envs",
-    ]
-    command += ["--conf-file", str(SETTINGS), "--env-kwargs", "camera:None", "--n-timesteps", "1024"]
+@pytest.mark.parametrize("env_id", WITHOUT_FRAMES)
+def test_the_zoo_trains_with_them(env_id: str, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rl_zoo3.train", "--algo", "ppo", "--env", env_id, "--gym-packages", "envs"]
+    command += ["--conf-file", str(SETTINGS), "--n-timesteps", "1024", "--env-kwargs"]
+    command += [f"{name}:{value}" for name, value in WITHOUT_FRAMES[env_id].items()]
     command += ["--eval-freq", "-1", "--seed", "0", "--log-folder", str(tmp_path)]
     subprocess.run(command, check=True, timeout=280, capture_output=True)
-    assert (tmp_path / "ppo/KukaReach-v0_1/KukaReach-v0.zip").exists()
+    assert (tmp_path / f"ppo/{env_id}_1/{env_id}.zip").exists()

@@ -10,11 +10,13 @@ import av
 import numpy as np
 import pytest
 from counting_encoders import Small
+from foreign_videos import by_ffmpeg, photograph
 from small_recordings import TINY
 
 from encoders.base import Encoder, EncoderConfig
 from encoders.clips.clips import load_clips
 from encoders.videos.video import write_video
+from encoders.videos.video_file import VideoWarning
 from envs.kuka import HOME
 from experiments.imitation.demonstration import Demonstration, goal_of, measure_scales
 from experiments.kuka.demonstrations import match_pose, read_demonstration, read_views
@@ -54,6 +56,36 @@ def test_a_video_of_variable_rate_is_spread_by_its_time(tmp_path: Path) -> None:
     np.testing.assert_allclose(shown, times, atol=1e-3)
     goal = goal_of(Demonstration(frames, shown), None, 16)
     np.testing.assert_allclose(goal.pixels.mean(axis=(1, 2, 3, 4)), 10 * np.arange(17), atol=3)
+
+
+def test_a_demonstration_in_which_nothing_moves_is_refused(tmp_path: Path) -> None:
+    still, moving = photograph(tmp_path / "still.mp4"), by_ffmpeg(tmp_path / "moving.mp4", seconds=2.0)
+    with pytest.raises(ValueError, match=rf"All frames of {still} are the same picture, so there is nothing to imit"):
+        read_views([still], 32)
+    with pytest.raises(ValueError, match=rf"All frames of {still} and of {still} are the same picture"):
+        read_views([still, still], 32)
+    # One camera may see nothing of it.
+    with pytest.warns(VideoWarning):
+        assert read_views([still, moving], 32)[0].shape == (50, 2, 32, 32, 3)
+
+
+def test_a_demonstration_of_more_than_an_hour_is_refused(tmp_path: Path) -> None:
+    slow = ["-vf", "setpts=N*10/TB", "-r", "1/10", "-frames:v", "400"]
+    path = by_ffmpeg(tmp_path / "a.mp4", *slow, size="32x32", seconds=20.0)
+    with pytest.raises(
+        ValueError, match=r"a\.mp4 from 0 s to its end lasts 4000 s, and at most 3600 s .* cut the video"
+    ):
+        read_views([path], 32)
+
+
+def test_a_frame_that_one_view_has_more_is_left_out_with_a_word(tmp_path: Path) -> None:
+    paths = [
+        by_ffmpeg(tmp_path / f"{count}.mp4", "-frames:v", str(count), size="32x32", seconds=2.0) for count in (31, 30)
+    ]
+    with pytest.warns(VideoWarning, match=r"31\.mp4 has 31 .*, 30\.mp4 has 30 .*; 30 moments \(1\.50 s\) are used"):
+        frames, times = read_views(paths, 32)
+    np.testing.assert_allclose(times, np.arange(30) / 20)
+    assert np.abs(frames[:, 0].astype(int) - frames[:, 1]).mean() < 3
 
 
 @pytest.mark.parametrize("length", [2, 9, 16, 40])
