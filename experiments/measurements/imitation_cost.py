@@ -27,8 +27,9 @@ from envs.workers import vectorised
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import Demonstration, goal_of
 from experiments.imitation.environment import Environment, EnvironmentConfig, find
-from experiments.imitation.learner import Task, make_learner
-from experiments.imitation.teacher import Standard
+from experiments.imitation.learner import Place, make_learner
+from experiments.imitation.pipeline import Task
+from experiments.imitation.standard import Standard
 from experiments.runs import command_line
 from experiments.runs.provenance import provenance
 from experiments.runs.tables import print_table
@@ -67,7 +68,7 @@ class CostConfig:
     def run_of(self, env_id: str) -> ImitationConfig:
         """The imitation whose environments are measured."""
         env = EnvironmentConfig(env_id, image_size=self.image_size)
-        return ImitationConfig(env, encoder=self.encoder, envs=self.envs, workers=self.workers)
+        return ImitationConfig(env=env, encoder=self.encoder, envs=self.envs, workers=self.workers)
 
 
 def drawn_alone(config: ImitationConfig, environment: Environment) -> VecEnv:
@@ -83,15 +84,15 @@ def imitating(config: ImitationConfig, environment: Environment) -> VecEnv:
     frames = [env.reset(seed=0)[0][PIXELS]]
     frames += [env.step(env.action_space.sample())[0][PIXELS] for _ in range(environment.horizon)]
     env.close()
-    demonstration = Demonstration(np.stack(frames))
+    demonstration = Demonstration(np.stack(frames)[:, None])
     torch.manual_seed(0)
     encoder = encoders.make(config.encoder, image_size=config.env.image_size, channels=3).eval()
     encoder.distance_scale.fill_(1.0)
-    goal = goal_of(demonstration, encoder, environment.horizon, None)
+    goal = goal_of(demonstration, encoder, environment.horizon)
     standard = Standard(np.zeros(environment.observed), np.ones(environment.observed))
-    task = Task(environment, standard, None, goal, Scales(1.0, 1.0, ORACLE_SCALE), encoder)
-    bfloat16 = uses_bfloat16(config.precision, encoder, channels_first(demonstration.frames))
-    return make_learner(config, task, None, bfloat16, seed=0)
+    place = Place(environment, standard, Task(goal, Scales(1.0, 1.0, ORACLE_SCALE), encoder, None))
+    bfloat16 = uses_bfloat16(config.precision, encoder, channels_first(demonstration.frames[:, 0]))
+    return make_learner(config, place, None, bfloat16, seed=0)
 
 
 def steps_a_second(venv: VecEnv, steps: int, rng: np.random.Generator) -> float:
