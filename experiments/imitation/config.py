@@ -28,6 +28,7 @@ from experiments.runs.choices import (
     key_of,
 )
 from rewards import sources
+from rewards.clock import CLOCKS, FIXED
 from rewards.huber import HuberConfig
 
 
@@ -76,6 +77,8 @@ class ImitationConfig:
         algo: ppo, sac or a2c.
         reward: tcn_huber, or a control: oracle (true distance of the state), pixels (raw pixel distance), random
             (untrained encoder).
+        clock: What moves the video on: fixed, the time; or progress, the agent that has caught up with it, for a video
+            whose pace is not the robot's.
         gamma: Discount of the learner.
         seeds: One run a seed.
         steps: Environment steps of training.
@@ -112,6 +115,7 @@ class ImitationConfig:
     encoder_folder: Path | None = None
     algo: str = "ppo"
     reward: str = "tcn_huber"
+    clock: str = FIXED
     gamma: float = 0.95
     seeds: tuple[int, ...] = (0,)
     steps: int = 100_000
@@ -139,6 +143,7 @@ class ImitationConfig:
         check_choice("encoder", self.encoder, [*encoders.names(), NO_ENCODER])
         check_choice("algorithm", self.algo, factory.names())
         check_choice("reward", self.reward, sources.names())
+        check_choice("clock", self.clock, CLOCKS)
         check_choice("precision", self.precision, PRECISIONS)
         check_device(self.device)
         check_seeds(self.seeds)
@@ -189,7 +194,8 @@ class ImitationConfig:
         where = self.env.id.replace("/", "_").replace(":", "_")
         encoder = "+".join([self.encoder, *(text.replace("/", "_") for text in self.encoder_settings)])
         watched = "filmed" if self.demo is None else f"video-{self.demo.stem}"
-        return f"{where}-{encoder}-{self.algo}-{self.reward}-{watched}"
+        clock = "" if self.clock == FIXED else f"-{self.clock}"
+        return f"{where}-{encoder}-{self.algo}-{self.reward}-{watched}{clock}"
 
     def bound_to(self, steps: int) -> str:
         """Why a run of so many steps cannot go on for more: every preset's learning rate falls towards its end."""

@@ -17,8 +17,8 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from encoders.base import Encoder
 from envs.drawn import PIXELS, STATE
-from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_views
-from envs.phase import VecPhaseObservation
+from envs.embedding import VecDropObservation, VecEmbeddingObservation, embed_views, upcoming
+from envs.phase import VecPhaseObservation, phase
 from envs.pixels import SeededEpisodes
 from envs.starts import DemonstrationStarts, Starts, nearest
 from envs.workers import vectorised
@@ -27,6 +27,7 @@ from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
 from experiments.imitation.play import Recording
 from experiments.imitation.teacher import Standard, make_standard
+from rewards.clock import FIXED, VecProgressReward, reach
 from rewards.effort import VecEffortPenalty
 from rewards.goal import Goal, Scales
 from rewards.lost import lost_distance, lost_reward
@@ -129,23 +130,53 @@ def recorded_starts(config: ImitationConfig, task: Task, play: Recording) -> Sta
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 
-def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
-    """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
+def tracking_reward(config: ImitationConfig, task: Task) -> Callable[[VecEnv], VecEnv]:
+    """The reward, around environments that observe what it compares and the phase.
 
-    An encoder on a GPU embeds in this process, around all workers.
-
-    The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
-    is the same whatever is compared.
+    It is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size is the same
+    whatever is compared. With the clock ``progress`` it tells the phase and the video's next embedding too.
     """
     key, path, scale = compared(config, task)
     largest = -lost_reward(path.reshape(len(path), -1), config.lost, config.huber, scale)
     huber = replace(config.huber, alpha=config.huber.alpha / largest, beta=config.huber.beta / largest)
+    if config.clock == FIXED:
+        return partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale)
+    horizon, embeddings = task.goal.horizon, task.goal.embeddings
+    told = {"phase": phase(np.arange(horizon + 1), horizon)}
+    if task.encoder is not None and embeddings is not None:
+        told["demonstration"] = upcoming(embeddings)
+    return partial(VecProgressReward, key=key, path=path, config=huber, scale=scale, threshold=reach(path), told=told)
+
+
+def pace_warning(config: ImitationConfig, task: Task, distance: float) -> str | None:
+    """A warning where a video that waits for the agent may wait for ever.
+
+    Args:
+        config: The run.
+        task: The learner's.
+        distance: Of the video from the nearest recorded moments, median, in the units of the embedding or of pixels.
+    """
+    key, path, _ = compared(config, task)
+    if config.clock == FIXED or key == STATE or distance < (within := reach(path)):
+        return None
+    return (
+        f"The video goes on where the agent is within {within:.3g} of it, and the nearest recorded moments are "
+        f"{distance:.3g} from it: it may wait for ever. Record more like it, by --play.episodes, or use --clock fixed."
+    )
+
+
+def make_learner(config: ImitationConfig, task: Task, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
+    """The vectorised environment of the learner: workers, and in each of them embeddings, then the reward.
+
+    An encoder on a GPU embeds in this process, around all workers.
+    """
+    key, _, _ = compared(config, task)
     drawn = task.encoder is not None or key == PIXELS
     wrap = partial(
         _observe_and_reward,
         goal=task.goal,
         encoder=None if task.encoder is None else task.encoder.frozen(bfloat16),
-        reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
+        reward=tracking_reward(config, task),
         effort=config.effort if isinstance(task.environment.action_space, spaces.Box) else 0.0,
         pixels=key == PIXELS,
     )
@@ -180,12 +211,14 @@ class Evaluation:
             one an episode; None without truth.
         distances: Of embeddings (without an encoder, of pixels) after every step of the first episode.
         frames: Of the first episode, (horizon + 1, S, S, 3) uint8.
+        progress: Mean share of the demonstration that was reached; None where the time alone moves it on.
     """
 
     true_returns: list[float]
     state_errors: list[float] | None
     distances: NDArray[np.float64]
     frames: NDArray[np.uint8]
+    progress: float | None = None
 
     @property
     def true_return(self) -> float:
@@ -202,7 +235,14 @@ Actor = Callable[[dict[str, NDArray[Any]]], Any]
 """Observations of one environment in a batch -> its action in a batch."""
 
 
-def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Evaluation:
+def evaluate(
+    task: Task,
+    actor: Callable[[int], Actor],
+    episodes: int,
+    seed: int,
+    drawn: bool = True,
+    progress: Callable[[VecEnv], VecEnv] | None = None,
+) -> Evaluation:
     """Plays whole episodes from where the video begins.
 
     Args:
@@ -211,12 +251,15 @@ def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int
         episodes: How many.
         seed: Of the first reset.
         drawn: Whether frames are needed, by the policy or to be shown.
+        progress: Tells the policy which moment of the video it is at, where that is not the time.
     """
     goal = task.goal
     venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(task.make, drawn)]), goal.horizon)
     if drawn and task.encoder is not None and goal.embeddings is not None:
         venv = VecEmbeddingObservation(venv, task.encoder, goal.embeddings, keep_pixels=True)
-    returns, errors, frames = [], [], []
+    if progress is not None:
+        venv = progress(venv)
+    returns, errors, frames, shares = [], [], [], []
     venv.seed(seed)
     observation: Any = venv.reset()
     for episode in range(episodes):
@@ -231,6 +274,8 @@ def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int
             if episode == 0 and drawn and last is not None:
                 frames.append(last[PIXELS])
         returns.append(float(infos[0]["episode"]["r"]))
+        if progress is not None:
+            shares.append(infos[0]["progress"])
         if goal.joints is not None:
             apart = np.square(np.stack(states) - goal.joints[1:]).mean(axis=-1)
             errors.append(float(np.sqrt(apart).mean()))
@@ -242,7 +287,13 @@ def evaluate(task: Task, actor: Callable[[int], Actor], episodes: int, seed: int
         if drawn
         else np.zeros(0)
     )
-    return Evaluation(returns, errors if goal.joints is not None else None, np.asarray(apart, np.float64), shown)
+    return Evaluation(
+        returns,
+        errors if goal.joints is not None else None,
+        np.asarray(apart, np.float64),
+        shown,
+        float(np.mean(shares)) if shares else None,
+    )
 
 
 def mean_action(agent: BaseAlgorithm) -> Callable[[int], Actor]:

@@ -36,6 +36,7 @@ from experiments.runs.experiment import Experiment
 from experiments.runs.folder import Stopwatch, console
 from experiments.runs.learning import learn_to_end, progress_bar
 from experiments.runs.tracking import tracking_of
+from rewards.clock import PROGRESS
 from rewards.targets import positions
 
 REFERENCE_EPISODES = 20
@@ -107,7 +108,10 @@ class Stages:
             bfloat16 = encoder is not None and uses_bfloat16(config.precision, encoder, frames)
             agent = self._train(task, play, bfloat16)
         with watch.stage("evaluate"):
-            own = learner.evaluate(task, learner.mean_action(agent), config.episodes, 10_000 * (seed + 1))
+            progress = learner.tracking_reward(config, task) if config.clock == PROGRESS else None
+            own = learner.evaluate(
+                task, learner.mean_action(agent), config.episodes, 10_000 * (seed + 1), progress=progress
+            )
             random = learner.evaluate(
                 task, learner.random_actions(self._environment, seed), REFERENCE_EPISODES, seed, drawn=False
             )
@@ -132,6 +136,8 @@ class Stages:
             "state_error": own.state_error,
             "random_state_error": random.state_error,
             "final_distance": float(own.distances[-1]),
+            "clock": config.clock,
+            "progress": own.progress,
             **audited,
             "precision": "bfloat16" if bfloat16 else "float32",
             "env_steps_per_second": curve[-1]["env_steps"] / curve[-1]["seconds"],
@@ -157,13 +163,15 @@ class Stages:
         for name, value in audited.items():
             if value is not None:
                 console.print(f"  {name.replace('_', ' ')}: {value if isinstance(value, bool) else f'{value:.3g}'}")
-        for warning in warnings:
-            console.print(f"  [bold yellow]warning:[/] {warning}")
         truth = learner.demonstration_states(demonstration, shared.standard)
         goal = goal_of(demonstration, encoder, environment.horizon, truth)
+        task = learner.Task(environment, shared.standard, start, goal, scales, encoder)
+        for warning in [*warnings, learner.pace_warning(self._config, task, audited["video_distance"])]:
+            if warning is not None:
+                console.print(f"  [bold yellow]warning:[/] {warning}")
         embedded = embed_views(encoder, demonstration.frames[:, None])
         figures.plot_distance_matrix(embedded, self._folder / "distance_matrix.png")
-        return audited, learner.Task(environment, shared.standard, start, goal, scales, encoder)
+        return audited, task
 
     def _train(self, task: learner.Task, play: Recording, bfloat16: bool) -> BaseAlgorithm:
         """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights."""

@@ -12,9 +12,10 @@ import pytest
 from gymnasium import spaces
 
 from agents.training import CurveAndCheckpoint
+from encoders.files import read_json
 from encoders.training.fit import FitConfig
 from encoders.videos.video import write_video
-from experiments.imitate import work
+from experiments.imitate import main, work
 from experiments.imitation.config import ImitationConfig, TeacherConfig
 from experiments.imitation.environment import EnvironmentConfig, find
 from experiments.imitation.play import PlayConfig, held_actions, load_or_record, random_play
@@ -82,6 +83,48 @@ def test_a_video_from_elsewhere_is_imitated_from_the_state_that_looks_like_its_b
     assert "nobody knows" in (config.run_folder(0) / "report.html").read_text()
 
 
+def test_a_video_can_wait_for_the_agent(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, fixed = finished
+    flags = [
+        "--env.id",
+        config.env.id,
+        "--env.horizon",
+        "14",
+        "--env.image-size",
+        "32",
+        "--envs",
+        "2",
+        "--workers",
+        "1",
+    ]
+    flags += ["--threads", "1", "--steps", "56", "--episodes", "2", "--out", str(config.out), "--clock", "progress"]
+    flags += ["--play.episodes", "6", "--play.validation", "2", "--play.demonstrations", "2", "--teacher.steps", "224"]
+    flags += [
+        "--teacher.attempts",
+        "2",
+        "--fit.steps",
+        "4",
+        "--fit.validate-every",
+        "2",
+        "--fit.validation-batches",
+        "1",
+    ]
+    monkeypatch.setattr("sys.argv", ["imitate.py", *flags])
+    encoders = {path: path.stat().st_mtime_ns for path in (config.out / "encoders").rglob("*.safetensors")}
+    assert main() == 0
+    # Play, teacher and encoder are those of the fixed clock; the run is another.
+    assert {path: path.stat().st_mtime_ns for path in (config.out / "encoders").rglob("*.safetensors")} == encoders
+    folder = replace(config, clock="progress").run_folder(0)
+    assert folder != config.run_folder(0)
+    result = read_json(folder / "result.json", "a result", "")
+    assert (fixed["clock"], fixed["progress"]) == ("fixed", None)
+    assert result["clock"] == "progress"
+    assert 0 <= result["progress"] <= 1
+    assert result["progress"] * 14 * 2 % 1 == pytest.approx(0)
+    assert result["demonstration_return"] == fixed["demonstration_return"]
+    assert "share of the demonstration that was reached" in (folder / "report.html").read_text()
+
+
 def test_discrete_actions_are_learned_by_ppo_and_refused_for_sac(tmp_path: Path) -> None:
     config = replace(TINY, env=EnvironmentConfig("CartPole-v1", horizon=14, image_size=32), out=tmp_path)
     result = EXPERIMENT.run_all(config)[0]
@@ -141,6 +184,7 @@ def test_what_cannot_be_imitated_is_refused_before_any_work(
         ({"encoder": "none"}, "encoder 'none' has none"),
         ({"starts": 1.5}, "starts is 1.5"),
         ({"encoder": "tcm"}, "tcm"),
+        ({"clock": "progres"}, "progress"),
         ({"workers": 3}, "workers at most envs"),
     ],
 )
