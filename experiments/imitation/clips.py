@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from encoders.clips.clips import Clips
 from encoders.clips.recordings import Recording, lowest_rate, open_recordings, read_recordings, recordings_in
 from experiments.imitation.motion import least_change, moving
+from experiments.runs.folder import console
 
 
 @dataclass(frozen=True)
@@ -79,10 +80,26 @@ def split(clips: Clips, share: float, rng: np.random.Generator) -> tuple[Clips, 
     return clips.subset(sorted(order[held:].tolist())), clips.subset(sorted(order[:held].tolist()))
 
 
-def folder_recordings(folder: Path | None) -> list[Recording]:
-    """The recordings of a folder; none of no folder.
+def with_own(training: Clips, folder: Path, size: int, least: int, fps: float) -> Clips:
+    """Clips to learn from, and the videos of a folder, at the same rate.
+
+    Args:
+        training: Recorded ones.
+        folder: Of videos.
+        size: Width and height that their frames are scaled to, pixels.
+        least: Moments that a clip must have; those that have fewer are left out with a word.
+        fps: Frames a second.
 
     Raises:
-        ValueError: If there is none in it, or no such folder.
+        ValueError: If a file is damaged, the frames would take too much memory, or no video is long enough.
     """
-    return [] if folder is None else recordings_in(folder)
+    own = own_clips(recordings_in(folder), size, least, fps)
+    if not len(own.clips):
+        raise ValueError(
+            f"No video in {folder} has {least} moments at which something moves, at {fps:g} frames a second, which the "
+            "encoder's loss compares; add longer ones, leave --clips out, or narrow the encoder's ranges, such as "
+            "--encoder-settings negative_range=3 positive_range=1."
+        )
+    if own.warning is not None:
+        console.print(f"  [bold yellow]warning:[/] {own.warning}", highlight=False)
+    return Clips([*training.videos, *own.clips.videos], (*training.names, *own.clips.names))

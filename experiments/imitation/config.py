@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import encoders
 from agents import factory
 from encoders.base import Encoder, EncoderConfig
+from encoders.clips.recordings import contents, recordings_in
 from encoders.device import AUTO, check_device, device_content
 from encoders.errors import check_choice, check_seed, check_seeds
+from encoders.files import read_bytes
 from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
@@ -31,13 +35,19 @@ from rewards import sources
 from rewards.clock import CLOCKS, FIXED
 from rewards.huber import HuberConfig
 
+MOST_AGENT = 2**31
+"""Largest zip of an agent, bytes."""
+
 
 @dataclass(frozen=True)
 class TeacherConfig:
     """The agent that is filmed where no video is given; it learns from the true reward, and sees the true state.
 
     Attributes:
-        folder: Folder of an agent that was trained before; none trains one.
+        folder: Folder of an agent that was trained before, such as teachers/NAME/agent of a run's --out; none trains
+            one. It runs no code from there.
+        trusted_zip: File of an agent that Stable-Baselines3 saved, trained by algo on the environment's own
+            observations and actions. To load it runs the code in it: name only a file that you trust.
         algo: ppo, sac or a2c; auto takes sac for real-valued actions and ppo for discrete ones.
         steps: Environment steps of its training.
         gamma: Discount.
@@ -46,6 +56,7 @@ class TeacherConfig:
     """
 
     folder: Path | None = None
+    trusted_zip: Path | None = None
     algo: str = AUTO
     steps: int = 60_000
     gamma: float = 0.98
@@ -60,6 +71,29 @@ class TeacherConfig:
                 f"teacher.gamma is {self.gamma}, teacher.steps {self.steps} and teacher.attempts {self.attempts}; "
                 "gamma must be between 0 and 1, the others at least 1."
             )
+        if self.folder is not None and self.trusted_zip is not None:
+            raise ValueError("teacher.folder and teacher.trusted_zip both name a teacher; leave one of them out.")
+        if self.folder is not None and self.folder.suffix == ".zip":
+            raise ValueError(
+                f"teacher.folder is {self.folder}, and to load a zip of Stable-Baselines3 runs the code in it. If you "
+                "trust it, name it by --teacher.trusted-zip; else name a folder that a run of this project has left."
+            )
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a teacher is: its settings, and a digest of the file that it is loaded from, if there is one.
+
+        Raises:
+            FileError: If there is one, and it cannot be read.
+        """
+        found = {key: value for key, value in asdict(self).items() if key != "trusted_zip"}
+        if self.trusted_zip is not None:
+            agent = read_bytes(self.trusted_zip, "agent", "name a zip that Stable-Baselines3 saved", MOST_AGENT)
+            found["trusted_zip"] = sha256(agent).hexdigest()
+        if self.folder is not None:
+            card = read_bytes(self.folder / factory.AGENT_FILE, "agent", "name a folder that a run has left")
+            found["folder"] = sha256(card).hexdigest()
+        return found
 
 
 @dataclass(frozen=True)
@@ -74,6 +108,7 @@ class ImitationConfig:
         encoder: Registered name of the encoder, or none: the learner then sees its own state and the phase alone.
         encoder_settings: The encoder's own settings as NAME=VALUE, such as embedding_dim=16.
         encoder_folder: Folder of a fitted encoder to use instead of training one.
+        clips: Folder of videos of one's own that the encoder learns from too, beside what is recorded.
         algo: ppo, sac or a2c.
         reward: tcn_huber, or a control: oracle (true distance of the state), pixels (raw pixel distance), random
             (untrained encoder).
@@ -113,6 +148,7 @@ class ImitationConfig:
     encoder: str = "tcn"
     encoder_settings: tuple[str, ...] = ()
     encoder_folder: Path | None = None
+    clips: Path | None = None
     algo: str = "ppo"
     reward: str = "tcn_huber"
     clock: str = FIXED
@@ -163,6 +199,13 @@ class ImitationConfig:
                 "encoder_folder holds a fitted encoder with settings of its own; leave --encoder-settings and "
                 "--reward random out."
             )
+        if self.clips is not None and (
+            self.encoder == NO_ENCODER or self.encoder_folder is not None or not self.source.trained
+        ):
+            raise ValueError(
+                "clips are what an encoder learns from, and none is trained here; leave --clips out, or train one: "
+                "without --encoder none, --encoder-folder and --reward random."
+            )
         if not 0 <= self.starts <= 1 or not 0 < self.gamma < 1 or not self.lost > 0:
             raise ValueError(
                 f"starts is {self.starts}, gamma {self.gamma} and lost {self.lost}; starts must be from 0 to 1, gamma "
@@ -188,6 +231,15 @@ class ImitationConfig:
         """What the reward compares."""
         return sources.known()[self.reward]
 
+    @cached_property
+    def clip_contents(self) -> dict[str, dict[str, str]]:
+        """What the folder of clips holds, as a part of what a run or an encoder is; empty without one.
+
+        Raises:
+            ValueError: If there is no video in it.
+        """
+        return {} if self.clips is None else {"clips": contents(recordings_in(self.clips))}
+
     @property
     def variant(self) -> str:
         """Folder name of everything but the seed."""
@@ -207,11 +259,10 @@ class ImitationConfig:
 
     def identity(self, seed: int) -> dict[str, Any]:
         """What makes a run this run and no other."""
-        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "device", "plugin"} | (
-            {"teacher"} if self.demo is not None else set()
-        )
+        left_out = {"seeds", "out", "resume", "workers", "track", "track_project", "device", "plugin", "teacher"}
         kept = {key: value for key, value in asdict(self).items() if key not in left_out}
-        return kept | device_content(self.device) | {"seed": seed}
+        teacher = {"teacher": self.teacher.content} if self.demo is None else {}
+        return kept | teacher | self.clip_contents | device_content(self.device) | {"seed": seed}
 
     @property
     def environment_key(self) -> str:
@@ -227,7 +278,7 @@ class ImitationConfig:
     @property
     def teacher_key(self) -> str:
         """Short name of the teacher, which learns in states as recorded play has them."""
-        content = asdict(self.teacher) | {"play": self.play_file.stem}
+        content = self.teacher.content | {"play": self.play_file.stem}
         return f"{self.environment_key}-{key_of(content)}"
 
     @property
@@ -258,6 +309,7 @@ class ImitationConfig:
             "threads": self.threads,
             "settings": asdict(encoder_config(self)),
             "trained": self.source.trained,
+            **self.clip_contents,
             **device_content(self.device),
         }
         return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"

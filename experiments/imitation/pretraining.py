@@ -10,6 +10,7 @@ from encoders.base import Encoder
 from encoders.clips.clips import Clips
 from encoders.device import choose_device
 from encoders.training.fit import calibrate, fit
+from experiments.imitation.clips import with_own
 from experiments.imitation.config import ImitationConfig, new_encoder
 from experiments.imitation.motion import clips_of, moving
 from experiments.imitation.shared import Shared
@@ -53,6 +54,8 @@ def fitted_encoder(config: ImitationConfig, seed: int, shared: Shared) -> Encode
         if not config.source.trained:
             return calibrate(encoder, validation, folder)
         training = _with_video(clips_of(learned, encoder.sampling.least), shared, encoder.sampling.least)
+        if config.clips is not None:
+            training = with_own(training, config.clips, config.env.image_size, encoder.sampling.least, shared.fps)
         return fit(encoder, training, validation, config.fit, seed, folder)
 
     encoder = shared_encoder(folder, prepare).to(device)

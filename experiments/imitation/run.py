@@ -16,6 +16,7 @@ from agents import factory
 from agents.checkpoint import restore_checkpoint
 from agents.training import CURVE_FILE, read_curve
 from encoders.base import Encoder, channels_first
+from encoders.clips.recordings import open_recordings, recordings_in
 from encoders.device import agent_device
 from encoders.files import write_atomically
 from encoders.precision import uses_bfloat16
@@ -30,6 +31,7 @@ from experiments.imitation.play import Recording
 from experiments.imitation.pretraining import encoder_in, fitted_encoder
 from experiments.imitation.shared import Shared
 from experiments.imitation.teacher import check_actions, teacher_algo
+from experiments.imitation.trusted import check_given_teacher
 from experiments.report import figures, run_page
 from experiments.runs.choices import NO_ENCODER
 from experiments.runs.experiment import Experiment
@@ -47,7 +49,7 @@ def check_inputs(config: ImitationConfig) -> None:
     """Refuses inputs that would fail later.
 
     Raises:
-        ValueError: If the environment, the video or the encoder cannot be used, an agent does not take the
+        ValueError: If the environment, the video, the clips or the encoder cannot be used, an agent does not take the
             environment's actions, or the reward needs a truth that is not there.
     """
     environment = find(config.env)
@@ -55,6 +57,7 @@ def check_inputs(config: ImitationConfig) -> None:
     factory.part_of(environment.horizon, environment.horizon)
     if config.demo is None:
         teacher_algo(config, environment)
+        check_given_teacher(config, environment)
     else:
         of_video(config.demo, config.env.image_size, config.demo_start, config.demo_stop)
     if config.source.key == "joint_positions" and (config.demo is not None or not environment.observed):
@@ -63,6 +66,8 @@ def check_inputs(config: ImitationConfig) -> None:
         )
     if config.encoder_folder is not None:
         encoder_in(config, config.encoder_folder)
+    if config.clips is not None:
+        open_recordings(recordings_in(config.clips), config.env.image_size)
     if config.encoder != NO_ENCODER and (views := new_encoder(config).sampling.views) > 1:
         raise ValueError(
             f"The encoder {config.encoder!r} learns from {views} views of a moment, and an environment shows one; "

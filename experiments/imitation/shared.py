@@ -9,7 +9,8 @@ from experiments.imitation.demonstration import Demonstration, of_film, of_video
 from experiments.imitation.environment import Environment
 from experiments.imitation.motion import Episode, episodes_of, least_change
 from experiments.imitation.play import Policy, Recording, load_or_record, random_play
-from experiments.imitation.teacher import Standard, acting, filmed, other_demonstrations, taught
+from experiments.imitation.teacher import Standard, filmed, other_demonstrations, taught
+from experiments.imitation.trusted import trusted_policy
 
 
 class Shared:
@@ -23,6 +24,11 @@ class Shared:
     def __init__(self, config: ImitationConfig, environment: Environment) -> None:
         self._config = config
         self._environment = environment
+
+    @property
+    def fps(self) -> float:
+        """Frames a second of what is recorded."""
+        return self._environment.fps
 
     @cached_property
     def play(self) -> Recording:
@@ -40,7 +46,9 @@ class Shared:
     @cached_property
     def teacher(self) -> Policy:
         """What acts in the film."""
-        return acting(taught(self._config, self._environment, self.standard), self.standard)
+        if self._config.teacher.trusted_zip is not None:
+            return trusted_policy(self._config, self._environment)
+        return taught(self._config, self._environment, self.standard)
 
     @cached_property
     def demonstration(self) -> Demonstration:

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -20,7 +21,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv
 from agents import factory
 from agents.checkpoint import restore_checkpoint
 from encoders.device import AUTO
-from encoders.files import write_atomically
+from encoders.files import FileError, read_object, reading, write_atomically, write_json
 from encoders.videos.video import write_video
 from envs.pixels import SeededEpisodes
 from envs.standard import StandardState, standardise
@@ -35,6 +36,8 @@ ENVS = 16
 
 RANDOM_SHARES = (0.0, 0.2, 0.5)
 """Shares of random actions among its own, in a teacher's other episodes in turn: what is beside its path is seen."""
+
+UNITS_FILE = "units.json"
 
 LARGE = 192
 """Width and height of the film that people look at, pixels."""
@@ -58,6 +61,29 @@ class Standard:
         states = play.states.reshape(-1, play.states.shape[-1])
         spread = states.std(axis=0)
         return cls(states.mean(axis=0), np.where(spread > 1e-6, spread, 1.0))
+
+    @classmethod
+    def read(cls, folder: Path, width: int) -> Standard:
+        """As an agent's folder has them: recorded play of another run has others.
+
+        Args:
+            folder: The agent's.
+            width: Numbers of the state, D.
+
+        Raises:
+            FileError: If they are missing, damaged, or of another state.
+        """
+        path, remedy = folder / UNITS_FILE, "name the folder teachers/NAME/agent of a run's --out"
+        found = read_object(path, "record of an agent's units", remedy, ["mean", "spread"])
+        with reading(path, "record of an agent's units", remedy):
+            mean, spread = (np.array(found[name], np.float64) for name in ("mean", "spread"))
+        if not mean.shape == spread.shape == (width,) or not np.isfinite(mean).all() or not (spread > 0).all():
+            raise FileError(f"{path} has units of another state than one of {width} finite numbers; {remedy}.")
+        return cls(mean, spread)
+
+    def write(self, folder: Path) -> None:
+        """Writes them into an agent's folder."""
+        write_json(folder / UNITS_FILE, {"mean": self.mean.tolist(), "spread": self.spread.tolist()})
 
 
 def make_standard(environment: Environment, standard: Standard, drawn: bool) -> gym.Env[Any, Any]:
@@ -95,21 +121,26 @@ def check_actions(algo: str, environment: Environment, flag: str) -> None:
         )
 
 
-def taught(config: ImitationConfig, environment: Environment, standard: Standard) -> BaseAlgorithm:
+def taught(config: ImitationConfig, environment: Environment, standard: Standard) -> Policy:
     """The teacher: loaded from the folder that is named, or trained, which goes on where it was cut.
+
+    Args:
+        config: The run.
+        environment: Where.
+        standard: Units of the state that it is trained in; one that is loaded has its own.
 
     Raises:
         ValueError: If the folder holds no agent that fits, or one of another configuration.
     """
-    make = partial(make_standard, environment, standard, False)
     if config.teacher.folder is not None:
-        return factory.load_agent(config.teacher.folder, DummyVecEnv([make]))
+        return given_teacher(config.teacher.folder, environment)
+    make = partial(make_standard, environment, standard, False)
     folder = config.teacher_folder
     algo = teacher_algo(config, environment)
     venv = DummyVecEnv([partial(_monitored, make, config.teacher.seed * ENVS + number) for number in range(ENVS)])
     torch.set_num_threads(1)
     agent = factory.make(algo, venv, environment.horizon, config.teacher.seed, gamma=config.teacher.gamma)
-    claim(folder, "teacher.json", {"env": vars(config.env), "teacher": vars(config.teacher)})
+    claim(folder, "teacher.json", {"env": vars(config.env), "teacher": config.teacher.content})
     restore_checkpoint(agent, folder / "checkpoint")
     row = ENVS * environment.horizon
     venv.env_method("start_with", agent.num_timesteps // row)
@@ -126,8 +157,23 @@ def taught(config: ImitationConfig, environment: Environment, standard: Standard
             report=report,
         )
     factory.save_agent(agent, algo, environment.horizon, folder / "agent")
+    standard.write(folder / "agent")
     venv.close()
-    return agent
+    return acting(agent, standard)
+
+
+def given_teacher(folder: Path, environment: Environment) -> Policy:
+    """The teacher that another run has left; no code in its folder is run.
+
+    Raises:
+        ValueError: If the folder is incomplete, damaged, or of another environment.
+    """
+    standard = Standard.read(folder, environment.observed)
+    check_actions(factory.read_card(folder, {"algo": str})["algo"], environment, "--teacher.folder with an agent of")
+    venv = DummyVecEnv([partial(make_standard, environment, standard, False)])
+    agent = factory.load_agent(folder, venv)
+    venv.close()
+    return acting(agent, standard)
 
 
 def _monitored(make: Callable[[], gym.Env[Any, Any]], seed: int) -> gym.Env[Any, Any]:

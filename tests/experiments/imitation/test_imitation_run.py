@@ -13,13 +13,15 @@ from gymnasium import spaces
 
 from agents.training import CurveAndCheckpoint
 from encoders.files import read_json
-from encoders.training.fit import FitConfig
+from encoders.training.fit import FitConfig, fit
 from encoders.videos.video import write_video
 from experiments.imitate import main, work
+from experiments.imitation import pretraining
 from experiments.imitation.config import ImitationConfig, TeacherConfig
 from experiments.imitation.environment import EnvironmentConfig, find
 from experiments.imitation.play import PlayConfig, held_actions, load_or_record, random_play
 from experiments.imitation.run import EXPERIMENT, check_inputs, share
+from experiments.imitation.shared import Shared
 from experiments.runs import command_line
 
 TINY = ImitationConfig(
@@ -123,6 +125,42 @@ def test_a_video_can_wait_for_the_agent(finished: Finished, monkeypatch: pytest.
     assert result["progress"] * 14 * 2 % 1 == pytest.approx(0)
     assert result["demonstration_return"] == fixed["demonstration_return"]
     assert "share of the demonstration that was reached" in (folder / "report.html").read_text()
+
+
+def test_an_encoder_learns_from_videos_of_ones_own_too(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = finished
+    frames = np.load(config.play_file)["frames"]
+    clips = tmp_path / "clips"
+    write_video(clips / "mine.mp4", frames[0], 30)
+    write_video(clips / "short.mp4", frames[0][:2], 30)
+    own = replace(config, clips=clips)
+    assert own.shared_encoder(0) != config.shared_encoder(0)
+    assert own.identity(0)["clips"].keys() == {"mine.mp4", "short.mp4"}
+    learned: list[tuple[str, ...]] = []
+    monkeypatch.setattr(pretraining, "fit", lambda *given: learned.append(given[1].names) or fit(*given))  # type: ignore[func-returns-value]
+    shared = Shared(own, find(own.env))
+    pretraining.fitted_encoder(own, 0, shared)
+    # Both are at the environment's rate, without stills; the short one is left out.
+    assert learned[0][-1] == "mine.mp4"
+    assert "short.mp4" not in learned[0]
+    assert (own.shared_encoder(0) / "config.json").exists()
+    # Another content by the same name is another encoder.
+    write_video(clips / "mine.mp4", frames[1], 30)
+    assert replace(own).shared_encoder(0) != own.shared_encoder(0)
+
+
+def test_clips_that_nothing_is_learned_from_or_that_are_damaged_are_refused(finished: Finished, tmp_path: Path) -> None:
+    config, _ = finished
+    for changes in ({"encoder": "none", "reward": "oracle"}, {"encoder_folder": tmp_path}, {"reward": "random"}):
+        with pytest.raises(ValueError, match="clips are what an encoder learns from"):
+            replace(config, clips=tmp_path, **changes)
+    with pytest.raises(ValueError, match="holds no videos"):
+        check_inputs(replace(config, clips=tmp_path))
+    (tmp_path / "poor.mp4").write_bytes(b"no video")
+    with pytest.raises(ValueError, match=r"poor\.mp4"):
+        check_inputs(replace(config, clips=tmp_path))
 
 
 def test_discrete_actions_are_learned_by_ppo_and_refused_for_sac(tmp_path: Path) -> None:
