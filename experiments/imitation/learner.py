@@ -27,10 +27,11 @@ from experiments.imitation.demonstration import Demonstration
 from experiments.imitation.environment import Environment
 from experiments.imitation.play import Recording
 from experiments.imitation.teacher import Standard, make_standard
-from rewards.clock import FIXED, VecProgressReward, reach
+from rewards.clock import FIXED
 from rewards.effort import VecEffortPenalty
 from rewards.goal import Goal, Scales
 from rewards.lost import lost_distance, lost_reward
+from rewards.progress import VecProgressReward, reach
 from rewards.sources import tracked
 from rewards.wrappers import VecTrackingReward
 

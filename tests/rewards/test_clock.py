@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import DummyVecEnv
 
-from rewards.clock import CAUGHT_UP, VecProgressReward, reach, reached
+from rewards.clock import CAUGHT_UP, reached
 from rewards.huber import HuberConfig
+from rewards.progress import VecProgressReward, reach
 from rewards.wrappers import VecTrackingReward
 
 CONFIG = HuberConfig(alpha=0.0, beta=1.0, gamma=0.0)
