@@ -117,15 +117,15 @@ def clips_digest(clips: Clips) -> str:
         digest.update(f"{name} {tuple(video.shape)}".encode())
         if isinstance(video, FileVideo):
             for path in video.paths:
-                digest.update(_ends(path))
+                digest.update(file_ends(path))
         else:
             for view in video:
                 digest.update(np.ascontiguousarray(view).data)
     return digest.hexdigest()
 
 
-def _ends(path: Path) -> bytes:
-    """The size of a file, its beginning and its end."""
+def file_ends(path: Path) -> bytes:
+    """The size of a file, its beginning and its end: what tells it from others without reading all of it."""
     size = path.stat().st_size
     with path.open("rb") as file:
         beginning = file.read(ENDS)

@@ -112,6 +112,11 @@ class FileVideo:
         return len(self._views), len(self._moments[0]), self.cache.size, self.cache.size, 3
 
     @property
+    def times(self) -> NDArray[np.float64]:
+        """When its moments are shown, (T,) seconds since the first."""
+        return self._views[0].timeline.times[self._moments[0]]
+
+    @property
     def longest(self) -> int:
         """Frames of the longest view, before views are matched."""
         return max(len(view) for view in self._views)

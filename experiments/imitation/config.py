@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from agents import factory
+from encoders.clips.recordings import contents, recordings_in
 from encoders.device import AUTO, device_content
 from encoders.errors import check_choice, check_seed
+from encoders.files import read_bytes
 from encoders.training.fit import FitConfig
 from experiments.imitation.environment import EnvironmentConfig
 from experiments.imitation.play import PlayConfig
 from experiments.imitation.settings import ParallelSettings
-from experiments.runs.choices import key_of
+from experiments.runs.choices import NO_ENCODER, key_of
+from rewards.clock import CLOCKS, FIXED
+
+MOST_AGENT = 2**31
+"""Largest zip of an agent, bytes."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +30,10 @@ class TeacherConfig:
     """The agent that is filmed where no video is given; it learns from the true reward, and sees the true state.
 
     Attributes:
-        folder: Folder of an agent that was trained before; none trains one.
+        folder: Folder of an agent that was trained before, such as teachers/NAME/agent of a run's --out; none trains
+            one. It runs no code from there.
+        trusted_zip: File of an agent that Stable-Baselines3 saved, trained by algo on the environment's own
+            observations and actions. To load it runs the code in it: name only a file that you trust.
         algo: ppo, sac or a2c; auto takes sac for real-valued actions and ppo for discrete ones.
         steps: Environment steps of its training.
         gamma: Discount.
@@ -31,6 +42,7 @@ class TeacherConfig:
     """
 
     folder: Path | None = None
+    trusted_zip: Path | None = None
     algo: str = AUTO
     steps: int = 60_000
     gamma: float = 0.98
@@ -45,6 +57,29 @@ class TeacherConfig:
                 f"teacher.gamma is {self.gamma}, teacher.steps {self.steps} and teacher.attempts {self.attempts}; "
                 "gamma must be between 0 and 1, the others at least 1."
             )
+        if self.folder is not None and self.trusted_zip is not None:
+            raise ValueError("teacher.folder and teacher.trusted_zip both name a teacher; leave one of them out.")
+        if self.folder is not None and self.folder.suffix == ".zip":
+            raise ValueError(
+                f"teacher.folder is {self.folder}, and to load a zip of Stable-Baselines3 runs the code in it. If you "
+                "trust it, name it by --teacher.trusted-zip; else name a folder that a run of this project has left."
+            )
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """What a teacher is: its settings, and a digest of the file that it is loaded from, if there is one.
+
+        Raises:
+            FileError: If there is one, and it cannot be read.
+        """
+        found = {key: value for key, value in asdict(self).items() if key != "trusted_zip"}
+        if self.trusted_zip is not None:
+            agent = read_bytes(self.trusted_zip, "agent", "name a zip that Stable-Baselines3 saved", MOST_AGENT)
+            found["trusted_zip"] = sha256(agent).hexdigest()
+        if self.folder is not None:
+            card = read_bytes(self.folder / factory.AGENT_FILE, "agent", "name a folder that a run has left")
+            found["folder"] = sha256(card).hexdigest()
+        return found
 
 
 @dataclass(frozen=True)
@@ -56,6 +91,9 @@ class ImitationConfig(ParallelSettings):
         demo: The video; none films a teacher, which is trained first.
         demo_start: Seconds of the video that are left out at its beginning.
         demo_stop: Where the video ends, seconds from its beginning; none for its end.
+        clips: Folder of videos of one's own that the encoder learns from too, beside what is recorded.
+        clock: What moves the video on: fixed, the time; or progress, the agent that has caught up with it, for a video
+            whose pace is not the robot's.
         gamma: Discount of the learner.
         rollout: Steps of every environment between two updates of ppo or a2c, at most; 0 for the algorithm's own.
         starts: Share of the episodes of training that begin along the video, in a recorded state that looks like it
@@ -72,6 +110,8 @@ class ImitationConfig(ParallelSettings):
     demo: Path | None = None
     demo_start: float = 0.0
     demo_stop: float | None = None
+    clips: Path | None = None
+    clock: str = FIXED
     gamma: float = 0.95
     rollout: int = 25
     starts: float = 0.5
@@ -84,6 +124,14 @@ class ImitationConfig(ParallelSettings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_choice("clock", self.clock, CLOCKS)
+        if self.clips is not None and (
+            self.encoder == NO_ENCODER or self.encoder_folder is not None or not self.source.trained
+        ):
+            raise ValueError(
+                "clips are what an encoder learns from, and none is trained here; leave --clips out, or train one: "
+                "without --encoder none, --encoder-folder and --reward random."
+            )
         if not 0 <= self.starts <= 1 or not 0 < self.gamma < 1 or not self.lost > 0:
             raise ValueError(
                 f"starts is {self.starts}, gamma {self.gamma} and lost {self.lost}; starts must be from 0 to 1, gamma "
@@ -106,17 +154,28 @@ class ImitationConfig(ParallelSettings):
         """Frames in colour."""
         return 3, self.env.image_size, self.env.image_size
 
+    @cached_property
+    def clip_contents(self) -> dict[str, dict[str, str]]:
+        """What the folder of clips holds, as a part of what a run or an encoder is; empty without one.
+
+        Raises:
+            ValueError: If there is no video in it.
+        """
+        return {} if self.clips is None else {"clips": contents(recordings_in(self.clips))}
+
     @property
     def variant(self) -> str:
         """Folder name of everything but the seed."""
         where = self.env.id.replace("/", "_").replace(":", "_")
         watched = "filmed" if self.demo is None else f"video-{self.demo.stem}"
-        return f"{where}-{self.method_name}-{self.algo}-{self.reward}-{watched}"
+        clock = "" if self.clock == FIXED else f"-{self.clock}"
+        return f"{where}-{self.method_name}-{self.algo}-{self.reward}-{watched}{clock}"
 
     def identity(self, seed: int) -> dict[str, Any]:
         """The settings that determine the result of a run; a video from elsewhere needs no teacher."""
-        kept = super().identity(seed)
-        return kept if self.demo is None else {key: value for key, value in kept.items() if key != "teacher"}
+        kept = {key: value for key, value in super().identity(seed).items() if key != "teacher"}
+        teacher = {"teacher": self.teacher.content} if self.demo is None else {}
+        return kept | teacher | self.clip_contents
 
     @property
     def environment_key(self) -> str:
@@ -132,7 +191,7 @@ class ImitationConfig(ParallelSettings):
     @property
     def teacher_key(self) -> str:
         """Short name of the teacher, which learns in states as recorded play has them."""
-        content = asdict(self.teacher) | {"play": self.play_file.stem}
+        content = self.teacher.content | {"play": self.play_file.stem}
         return f"{self.environment_key}-{key_of(content)}"
 
     @property
@@ -163,6 +222,7 @@ class ImitationConfig(ParallelSettings):
             "threads": self.threads,
             "settings": asdict(self.encoder_config),
             "trained": self.source.trained,
+            **self.clip_contents,
             **device_content(self.device),
         }
         return self.out / "encoders" / f"{self.encoder}-{key_of(content)}" / f"seed_{seed}"

@@ -16,18 +16,21 @@ from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
 
 from envs.drawn import PIXELS, STATE
-from envs.embedding import VecEmbeddingObservation, embed_views
-from envs.phase import VecPhaseObservation
+from envs.embedding import VecEmbeddingObservation, embed_views, upcoming
+from envs.phase import VecPhaseObservation, phase
 from envs.pixels import SeededEpisodes
 from envs.starts import DemonstrationStarts, Starts, StartsAt, nearest
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.environment import Environment
-from experiments.imitation.parallel import Tracked, rewarded
+from experiments.imitation.parallel import rewarded
 from experiments.imitation.pipeline import Task
 from experiments.imitation.play import Recording
 from experiments.imitation.standard import Standard, make_standard
+from rewards.clock import FIXED
 from rewards.lost import lost_distance, lost_reward
+from rewards.progress import VecProgressReward, reach
 from rewards.sources import tracked
+from rewards.wrappers import VecTrackingReward
 
 STATES = 10
 """Recorded states for a moment of the video at most."""
@@ -66,7 +69,7 @@ class Place:
         return Monitor(env if seed is None else SeededEpisodes(env, seed))
 
 
-def compared(config: ImitationConfig, task: Task) -> Tracked:
+def compared(config: ImitationConfig, task: Task) -> tuple[str, NDArray[np.floating], float]:
     """The observation that the reward compares, what it should be at every step, and the distance that counts as 1."""
     return tracked(config.reward, task.goal, task.scales, truth=STATE)
 
@@ -97,16 +100,45 @@ def recorded_starts(config: ImitationConfig, place: Place, play: Recording) -> S
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 
-def make_learner(config: ImitationConfig, place: Place, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
-    """The vectorised environment of the learner.
+def tracking_reward(config: ImitationConfig, task: Task) -> Callable[[VecEnv], VecEnv]:
+    """The reward, around environments that observe what it compares and the phase.
 
-    The reward is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size
-    is the same whatever is compared.
+    It is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size is the same
+    whatever is compared. With the clock ``progress`` it tells the phase and the video's next embedding too.
     """
-    task = place.task
     key, path, scale = compared(config, task)
     largest = -lost_reward(path.reshape(len(path), -1), config.lost, config.huber, scale)
     huber = replace(config.huber, alpha=config.huber.alpha / largest, beta=config.huber.beta / largest)
+    if config.clock == FIXED:
+        return partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale)
+    horizon, embeddings = task.goal.horizon, task.goal.embeddings
+    told = {"phase": phase(np.arange(horizon + 1), horizon)}
+    if task.encoder is not None and embeddings is not None:
+        told["demonstration"] = upcoming(embeddings)
+    return partial(VecProgressReward, key=key, path=path, config=huber, scale=scale, threshold=reach(path), told=told)
+
+
+def pace_warning(config: ImitationConfig, task: Task, distance: float) -> str | None:
+    """A warning where a video that waits for the agent may wait for ever.
+
+    Args:
+        config: The run.
+        task: The learner's.
+        distance: Of the video from the nearest recorded moments, median, in the units of the embedding or of pixels.
+    """
+    key, path, _ = compared(config, task)
+    if config.clock == FIXED or key == STATE or distance < (within := reach(path)):
+        return None
+    return (
+        f"The video goes on where the agent is within {within:.3g} of it, and the nearest recorded moments are "
+        f"{distance:.3g} from it: it may wait for ever. Record more like it, by --play.episodes, or use --clock fixed."
+    )
+
+
+def make_learner(config: ImitationConfig, place: Place, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
+    """The vectorised environment of the learner."""
+    task = place.task
+    key, _, _ = compared(config, task)
     drawn = task.encoder is not None or key == PIXELS
     # What is only used in the parent does not travel to the workers.
     sent = replace(place, task=replace(task, encoder=None))
@@ -114,16 +146,8 @@ def make_learner(config: ImitationConfig, place: Place, starts: Starts | None, b
         partial(sent.make, drawn, starts, config.starts, seed * config.envs + number) for number in range(config.envs)
     ]
     effort = config.effort if isinstance(place.environment.action_space, spaces.Box) else 0.0
-    return rewarded(
-        factories,
-        config.workers,
-        task,
-        (key, path, scale),
-        huber,
-        bfloat16=bfloat16,
-        phase=True,
-        effort=effort,
-    )
+    reward = tracking_reward(config, task)
+    return rewarded(factories, config.workers, task, key, reward, bfloat16=bfloat16, phase=True, effort=effort)
 
 
 @dataclass(frozen=True)
@@ -136,12 +160,14 @@ class Rollouts:
             one an episode; None without truth.
         distances: Of embeddings (without an encoder, of pixels) after every step of the first episode.
         frames: Of the first episode, (horizon + 1, S, S, 3) uint8.
+        progress: Mean share of the demonstration that was reached; None where the time alone moves it on.
     """
 
     true_returns: list[float]
     state_errors: list[float] | None
     distances: NDArray[np.float64]
     frames: NDArray[np.uint8]
+    progress: float | None = None
 
     @property
     def true_return(self) -> float:
@@ -158,7 +184,14 @@ Actor = Callable[[dict[str, NDArray[Any]]], Any]
 """Observations of one environment in a batch -> its action in a batch."""
 
 
-def rollouts(place: Place, actor: Callable[[int], Actor], episodes: int, seed: int, drawn: bool = True) -> Rollouts:
+def rollouts(
+    place: Place,
+    actor: Callable[[int], Actor],
+    episodes: int,
+    seed: int,
+    drawn: bool = True,
+    progress: Callable[[VecEnv], VecEnv] | None = None,
+) -> Rollouts:
     """Plays whole episodes from where the video begins.
 
     Args:
@@ -167,12 +200,15 @@ def rollouts(place: Place, actor: Callable[[int], Actor], episodes: int, seed: i
         episodes: How many.
         seed: Of the first reset.
         drawn: Whether frames are needed, by the policy or to be shown.
+        progress: Tells the policy which moment of the video it is at, where that is not the time.
     """
     task, goal = place.task, place.task.goal
     venv: VecEnv = VecPhaseObservation(DummyVecEnv([partial(place.make, drawn)]), goal.horizon)
     if drawn and task.encoder is not None and goal.embeddings is not None:
         venv = VecEmbeddingObservation(venv, task.encoder, goal.embeddings, keep_pixels=True)
-    returns, errors, frames = [], [], []
+    if progress is not None:
+        venv = progress(venv)
+    returns, errors, frames, shares = [], [], [], []
     venv.seed(seed)
     observation: Any = venv.reset()
     for episode in range(episodes):
@@ -187,6 +223,8 @@ def rollouts(place: Place, actor: Callable[[int], Actor], episodes: int, seed: i
             if episode == 0 and drawn and last is not None:
                 frames.append(last[PIXELS])
         returns.append(float(infos[0]["episode"]["r"]))
+        if progress is not None:
+            shares.append(infos[0]["progress"])
         if goal.joints is not None:
             apart = np.square(np.stack(states) - goal.joints[1:]).mean(axis=-1)
             errors.append(float(np.sqrt(apart).mean()))
@@ -198,7 +236,13 @@ def rollouts(place: Place, actor: Callable[[int], Actor], episodes: int, seed: i
         if drawn
         else np.zeros(0)
     )
-    return Rollouts(returns, errors if goal.joints is not None else None, np.asarray(apart, np.float64), shown)
+    return Rollouts(
+        returns,
+        errors if goal.joints is not None else None,
+        np.asarray(apart, np.float64),
+        shown,
+        float(np.mean(shares)) if shares else None,
+    )
 
 
 def mean_action(agent: BaseAlgorithm) -> Callable[[int], Actor]:

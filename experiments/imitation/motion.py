@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,11 @@ from experiments.imitation.play import Recording
 
 LEAST_SHARE = 0.25
 """Of the median change between two successive frames of recorded play: what counts as having moved."""
+
+FRAMES = 512
+"""Frames that are compared at a time."""
+
+STILL_PLAY = "Nothing moves in recorded play: every frame is the same picture. See that it draws what its actions move."
 
 
 @dataclass(frozen=True)
@@ -30,24 +35,28 @@ class Episode:
 
 def changes(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Root of the summed squared differences of successive frames, (T, ...) uint8 -> (T - 1,)."""
-    flat = frames.reshape(len(frames), -1).astype(np.float32)
-    return np.linalg.norm(np.diff(flat, axis=0), axis=1).astype(np.float64)
+    flat = frames.reshape(len(frames), -1)
+    # A few at a time: as numbers of 32 bits, the frames of a long video take four times their memory.
+    parts = [
+        np.linalg.norm(np.diff(flat[start : start + FRAMES + 1].astype(np.float32), axis=0), axis=1)
+        for start in range(0, max(len(flat) - 1, 1), FRAMES)
+    ]
+    return np.concatenate(parts).astype(np.float64)
 
 
-def least_change(frames: NDArray[np.uint8]) -> float:
+def least_change(episodes: Iterable[NDArray[np.uint8]], still: str = STILL_PLAY) -> float:
     """The change of a picture that counts as movement.
 
     Args:
-        frames: Recorded play, (N, T, S, S, 3) uint8.
+        episodes: Frames of each, (T, ...) uint8.
+        still: What is said if nothing moves in any.
 
     Raises:
-        ValueError: If nothing moves in it.
+        ValueError: If nothing moves in any.
     """
-    found = np.concatenate([changes(episode) for episode in frames])
+    found = np.concatenate([changes(episode) for episode in episodes])
     if not (found > 0).any():
-        raise ValueError(
-            "Nothing moves in recorded play: every frame is the same picture. See that it draws what its actions move."
-        )
+        raise ValueError(still)
     return LEAST_SHARE * float(np.median(found[found > 0]))
 
 
@@ -57,14 +66,16 @@ def moving(frames: NDArray[np.uint8], least: float) -> NDArray[np.intp]:
     What stands still looks the same early and late, and a loss that has far moments apart would learn noise from it.
 
     Args:
-        frames: (T, S, S, 3) uint8.
+        frames: (T, ...) uint8.
         least: The change that counts as movement.
     """
-    flat = frames.reshape(len(frames), -1).astype(np.float32)
-    kept = [0]
+    flat = frames.reshape(len(frames), -1)
+    kept, last = [0], flat[0].astype(np.float32)
     for moment in range(1, len(flat)):
-        if np.linalg.norm(flat[moment] - flat[kept[-1]]) >= least:
+        shown = flat[moment].astype(np.float32)
+        if np.linalg.norm(shown - last) >= least:
             kept.append(moment)
+            last = shown
     return np.array(kept, np.intp)
 
 

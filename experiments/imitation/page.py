@@ -15,6 +15,7 @@ FIGURES = {
     "random_return": "true return of random actions",
     "share": "share of the way from random actions to the demonstration",
     "state_error": "distance from the demonstration's state, standard deviations",
+    "progress": "share of the demonstration that was reached, where it waits for the imitation",
     "random_state_error": "the same of random actions",
     "env_steps": "environment steps",
     "env_steps_per_second": "environment steps a second",

@@ -27,13 +27,8 @@ from experiments.imitation.settings import ParallelSettings
 from experiments.runs.learning import OwnLoss, learn_to_end, progress_bar
 from experiments.runs.tracking import tracking_of
 from rewards.effort import VecEffortPenalty
-from rewards.huber import HuberConfig
-from rewards.wrappers import VecTrackingReward
 
 Config = TypeVar("Config", bound=ParallelSettings)
-
-Tracked = tuple[str, NDArray[np.floating], float]
-"""The observation that a reward compares, what it should be at every step, and the distance that counts as 1."""
 
 
 class ParallelPipeline(Pipeline[Config]):
@@ -137,8 +132,8 @@ def rewarded(
     factories: Sequence[Callable[[], gym.Env[Any, Any]]],
     workers: int,
     task: Task,
-    tracked: Tracked,
-    huber: HuberConfig,
+    compared: str,
+    reward: Callable[[VecEnv], VecEnv],
     *,
     bfloat16: bool = False,
     joint: bool = False,
@@ -155,8 +150,8 @@ def rewarded(
         factories: Of the environments.
         workers: Number of processes; 1 steps all of them in this one.
         task: What is to be done. Without an encoder a learner observes its own state and the phase.
-        tracked: What the reward compares.
-        huber: Its coefficients.
+        compared: The observation that the reward compares.
+        reward: The reward, around environments that observe it.
         bfloat16: Whether the encoder calculates in bfloat16.
         joint: Whether the agent trains an encoder of its own: then it observes pixels in place of embeddings, and the
             task's, which stays frozen, serves only the reward and the demonstration.
@@ -164,16 +159,15 @@ def rewarded(
         effort: What an action of full force costs a step.
         hidden: Observations that the learner does not get.
     """
-    key, path, scale = tracked
     encoder = task.encoder
     wrap = partial(
         _observe_and_reward,
         horizon=task.goal.horizon,
         encoder=None if encoder is None else encoder.frozen(bfloat16),
         embeddings=task.goal.embeddings,
-        reward=partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale),
-        keep_pixels=key == PIXELS or joint,
-        dropped="embedding" if joint else PIXELS if key == PIXELS else None,
+        reward=reward,
+        keep_pixels=compared == PIXELS or joint,
+        dropped="embedding" if joint else PIXELS if compared == PIXELS else None,
         phase=phase,
         effort=effort,
         hidden=hidden,

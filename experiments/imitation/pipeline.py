@@ -280,12 +280,22 @@ class Pipeline(ABC, Generic[Config]):
         for name, value in known.items():
             if value is not None:
                 console.print(f"  {name.replace('_', ' ')}: {value if isinstance(value, bool) else f'{value:.3g}'}")
-        for warning in warnings.values():
+        task = Task(goal_of(demonstration, encoder, self.horizon), scales, encoder, start)
+        for warning in (warnings | self.warnings(task, known)).values():
             console.print(f"  [bold yellow]warning:[/] {warning}")
         if config.refuse_unlike and "video" in warnings:
             raise ValueError(f"{warnings['video']} Leave --refuse-unlike out to imitate it all the same.")
         figures.plot_distance_matrix(embed_views(encoder, demonstration.frames), self.folder / "distance_matrix.png")
-        return known, Task(goal_of(demonstration, encoder, self.horizon), scales, encoder, start)
+        return known, task
+
+    def warnings(self, task: Task, known: dict[str, Any]) -> dict[str, str]:
+        """What else is to be warned of before the training.
+
+        Args:
+            task: What the agent is to do.
+            known: Figures of the audit.
+        """
+        return {}
 
     def train(self, task: Task, bfloat16: bool) -> BaseAlgorithm:
         """Trains the agent, or brings a trained one back, and writes its curve, checkpoints and weights.

@@ -14,7 +14,9 @@ from stable_baselines3.common.vec_env import VecEnv
 from agents import factory
 from encoders.base import Encoder
 from encoders.clips.clips import Clips
+from encoders.clips.recordings import open_recordings, recordings_in
 from experiments.imitation.audit import LIKENESS_VIDEOS, Evidence, spread
+from experiments.imitation.clips import with_own
 from experiments.imitation.config import ImitationConfig
 from experiments.imitation.demonstration import Demonstration, Start, goal_of, measure_scales
 from experiments.imitation.environment import Environment, find
@@ -23,9 +25,11 @@ from experiments.imitation.learner import (
     Rollouts,
     make_learner,
     mean_action,
+    pace_warning,
     random_actions,
     recorded_starts,
     rollouts,
+    tracking_reward,
 )
 from experiments.imitation.motion import clips_of, moving
 from experiments.imitation.page import imitation_page
@@ -33,8 +37,10 @@ from experiments.imitation.parallel import ParallelPipeline
 from experiments.imitation.pipeline import Evaluation, Task, experiment
 from experiments.imitation.shared import Shared
 from experiments.imitation.teacher import check_actions, teacher_algo
+from experiments.imitation.trusted import check_given_teacher
 from experiments.imitation.videos import most_alike, of_video
 from experiments.runs.choices import NO_ENCODER
+from rewards.clock import PROGRESS
 from rewards.targets import positions
 
 REFERENCE_EPISODES = 20
@@ -121,7 +127,9 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
         recorded, frames = clips_of(self.shared.episodes[0], least), self.shared.demonstration.frames[:, 0]
         video = frames[moving(frames, self.shared.least_change)][None]
         copies = max(1, round(DEMONSTRATION_SHARE * len(recorded))) if video.shape[1] >= least else 0
-        return Clips([*recorded.videos, *[video] * copies], (*recorded.names, *["the video"] * copies))
+        clips = Clips([*recorded.videos, *[video] * copies], (*recorded.names, *["the video"] * copies))
+        folder = self.config.clips
+        return clips if folder is None else with_own(clips, folder, self.config.env.image_size, least, self.fps)
 
     def evidence(self) -> Evidence:
         """Held-out episodes, without what stands still."""
@@ -163,7 +171,8 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
     def evaluate(self, agent: BaseAlgorithm, task: Task) -> Evaluation:
         """Whole episodes from where the video begins, beside random actions."""
         place, demonstration = self.place(task), self.shared.demonstration
-        own = rollouts(place, mean_action(agent), self.config.episodes, self.evaluation_seed)
+        progress = tracking_reward(self.config, task) if self.config.clock == PROGRESS else None
+        own = rollouts(place, mean_action(agent), self.config.episodes, self.evaluation_seed, progress=progress)
         random = self._random(place, self.seed)
         moments = positions(len(demonstration.frames), self.horizon + 1, demonstration.times)
         shown = demonstration.frames[np.round(moments).astype(int), 0][1:]
@@ -175,12 +184,18 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
             "share": share(own.true_return, random.true_return, demonstration.true_return),
             "state_error": own.state_error,
             "random_state_error": random.state_error,
+            "progress": own.progress,
         }
         return Evaluation(figures, own.distances, enlarged(shown), enlarged(own.frames[1:]))
 
     def _random(self, place: Place, seed: int) -> Rollouts:
         actions = random_actions(self.environment, seed)
         return rollouts(place, actions, REFERENCE_EPISODES, seed, drawn=False)
+
+    def warnings(self, task: Task, known: dict[str, Any]) -> dict[str, str]:
+        """Of a video that may wait for ever."""
+        waiting = pace_warning(self.config, task, known["video_distance"])
+        return {} if waiting is None else {"pace": waiting}
 
     def random_figures(self) -> tuple[float, float]:
         """True return of random actions on this demonstration, as score and as return."""
@@ -197,14 +212,19 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
     def facts(self) -> dict[str, Any]:
         """Where, and what is imitated."""
         demo = self.config.demo
-        return {**super().facts(), "env": self.config.env.id, "demo": None if demo is None else str(demo)}
+        return {
+            **super().facts(),
+            "env": self.config.env.id,
+            "clock": self.config.clock,
+            "demo": None if demo is None else str(demo),
+        }
 
 
 def check_inputs(config: ImitationConfig) -> None:
     """Refuses inputs that would fail later.
 
     Raises:
-        ValueError: If the environment, the video or the encoder cannot be used, an agent does not take the
+        ValueError: If the environment, the video, the clips or the encoder cannot be used, an agent does not take the
             environment's actions, or the reward needs a truth that is not there.
     """
     pipeline = GymnasiumImitation(config, config.seeds[0])
@@ -213,6 +233,7 @@ def check_inputs(config: ImitationConfig) -> None:
     factory.part_of(environment.horizon, environment.horizon)
     if config.demo is None:
         teacher_algo(config, environment)
+        check_given_teacher(config, environment)
     else:
         of_video(config.demo, config.env.image_size, config.demo_start, config.demo_stop)
     if config.source.key == "joint_positions" and (config.demo is not None or not environment.observed):
@@ -221,6 +242,8 @@ def check_inputs(config: ImitationConfig) -> None:
         )
     if config.encoder_folder is not None:
         pipeline.given_encoder(config.encoder_folder)
+    if config.clips is not None:
+        open_recordings(recordings_in(config.clips), config.env.image_size)
     if config.encoder != NO_ENCODER and (views := config.new_encoder().sampling.views) > 1:
         raise ValueError(
             f"The encoder {config.encoder!r} learns from {views} views of a moment, and an environment shows one; "

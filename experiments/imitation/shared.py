@@ -10,7 +10,8 @@ from experiments.imitation.environment import Environment
 from experiments.imitation.motion import Episode, episodes_of, least_change
 from experiments.imitation.play import Policy, Recording, load_or_record, random_play
 from experiments.imitation.standard import Standard
-from experiments.imitation.teacher import acting, filmed, other_demonstrations, taught
+from experiments.imitation.teacher import filmed, other_demonstrations, taught
+from experiments.imitation.trusted import trusted_policy
 from experiments.imitation.videos import of_film, of_video
 
 
@@ -42,7 +43,9 @@ class Shared:
     @cached_property
     def teacher(self) -> Policy:
         """What acts in the film."""
-        return acting(taught(self._config, self._environment, self.standard), self.standard)
+        if self._config.teacher.trusted_zip is not None:
+            return trusted_policy(self._config, self._environment)
+        return taught(self._config, self._environment, self.standard)
 
     @cached_property
     def demonstration(self) -> Demonstration:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -69,21 +70,26 @@ def check_actions(algo: str, environment: Environment, flag: str) -> None:
         )
 
 
-def taught(config: ImitationConfig, environment: Environment, standard: Standard) -> BaseAlgorithm:
+def taught(config: ImitationConfig, environment: Environment, standard: Standard) -> Policy:
     """The teacher: loaded from the folder that is named, or trained, which goes on where it was cut.
+
+    Args:
+        config: The run.
+        environment: Where.
+        standard: Units of the state that it is trained in; one that is loaded has its own.
 
     Raises:
         ValueError: If the folder holds no agent that fits, or one of another configuration.
     """
-    make = partial(make_standard, environment, standard, False)
     if config.teacher.folder is not None:
-        return factory.load_agent(config.teacher.folder, DummyVecEnv([make]))
+        return given_teacher(config.teacher.folder, environment)
+    make = partial(make_standard, environment, standard, False)
     folder = config.teacher_folder
     algo = teacher_algo(config, environment)
     venv = DummyVecEnv([partial(_monitored, make, config.teacher.seed * ENVS + number) for number in range(ENVS)])
     torch.set_num_threads(1)
     agent = factory.make(algo, venv, environment.horizon, config.teacher.seed, gamma=config.teacher.gamma)
-    claim(folder, "teacher.json", {"env": vars(config.env), "teacher": vars(config.teacher)})
+    claim(folder, "teacher.json", {"env": vars(config.env), "teacher": config.teacher.content})
     restore_checkpoint(agent, folder / "checkpoint")
     row = ENVS * environment.horizon
     venv.env_method("start_with", agent.num_timesteps // row)
@@ -100,8 +106,23 @@ def taught(config: ImitationConfig, environment: Environment, standard: Standard
             report=report,
         )
     factory.save_agent(agent, algo, environment.horizon, folder / "agent")
+    standard.write(folder / "agent")
     venv.close()
-    return agent
+    return acting(agent, standard)
+
+
+def given_teacher(folder: Path, environment: Environment) -> Policy:
+    """The teacher that another run has left; no code in its folder is run.
+
+    Raises:
+        ValueError: If the folder is incomplete, damaged, or of another environment.
+    """
+    standard = Standard.read(folder, environment.observed)
+    check_actions(factory.read_card(folder, {"algo": str})["algo"], environment, "--teacher.folder with an agent of")
+    venv = DummyVecEnv([partial(make_standard, environment, standard, False)])
+    agent = factory.load_agent(folder, venv)
+    venv.close()
+    return acting(agent, standard)
 
 
 def _monitored(make: Callable[[], gym.Env[Any, Any]], seed: int) -> gym.Env[Any, Any]:

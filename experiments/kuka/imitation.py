@@ -23,7 +23,7 @@ from experiments.kuka.recordings import RecordConfig, make_env
 from rewards.goal import ORACLE_SCALE
 from rewards.huber import HuberConfig
 from rewards.sources import tracked
-from rewards.wrappers import TrackingReward
+from rewards.wrappers import TrackingReward, VecTrackingReward
 
 NOT_SHOWN = ("goal",)
 """Observations that the learner does not get: an imitator must not see where the target is."""
@@ -75,11 +75,12 @@ def make_learner(
     Raises:
         ValueError: If the goal lacks the path that the reward needs.
     """
-    compared = tracked(reward, task.goal, task.scales)
-    seen = task.encoder is not None or compared[0] == "pixels"
+    key, path, scale = tracked(reward, task.goal, task.scales)
+    seen = task.encoder is not None or key == "pixels"
+    tracking = partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale)
     # What is only used in the parent does not travel to the workers.
     make = partial(_learner, config, replace(task, encoder=None), huber, _cameras(config) if seen else None)
-    return rewarded([make] * envs, workers, task, compared, huber, bfloat16=bfloat16, joint=joint, hidden=NOT_SHOWN)
+    return rewarded([make] * envs, workers, task, key, tracking, bfloat16=bfloat16, joint=joint, hidden=NOT_SHOWN)
 
 
 def random_policy(

@@ -32,6 +32,7 @@ PROGRAMS = {
     "onlooker-play": "play_atari",
     "onlooker-benchmark": "benchmark",
     "onlooker-compare": "compare_encoders",
+    "onlooker-fit-encoder": "fit_encoder",
     "onlooker-gpu-check": "gpu_check",
 }
 """Commands, and the files of the checkout that do the same."""

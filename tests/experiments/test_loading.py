@@ -25,6 +25,7 @@ DOORS = (
     "play_atari",
     "benchmark",
     "compare_encoders",
+    "fit_encoder",
 )
 
 MOST_SECONDS = 4.0

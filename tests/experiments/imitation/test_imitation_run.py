@@ -12,13 +12,16 @@ import pytest
 from gymnasium import spaces
 
 from agents.training import CurveAndCheckpoint
-from encoders.training.fit import FitConfig
+from encoders.files import read_json
+from encoders.training.fit import FitConfig, fit
 from encoders.videos.video import write_video
-from experiments.imitate import work
+from experiments.imitate import main, work
+from experiments.imitation import pretraining
 from experiments.imitation.config import ImitationConfig, TeacherConfig
 from experiments.imitation.environment import EnvironmentConfig, find
 from experiments.imitation.play import PlayConfig, held_actions, load_or_record, random_play
 from experiments.imitation.run import EXPERIMENT, check_inputs, share
+from experiments.imitation.shared import Shared
 from experiments.runs import command_line
 
 TINY = ImitationConfig(
@@ -82,6 +85,84 @@ def test_a_video_from_elsewhere_is_imitated_from_the_state_that_looks_like_its_b
     assert "nobody knows" in (config.run_folder(0) / "report.html").read_text()
 
 
+def test_a_video_can_wait_for_the_agent(finished: Finished, monkeypatch: pytest.MonkeyPatch) -> None:
+    config, fixed = finished
+    flags = [
+        "--env.id",
+        config.env.id,
+        "--env.horizon",
+        "14",
+        "--env.image-size",
+        "32",
+        "--envs",
+        "2",
+        "--workers",
+        "1",
+    ]
+    flags += ["--threads", "1", "--steps", "56", "--episodes", "2", "--out", str(config.out), "--clock", "progress"]
+    flags += ["--play.episodes", "6", "--play.validation", "2", "--play.demonstrations", "2", "--teacher.steps", "224"]
+    flags += [
+        "--teacher.attempts",
+        "2",
+        "--fit.steps",
+        "4",
+        "--fit.validate-every",
+        "2",
+        "--fit.validation-batches",
+        "1",
+    ]
+    monkeypatch.setattr("sys.argv", ["imitate.py", *flags])
+    encoders = {path: path.stat().st_mtime_ns for path in (config.out / "encoders").rglob("*.safetensors")}
+    assert main() == 0
+    # Play, teacher and encoder are those of the fixed clock; the run is another.
+    assert {path: path.stat().st_mtime_ns for path in (config.out / "encoders").rglob("*.safetensors")} == encoders
+    folder = replace(config, clock="progress").run_folder(0)
+    assert folder != config.run_folder(0)
+    result = read_json(folder / "result.json", "a result", "")
+    assert (fixed["clock"], fixed["progress"]) == ("fixed", None)
+    assert result["clock"] == "progress"
+    assert 0 <= result["progress"] <= 1
+    assert result["progress"] * 14 * 2 % 1 == pytest.approx(0)
+    assert result["demonstration_return"] == fixed["demonstration_return"]
+    assert "share of the demonstration that was reached" in (folder / "report.html").read_text()
+
+
+def test_an_encoder_learns_from_videos_of_ones_own_too(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = finished
+    frames = np.load(config.play_file)["frames"]
+    clips = tmp_path / "clips"
+    write_video(clips / "mine.mp4", frames[0], 30)
+    write_video(clips / "short.mp4", frames[0][:2], 30)
+    own = replace(config, clips=clips)
+    assert own.shared_encoder(0) != config.shared_encoder(0)
+    assert own.identity(0)["clips"].keys() == {"mine.mp4", "short.mp4"}
+    learned: list[tuple[str, ...]] = []
+    monkeypatch.setattr(pretraining, "fit", lambda *given: learned.append(given[1].names) or fit(*given))  # type: ignore[func-returns-value]
+    shared = Shared(own, find(own.env))
+    pretraining.fitted_encoder(own, 0, shared)
+    # Both are at the environment's rate, without stills; the short one is left out.
+    assert learned[0][-1] == "mine.mp4"
+    assert "short.mp4" not in learned[0]
+    assert (own.shared_encoder(0) / "config.json").exists()
+    # Another content by the same name is another encoder.
+    write_video(clips / "mine.mp4", frames[1], 30)
+    assert replace(own).shared_encoder(0) != own.shared_encoder(0)
+
+
+def test_clips_that_nothing_is_learned_from_or_that_are_damaged_are_refused(finished: Finished, tmp_path: Path) -> None:
+    config, _ = finished
+    for changes in ({"encoder": "none", "reward": "oracle"}, {"encoder_folder": tmp_path}, {"reward": "random"}):
+        with pytest.raises(ValueError, match="clips are what an encoder learns from"):
+            replace(config, clips=tmp_path, **changes)
+    with pytest.raises(ValueError, match="holds no videos"):
+        check_inputs(replace(config, clips=tmp_path))
+    (tmp_path / "poor.mp4").write_bytes(b"no video")
+    with pytest.raises(ValueError, match=r"poor\.mp4"):
+        check_inputs(replace(config, clips=tmp_path))
+
+
 def test_discrete_actions_are_learned_by_ppo_and_refused_for_sac(tmp_path: Path) -> None:
     config = replace(TINY, env=EnvironmentConfig("CartPole-v1", horizon=14, image_size=32), out=tmp_path)
     result = EXPERIMENT.run_all(config)[0]
@@ -141,6 +222,7 @@ def test_what_cannot_be_imitated_is_refused_before_any_work(
         ({"encoder": "none"}, "encoder 'none' has none"),
         ({"starts": 1.5}, "starts is 1.5"),
         ({"encoder": "tcm"}, "tcm"),
+        ({"clock": "progres"}, "progress"),
         ({"workers": 3}, "workers at most envs"),
     ],
 )
