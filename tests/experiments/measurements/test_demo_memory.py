@@ -41,4 +41,4 @@ def test_the_video_moves_and_has_the_rate_of_a_film(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="which is no checkout of commit d71388b"):
-        DemoMemoryConfig(before=tmp_path)
+        measure(DemoMemoryConfig(before=tmp_path))
