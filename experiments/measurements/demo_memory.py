@@ -62,7 +62,7 @@ class DemoMemoryConfig:
         width: Of its frames, pixels.
         height: The same.
         before: A checkout of commit d71388b to measure too; none leaves it out.
-        before_seconds: Of the video for that: it takes nearly a gigabyte for each.
+        before_seconds: Of the video for that: it takes two thirds of a gigabyte for each.
         out: JSON file of the figures, or None.
     """
 
@@ -76,10 +76,6 @@ class DemoMemoryConfig:
     def __post_init__(self) -> None:
         check_at_least(1, {"seconds": self.seconds, "before_seconds": self.before_seconds})
         check_at_least(16, {"width": self.width, "height": self.height})
-        if self.before is not None and not (self.before / "encoders/video.py").exists():
-            raise ValueError(
-                f"before names {self.before}, which is no checkout of commit d71388b; make one by git worktree."
-            )
 
 
 def write_moving(path: Path, width: int, height: int, seconds: int) -> None:
@@ -111,7 +107,15 @@ def probe(reader: str, video: Path, checkout: Path) -> dict[str, float]:
 
 
 def measure(config: DemoMemoryConfig) -> None:
-    """Measures every reader and prints it."""
+    """Measures every reader and prints it.
+
+    Raises:
+        ValueError: If ``before`` is no such checkout.
+    """
+    if config.before is not None and not (config.before / "encoders/video.py").exists():
+        raise ValueError(
+            f"before names {config.before}, which is no checkout of commit d71388b; make one by git worktree add."
+        )
     commit = provenance()["commit"]
     found: list[dict[str, Any]] = []
     with TemporaryDirectory() as folder:
@@ -140,14 +144,6 @@ def measure(config: DemoMemoryConfig) -> None:
     if config.out is not None:
         settings = {**asdict(config), "before": None, "out": None}
         write_json(config.out, {"config": settings, "readers": found})
-
-
-def markdown(figures: dict[str, Any]) -> str:
-    """The table of what was measured."""
-    lines = ["| read as | seconds of video | memory, MB | seconds |", "|---|---|---|---|"]
-    for row in figures["readers"]:
-        lines.append(f"| {row['reader']} | {row['video_seconds']} | {row['megabytes']:,.0f} | {row['seconds']:.1f} |")
-    return "\n".join(lines)
 
 
 def main() -> int:

@@ -154,17 +154,6 @@ def measure(config: CostConfig) -> None:
         write_json(config.out, {"config": settings, "commit": measured["commit"], "environments": found})
 
 
-def markdown(figures: dict[str, Any]) -> str:
-    """The table of what was measured."""
-    lines = [
-        "| environment | drawn, steps a second | with encoder and reward | time, drawn is 1 |",
-        "|---|---|---|---|",
-    ]
-    for env_id, found in figures["environments"].items():
-        lines.append(f"| `{env_id}` | {found['drawn']:,.0f} | {found['imitating']:,.0f} | {found['ratio']:.2f} |")
-    return "\n".join(lines)
-
-
 def main() -> int:
     """Measures; 0 if it worked, 2 if the user has something to mend."""
     return command_line.run(CostConfig, measure, __doc__)

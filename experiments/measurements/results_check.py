@@ -143,6 +143,23 @@ def _update_speed() -> str:
     return "\n".join([*lines, "", f"Replay buffer, {shown}, ours {megabytes['ours']:,.0f} MB."])
 
 
+def _demo_memory() -> str:
+    lines = ["| read as | seconds of video | memory, MB | seconds |", "|---|---|---|---|"]
+    for row in _measured(RESULTS / "demo_memory.json")["readers"]:
+        lines.append(f"| {row['reader']} | {row['video_seconds']} | {row['megabytes']:,.0f} | {row['seconds']:.1f} |")
+    return "\n".join(lines)
+
+
+def _imitation_cost() -> str:
+    lines = [
+        "| environment | drawn, steps a second | with encoder and reward | time, drawn is 1 |",
+        "|---|---|---|---|",
+    ]
+    for env_id, found in _measured(RESULTS / "imitation_cost.json")["environments"].items():
+        lines.append(f"| `{env_id}` | {found['drawn']:,.0f} | {found['imitating']:,.0f} | {found['ratio']:.2f} |")
+    return "\n".join(lines)
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "imitate_kuka": _imitation,
     "imitate_cartpole": lambda: RUN_TABLES["imitate_cartpole"].markdown(read_rows(RESULTS / "imitate_cartpole.csv")),
@@ -172,6 +189,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "atari_throughput": _atari_throughput,
     "render_speed": _render_speed,
     "update_speed": _update_speed,
+    "demo_memory": _demo_memory,
+    "imitation_cost": _imitation_cost,
     "damage_check": lambda: robustness.damages(_measured(RESULTS / "damage_check.json")),
     "kill_check": lambda: robustness.kills(_measured(RESULTS / "kill_check.json")),
     "leak_check": lambda: robustness.leaks(_measured(RESULTS / "leak_check.json")),

@@ -149,10 +149,11 @@ def test_the_likeness_of_the_video_is_in_the_audit_the_result_and_the_report(com
 
 @pytest.fixture
 def unlike(tmp_path: Path) -> Path:
-    """A video of colour bars, with a card so that no start has to be looked for."""
+    """A video of colour bars that move, with a card so that no start has to be looked for."""
     colours = [(255, 255, 255), (255, 255, 0), (0, 255, 255), (0, 255, 0), (255, 0, 255), (255, 0, 0), (0, 0, 255)]
     bars = np.repeat(np.array(colours, np.uint8), 5, axis=0)[:32]
-    write_video(tmp_path / "bars_front.mp4", np.broadcast_to(bars, (10, 32, 32, 3)), 20)
+    moving = np.stack([np.roll(bars, moment, axis=0) for moment in range(10)])
+    write_video(tmp_path / "bars_front.mp4", np.broadcast_to(moving[:, None], (10, 32, 32, 3)), 20)
     (tmp_path / "bars.json").write_text(json.dumps({"start": [0.0] * 7}))
     return tmp_path / "bars_front.mp4"
 

@@ -41,4 +41,12 @@ def test_the_video_moves_and_has_the_rate_of_a_film(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="which is no checkout of commit d71388b"):
-        DemoMemoryConfig(before=tmp_path)
+        measure(DemoMemoryConfig(before=tmp_path))
+
+
+def test_a_minute_of_1080p_took_less_than_300_megabytes() -> None:
+    figures = json.loads(RESULTS.read_text())
+    assert (figures["config"]["width"], figures["config"]["height"]) == (1920, 1080)
+    now = {row["reader"]: row for row in figures["readers"] if row["video_seconds"] == 60}
+    assert now.keys() == READERS.keys()
+    assert max(row["megabytes"] for row in now.values()) < 300
