@@ -15,7 +15,7 @@ from encoders.errors import check_choice, check_seeds
 from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
-from experiments.runs.choices import NO_ENCODER, NO_TRACKER, PROJECT, Plugins, Tracker, check_tracker, check_unsettled
+from experiments.runs.choices import NO_ENCODER, NO_TRACKER, PROJECT, Plugins, Tracker, check_unsettled
 from rewards import sources
 from rewards.huber import HuberConfig
 
@@ -73,7 +73,6 @@ class ImitationSettings:
         check_choice("reward", self.reward, sources.names())
         check_device(self.device)
         check_seeds(self.seeds)
-        check_tracker(self.track)
 
     @property
     def source(self) -> sources.Source:

@@ -16,12 +16,11 @@ from encoders.files import read_json
 from encoders.training.fit import FitConfig, fit
 from encoders.videos.video import write_video
 from experiments.imitate import main, work
-from experiments.imitation import pretraining
+from experiments.imitation import pipeline
 from experiments.imitation.config import ImitationConfig, TeacherConfig
 from experiments.imitation.environment import EnvironmentConfig, find
 from experiments.imitation.play import PlayConfig, held_actions, load_or_record, random_play
-from experiments.imitation.run import EXPERIMENT, check_inputs, share
-from experiments.imitation.shared import Shared
+from experiments.imitation.run import EXPERIMENT, GymnasiumImitation, check_inputs, share
 from experiments.runs import command_line
 
 TINY = ImitationConfig(
@@ -139,9 +138,8 @@ def test_an_encoder_learns_from_videos_of_ones_own_too(
     assert own.shared_encoder(0) != config.shared_encoder(0)
     assert own.identity(0)["clips"].keys() == {"mine.mp4", "short.mp4"}
     learned: list[tuple[str, ...]] = []
-    monkeypatch.setattr(pretraining, "fit", lambda *given: learned.append(given[1].names) or fit(*given))  # type: ignore[func-returns-value]
-    shared = Shared(own, find(own.env))
-    pretraining.fitted_encoder(own, 0, shared)
+    monkeypatch.setattr(pipeline, "fit", lambda *given: learned.append(given[1].names) or fit(*given))  # type: ignore[func-returns-value]
+    GymnasiumImitation(own, 0).fitted_encoder()
     # Both are at the environment's rate, without stills; the short one is left out.
     assert learned[0][-1] == "mine.mp4"
     assert "short.mp4" not in learned[0]
