@@ -338,8 +338,12 @@ class KukaReach(Simulation):
             "goal": self._goal.astype(np.float32),
         }
         if self.cameras:
-            frames = [self.frame(camera) for camera in self.cameras]
-            observation["pixels"] = np.stack(frames) if self._stacked else frames[0]
+            side, seconds = self.image_size, self._steps * CONTROL_SECONDS
+            # Drawn where they stay: putting them together afterwards would copy every frame.
+            pixels = np.empty((len(self.cameras), side, side, 3), np.uint8)
+            for name, frame in zip(self.cameras, pixels, strict=True):
+                self.scene.render(CAMERAS[name], side, seconds, frame)
+            observation["pixels"] = pixels if self._stacked else pixels[0]
         return observation
 
     def frame(self, camera: str | Camera, size: int | None = None) -> NDArray[np.uint8]:
