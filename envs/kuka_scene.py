@@ -185,7 +185,7 @@ class Scene:
         frame = np.empty_like(view.backdrop) if out is None else out
         frame[:] = view.backdrop
         # The arm covers a small part of the picture: copying that part alone is the fastest way to lay it over.
-        drawn = np.flatnonzero(depth < EMPTY)
+        (drawn,) = (depth.ravel() < EMPTY).nonzero()
         frame.reshape(-1, 3)[drawn] = colours.reshape(-1, 4).take(drawn, axis=0)[:, :3]
         return frame
 
