@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import weakref
 from collections.abc import Mapping
 from typing import Any, SupportsFloat
@@ -228,11 +229,13 @@ class KukaReach(Simulation):
             ValueError: If an action is not finite, or outside [-1, 1], or no episode has begun.
         """
         self._actuate(self._command(action))
+        client = self._open_client
         for _ in range(PHYSICS_STEPS):
-            pybullet.stepSimulation(physicsClientId=self._open_client)
+            pybullet.stepSimulation(physicsClientId=client)
         self._steps += 1
         self._show()
-        distance = float(np.linalg.norm(self.hand_position() - self._goal))
+        offset = self.hand_position() - self._goal
+        distance = math.sqrt(offset.dot(offset))
         return self._observation(), -distance, False, self._steps >= self.horizon, {"goal_distance": distance}
 
     def _actuate(self, action: NDArray[np.float64]) -> None:
@@ -258,7 +261,7 @@ class KukaReach(Simulation):
             )
             return
         positions = self.joint_positions() if self._positions is None else self._positions
-        target = np.clip(positions + action * MAX_INCREMENT, self.joint_lower, self.joint_upper)
+        target = np.minimum(np.maximum(positions + action * MAX_INCREMENT, self.joint_lower), self.joint_upper)
         pybullet.setJointMotorControlArray(
             arm,
             self.joints,
@@ -334,12 +337,16 @@ class KukaReach(Simulation):
         self._positions = positions
         observation: dict[str, NDArray[Any]] = {
             "joint_positions": positions.astype(np.float32),
-            "joint_velocities": np.clip(velocities, -MAX_SPEED, MAX_SPEED).astype(np.float32),
+            "joint_velocities": np.minimum(np.maximum(velocities, -MAX_SPEED), MAX_SPEED).astype(np.float32),
             "goal": self._goal.astype(np.float32),
         }
         if self.cameras:
-            frames = [self.frame(camera) for camera in self.cameras]
-            observation["pixels"] = np.stack(frames) if self._stacked else frames[0]
+            side, seconds = self.image_size, self._steps * CONTROL_SECONDS
+            # Drawn where they stay: putting them together afterwards would copy every frame.
+            pixels = np.empty((len(self.cameras), side, side, 3), np.uint8)
+            for name, frame in zip(self.cameras, pixels, strict=True):
+                self.scene.render(CAMERAS[name], side, seconds, frame)
+            observation["pixels"] = pixels if self._stacked else pixels[0]
         return observation
 
     def frame(self, camera: str | Camera, size: int | None = None) -> NDArray[np.uint8]:

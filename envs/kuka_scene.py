@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -120,6 +121,20 @@ LOOKS: dict[str, Look] = {
 """Every look by its name; ``bare`` is ``plain`` without the target."""
 
 
+class View(NamedTuple):
+    """What a camera sees at a moment, but for the bodies.
+
+    Attributes:
+        matrix: OpenGL view matrix, 16 floats in column order.
+        projection: OpenGL projection matrix, likewise.
+        backdrop: Wall and floor, (size, size, 3) uint8, RGB.
+    """
+
+    matrix: tuple[float, ...]
+    projection: tuple[float, ...]
+    backdrop: NDArray[np.uint8]
+
+
 @dataclass
 class Scene:
     """Draws one pybullet client's arm before a wall and a chequered floor.
@@ -139,35 +154,38 @@ class Scene:
     arm: int
     hand: int
     look: Look
-    _backdrops: dict[tuple[Camera, int], NDArray[np.uint8]] = field(default_factory=dict, repr=False)
+    _still: dict[tuple[Camera, int], View] = field(default_factory=dict, repr=False)
 
-    def render(self, camera: Camera, size: int, seconds: float = 0.0) -> NDArray[np.uint8]:
+    def render(
+        self, camera: Camera, size: int, seconds: float = 0.0, out: NDArray[np.uint8] | None = None
+    ) -> NDArray[np.uint8]:
         """Draws what a camera sees.
 
         Args:
             camera: Where it is.
             size: Width and height, pixels.
             seconds: Time since the start of the episode; it moves a moving camera.
+            out: What is drawn into, (size, size, 3) uint8, contiguous; a new frame if None.
 
         Returns:
-            Frame of shape (size, size, 3), uint8, RGB.
+            Frame of shape (size, size, 3), uint8, RGB; ``out`` if it is given.
         """
-        view = self._view_matrix(camera, seconds)
-        projection = pybullet.computeProjectionMatrixFOV(camera.field_of_view, 1.0, NEAR, FAR)
+        view = self._view(camera, size, seconds)
         _, _, colours, depth, _ = pybullet.getCameraImage(
             size,
             size,
-            view,
-            projection,
+            view.matrix,
+            view.projection,
             lightDirection=self.look.light,
             shadow=0,
             renderer=pybullet.ER_TINY_RENDERER,
             flags=pybullet.ER_NO_SEGMENTATION_MASK,
             physicsClientId=self.client,
         )
-        frame = self._backdrop(camera, size, view).copy()
+        frame = np.empty_like(view.backdrop) if out is None else out
+        frame[:] = view.backdrop
         # The arm covers a small part of the picture: copying that part alone is the fastest way to lay it over.
-        drawn = np.flatnonzero(depth < EMPTY)
+        (drawn,) = (depth.ravel() < EMPTY).nonzero()
         frame.reshape(-1, 3)[drawn] = colours.reshape(-1, 4).take(drawn, axis=0)[:, :3]
         return frame
 
@@ -206,12 +224,19 @@ class Scene:
         )
         return int(pybullet.createMultiBody(0.0, -1, visual, position, physicsClientId=self.client))
 
-    def _backdrop(self, camera: Camera, size: int, view: tuple[float, ...]) -> NDArray[np.uint8]:
-        if camera.moves:
-            return backdrop(self.look, view, camera.field_of_view, size)
-        if (camera, size) not in self._backdrops:
-            self._backdrops[camera, size] = backdrop(self.look, view, camera.field_of_view, size)
-        return self._backdrops[camera, size]
+    def _view(self, camera: Camera, size: int, seconds: float) -> View:
+        """What a camera sees besides bodies; that of one that stands still is computed once."""
+        if (view := self._still.get((camera, size))) is not None:
+            return view
+        matrix = self._view_matrix(camera, seconds)
+        view = View(
+            matrix,
+            pybullet.computeProjectionMatrixFOV(camera.field_of_view, 1.0, NEAR, FAR),
+            backdrop(self.look, matrix, camera.field_of_view, size),
+        )
+        if not camera.moves:
+            self._still[camera, size] = view
+        return view
 
     def _view_matrix(self, camera: Camera, seconds: float) -> tuple[float, ...]:
         if camera.on_wrist:

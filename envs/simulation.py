@@ -66,7 +66,7 @@ class Simulation(Uncopied, gym.Env[dict[str, NDArray[Any]], NDArray[np.float32]]
             raise ValueError(f"No episode of this {type(self).__name__} has begun, or it is over; call reset() first.")
         command = np.asarray(action, dtype=np.float64)
         (size,) = self.action_space.shape or ()
-        if command.shape != (size,) or not np.all(np.abs(command) <= 1.0 + _TOLERANCE):
+        if command.shape != (size,) or not (abs(command) <= 1.0 + _TOLERANCE).all():
             raise ValueError(
                 f"An action must be {size} finite numbers in [-1, 1]; got {command.tolist()}. "
                 "Clip it or scale it to that range."

@@ -45,6 +45,29 @@ def _as_it_is(venv: VecEnv) -> VecEnv:
     return venv
 
 
+class _Group(DummyVecEnv):
+    """``DummyVecEnv`` that copies no more of the infos than their dictionaries.
+
+    What a worker answers is pickled before the next step, which is a copy to any depth.
+    """
+
+    def step_wait(self) -> VecEnvStepReturn:
+        """Steps every environment, and resets those whose episode has ended."""
+        infos = []
+        for index, env in enumerate(self.envs):
+            observation, reward, terminated, truncated, info = env.step(self.actions[index])
+            ended = terminated or truncated
+            # A copy, since an environment may keep the dictionary, and wrappers here write into it.
+            info = {**info, "TimeLimit.truncated": truncated and not terminated}
+            if ended:
+                info["terminal_observation"] = observation
+                observation, self.reset_infos[index] = env.reset()
+            self.buf_rews[index], self.buf_dones[index] = reward, ended
+            self._save_obs(index, observation)
+            infos.append(info)
+        return self._obs_from_buf(), self.buf_rews.copy(), self.buf_dones.copy(), infos
+
+
 def _serve(remote: Connection) -> None:
     """A worker process: receives its environments, and calls their methods by name until it is closed."""
     # Workers share the cores: one thread each, or their networks wait for one another.
@@ -53,7 +76,7 @@ def _serve(remote: Connection) -> None:
         factories, wrap = remote.recv()
     except (EOFError, ConnectionResetError):
         return  # the parent has gone; so does the worker
-    group = DummyVecEnv(factories.var)
+    group = _Group(factories.var)
     venv: VecEnv = wrap.var(group)
     try:
         while (call := remote.recv()) is not None:

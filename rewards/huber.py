@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,7 +99,7 @@ def check_scale(scale: float) -> None:
     Raises:
         ValueError: If it is not positive and finite.
     """
-    if not (np.isfinite(scale) and scale > 0):
+    if not 0 < scale < math.inf:
         raise ValueError(
             f"scale is {scale}; it must be positive and finite: fit the encoder first, which measures it, on videos "
             "whose successive frames differ."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, SupportsFloat
 
 import gymnasium as gym
@@ -75,9 +76,10 @@ class TrackingReward(
         self._replaced_return += float(replaced)
         own, target = np.asarray(observation[self._key], np.float64).ravel(), self._path[self._time]
         reward = huber_reward(own, target, self._config, self._scale)
+        offset = own - target
         added = {
             "replaced_return": self._replaced_return,
-            "distance": float(np.linalg.norm(own - target)) / self._scale,
+            "distance": math.sqrt(offset.dot(offset)) / self._scale,
         }
         return observation, float(reward), terminated, truncated, {**info, **added}
 

@@ -8,13 +8,19 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
+import psutil
 import torch
 from rich.console import Console
 from skimage.metrics import structural_similarity
+from stable_baselines3 import PPO
+from stable_baselines3.common.monitor import Monitor
+from stable_baselines3.common.vec_env import VecEnv
 
 import encoders
 from agents import factory
@@ -27,18 +33,22 @@ from encoders.files import write_json
 from encoders.precision import PRECISIONS, uses_bfloat16
 from encoders.training.optimisers import Stepper
 from envs.bullet import pybullet
-from envs.embedding import embed_pixels
-from envs.kuka import KukaReach
+from envs.embedding import VecDropObservation, VecEmbeddingObservation
+from envs.kuka import JOINTS, KukaReach
 from envs.kuka_scene import CAMERAS, FAR, NEAR
+from envs.workers import vectorised
 from experiments.imitation.demonstration import Demonstration, goal_of
 from experiments.imitation.pipeline import Task
-from experiments.kuka.imitation import film, make_learner
+from experiments.kuka.imitation import NOT_SHOWN, film, make_learner
 from experiments.kuka.motions import minimum_jerk
 from experiments.kuka.recordings import RecordConfig, make_env
 from experiments.runs import command_line
 from experiments.runs.tables import print_table
 from rewards.goal import Scales
-from rewards.huber import HuberConfig, huber_reward
+from rewards.huber import HuberConfig
+
+UPDATES = 5
+"""Updates of PPO that are timed alone."""
 
 
 @dataclass(frozen=True)
@@ -75,15 +85,6 @@ class ThroughputConfig:
 
     def __post_init__(self) -> None:
         check_choice("precision", self.precision, PRECISIONS)
-
-
-def seconds_each(call: Callable[[], Any], times: int) -> float:
-    """Mean time of a call, after one to warm up."""
-    call()
-    started = time.perf_counter()
-    for _ in range(times):
-        call()
-    return (time.perf_counter() - started) / times
 
 
 def renderers(poses: int, size: int = 84) -> dict[str, float]:
@@ -131,48 +132,93 @@ def renderers(poses: int, size: int = 84) -> dict[str, float]:
     }
 
 
+def processor_seconds() -> float:
+    """Processor time of this process and of the workers that it has, seconds; waiting is no part of it."""
+    own = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (own, *own.children()))
+
+
+def stepping(venv: VecEnv, steps: int) -> float:
+    """Processor seconds an environment step of random actions; closes the environments."""
+    rng = np.random.default_rng(0)
+    venv.reset()
+    started = processor_seconds()
+    for _ in range(steps):
+        venv.step(rng.uniform(-1, 1, (venv.num_envs, JOINTS)).astype(np.float32))
+    spent = processor_seconds() - started
+    venv.close()
+    return spent / (steps * venv.num_envs)
+
+
+def _arm(record: RecordConfig, camera: tuple[str, ...] | None, horizon: int) -> gym.Env[Any, Any]:
+    """One environment of the loop before anything is embedded; picklable as a partial."""
+    return Monitor(make_env(record, camera, horizon))
+
+
 def loop(config: ThroughputConfig) -> dict[str, Any]:
-    """Steps a second of the training loop, and the cost of each part alone."""
+    """Steps a second of the training loop, how many cores it keeps busy, and each part's share of the processor's time.
+
+    Parts are told by adding one after the other to environments that are stepped as in the loop: as many of them, in
+    as many workers, with moving arms. A part alone is up to twice as fast, with the caches and the cores to itself.
+    ``physics`` has the way to the workers and back in it; ``rest`` is the policy's actions and what is kept of a step.
+    """
     horizon = 50
     record = RecordConfig(cameras=config.cameras, image_size=config.image_size)
     env = make_env(record, config.cameras, horizon)
     env.reset(seed=0)
     path = minimum_jerk(env.random_pose(), env.random_pose(), horizon + 1)
     frames = np.stack([film(env, path, camera, config.image_size) for camera in config.cameras], axis=1)
+    env.close()
     torch.manual_seed(0)
     encoder = encoders.make(config.encoder, image_size=config.image_size, channels=3).eval()
     encoder.distance_scale.fill_(1.0)
     goal = goal_of(Demonstration(frames), encoder, horizon)
+    assert goal.embeddings is not None
     bfloat16 = uses_bfloat16(config.precision, encoder, channels_first(frames[:, 0]))
-    frozen = encoder.frozen(bfloat16)
     torch.set_num_threads(1)
-    group = frames[: config.envs // config.workers]
-    embeddings = embed_pixels(frozen, group)
-    action = np.zeros(7, np.float32)
-    bare = make_env(record, None, horizon)
-    bare.reset(seed=0)
-    alone = {
-        "physics": seconds_each(lambda: bare.step(action), 500),
-        "render": seconds_each(lambda: [env.frame(camera) for camera in config.cameras], 300),
-        "embed": seconds_each(lambda: embed_pixels(frozen, group), 30) / len(group),
-        "reward": seconds_each(lambda: huber_reward(embeddings, embeddings, HuberConfig()), 300) / len(group),
+    embedded = partial(
+        VecEmbeddingObservation, encoder=encoder.frozen(bfloat16), demonstration=goal.embeddings, drop=NOT_SHOWN
+    )
+    rungs: dict[str, tuple[tuple[str, ...] | None, Callable[[VecEnv], VecEnv]]] = {
+        "physics": (None, partial(VecDropObservation, key="goal")),
+        "render": (config.cameras, partial(VecDropObservation, key="pixels")),
+        "embed": (config.cameras, embedded),
     }
-    env.close()
-    bare.close()
-    task = Task(goal, Scales(1.0, 1.0, 1.0), encoder, {"joint_positions": path[0]})
-    venv = make_learner(record, task, "tcn_huber", HuberConfig(), config.envs, config.workers, bfloat16)
+
+    def learner() -> VecEnv:
+        task = Task(goal, Scales(1.0, 1.0, 1.0), encoder, {"joint_positions": path[0]})
+        return make_learner(record, task, "tcn_huber", HuberConfig(), config.envs, config.workers, bfloat16)
+
+    steps = 2 * horizon
+    spent = {
+        name: stepping(
+            vectorised([partial(_arm, record, cameras, horizon)] * config.envs, config.workers, wrap, None), steps
+        )
+        for name, (cameras, wrap) in rungs.items()
+    } | {"reward": stepping(learner(), steps)}
+    venv = learner()
     agent = factory.make(config.algo, venv, horizon, seed=0)
     batch = config.envs * horizon
     agent.learn(batch)
-    started = time.perf_counter()
+    clock, started = time.perf_counter(), processor_seconds()
     agent.learn(batch * config.updates)
-    whole = (time.perf_counter() - started) / (batch * config.updates)
-    update = seconds_each(agent.train, 3) / batch if config.algo == "ppo" else float("nan")  # type: ignore[attr-defined]
+    seconds = (time.perf_counter() - clock) / (batch * config.updates)
+    whole = (processor_seconds() - started) / (batch * config.updates)
+    update = float("nan")
+    if isinstance(agent, PPO):
+        started = processor_seconds()
+        for _ in range(UPDATES):
+            agent.train()
+        update = (processor_seconds() - started) / (UPDATES * batch)
     venv.close()
-    # Work in the workers happens side by side; its cost to the whole is its share of one worker.
-    shares = {name: value / config.workers for name, value in alone.items()} | {"update": update}
-    shares["rest"] = whole - sum(value for value in shares.values() if np.isfinite(value))
-    return {"env_steps_per_second": 1 / whole, "share": {name: value / whole for name, value in shares.items()}}
+    before = itertools.chain([0.0], spent.values())
+    parts = {name: upto - less for (name, upto), less in zip(spent.items(), before, strict=False)} | {"update": update}
+    parts["rest"] = whole - sum(value for value in parts.values() if np.isfinite(value))
+    return {
+        "env_steps_per_second": 1 / seconds,
+        "cores_busy": whole / seconds,
+        "share": {name: value / whole for name, value in parts.items()},
+    }
 
 
 def feeding(config: ThroughputConfig, folder: Path, steps: int = 100) -> dict[str, float]:
@@ -234,7 +280,10 @@ def measure(config: ThroughputConfig) -> None:
         f"structural similarity {render['structural_similarity']:.3f}"
     )
     shares = {name: f"{value:.0%}" for name, value in whole["share"].items()}
-    print_table(console, f"{whole['env_steps_per_second']:,.0f} environment steps a second", [shares])
+    title = (
+        f"{whole['env_steps_per_second']:,.0f} steps a second on {whole['cores_busy']:.1f} cores; shares of their time"
+    )
+    print_table(console, title, [shares])
     if config.out is not None:
         write_json(config.out, {"config": asdict(config), "render": render, "loop": whole})
 

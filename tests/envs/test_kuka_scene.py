@@ -222,6 +222,26 @@ def test_several_distractors_are_all_drawn_and_hold_nothing_up(make_kuka: MakeKu
     np.testing.assert_array_equal(ends[0], ends[1])
 
 
+@pytest.mark.parametrize("camera", ["front", "orbit"])
+def test_a_frame_is_drawn_into_what_is_given_over_all_that_was_there(make_kuka: MakeKuka, camera: str) -> None:
+    env = make_kuka()
+    env.reset(seed=0)
+    frames = np.full((2, 48, 48, 3), 7, np.uint8)
+    drawn = env.scene.render(CAMERAS[camera], 48, 0.5, frames[1])
+    assert np.shares_memory(drawn, frames[1])
+    np.testing.assert_array_equal(frames[1], env.scene.render(CAMERAS[camera], 48, 0.5))
+    assert (frames[0] == 7).all()
+
+
+def test_observed_frames_are_those_of_their_cameras_and_of_one_step_alone(make_kuka: MakeKuka) -> None:
+    env = make_kuka(camera=("orbit", "side"), image_size=48)
+    first = env.reset(seed=0)[0]["pixels"]
+    kept = first.copy()
+    second = env.step(np.ones(7, np.float32))[0]["pixels"]
+    np.testing.assert_array_equal(first, kept)
+    np.testing.assert_array_equal(second, [env.frame(name) for name in ("orbit", "side")])
+
+
 def test_a_swaying_camera_rises_and_sinks(make_kuka: MakeKuka) -> None:
     env = make_kuka(camera=None)
     env.reset(seed=0)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -68,6 +69,30 @@ def test_everything_equals_the_environments_in_one_process_through_resets(worker
         np.testing.assert_equal(mine, expected)
     dones = np.array([answer[2] for answer in mine[1:]])  # type: ignore[index]
     assert dones.sum(axis=0).tolist() == [3, 2, 2, 1, 1]
+
+
+class OwnInfo(gym.Wrapper):
+    """Gives the same dictionary as its info at every step, with what it was given of its own in it."""
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        self.info: dict[str, Any] = {"path": []}
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        observation, reward, terminated, truncated, _ = self.env.step(action)
+        self.info["path"] += [len(self.info["path"])]
+        return observation, reward, terminated, truncated, self.info
+
+
+def test_an_environment_that_keeps_its_info_finds_nothing_written_into_it() -> None:
+    venv = WorkerVecEnv([lambda: OwnInfo(KukaReach(horizon=2, camera=None))], workers=1)
+    venv.reset()
+    still = np.zeros((1, 7), np.float32)
+    infos = [venv.step(still)[3][0] for _ in range(3)]
+    assert ["terminal_observation" in info for info in infos] == [False, True, False]
+    assert [info["path"] for info in infos] == [[0], [0, 1], [0, 1, 2]]
+    assert list(venv.get_attr("info")[0]) == ["path"]
+    venv.close()
 
 
 def test_options_reach_the_environments_once(workers: VecEnv) -> None:
