@@ -88,6 +88,7 @@ class ImitationConfig(ParallelSettings):
 
     Attributes:
         env: Where.
+        algo: sac, which takes real-valued actions and needs the fewest steps; ppo or a2c, which take discrete ones too.
         demo: The video; none films a teacher, which is trained first.
         demo_start: Seconds of the video that are left out at its beginning.
         demo_stop: Where the video ends, seconds from its beginning; none for its end.
@@ -107,6 +108,8 @@ class ImitationConfig(ParallelSettings):
     """
 
     env: EnvironmentConfig = field(default_factory=EnvironmentConfig)
+    algo: str = "sac"
+    steps: int = 40_000
     demo: Path | None = None
     demo_start: float = 0.0
     demo_stop: float | None = None

@@ -24,6 +24,7 @@ from experiments.imitation.run import EXPERIMENT, GymnasiumImitation, check_inpu
 from experiments.runs import command_line
 
 TINY = ImitationConfig(
+    algo="ppo",
     env=EnvironmentConfig("InvertedPendulum-v5", horizon=14, image_size=32),
     envs=2,
     workers=1,
