@@ -6,11 +6,12 @@ import ast
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
+from tyro.conf import arg
 
 from encoders.errors import check_at_least, check_choice
 from envs.drawn import DrawnObservation
@@ -40,8 +41,8 @@ class EnvironmentConfig:
         hidden: Names of observations that the learner does not see, of an environment that observes by name.
     """
 
-    id: str = "Reacher-v5"
-    kwargs: tuple[str, ...] = ()
+    id: Annotated[str, arg(aliases=("--env",))] = "Reacher-v5"
+    kwargs: Annotated[tuple[str, ...], arg(aliases=("--env-kwargs",))] = ()
     horizon: int = 0
     action_repeat: int = 1
     image_size: int = 64
