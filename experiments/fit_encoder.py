@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from experiments.imitation.fit_config import FitEncoderConfig
+from experiments.any_environment.fit_config import FitEncoderConfig
 from experiments.runs import command_line
 
 AGAIN = "The same command goes on."
@@ -13,7 +13,7 @@ AGAIN = "The same command goes on."
 def work(config: FitEncoderConfig) -> None:
     """Fits."""
     # Imported here, so that a question or a mistake on the command line is answered at once.
-    from experiments.imitation.encoder_fit import fit_encoder
+    from experiments.any_environment.encoder_fit import fit_encoder
 
     fit_encoder(config)
 

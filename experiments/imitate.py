@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from experiments.imitation.config import ImitationConfig
+from experiments.any_environment.config import ImitationConfig
 from experiments.runs import command_line
 
 
 def work(config: ImitationConfig) -> None:
     """Runs every seed."""
     # Imported here, so that a question or a mistake on the command line is answered at once.
-    from experiments.imitation.run import EXPERIMENT
+    from experiments.any_environment.run import EXPERIMENT
 
     EXPERIMENT.run_all(config)
 

@@ -92,7 +92,9 @@ def scoring(name: str) -> Scoring:
 
 def _entry(name: str) -> Entry:
     if name not in known() and GYMNASIUM_ID.fullmatch(name):
-        imitation = _in("experiments.imitation")
-        return Entry(lambda: import_module("experiments.imitation.suite").ImitationSuite.of(name), imitation.scoring)
+        imitation = _in("experiments.any_environment")
+        return Entry(
+            lambda: import_module("experiments.any_environment.suite").ImitationSuite.of(name), imitation.scoring
+        )
     check_choice("environment, or a Gymnasium id such as Reacher-v5", name, known())
     return known()[name]

@@ -23,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "sweep": {"runs", "report", "suites"},
     "suites": {"sweep"},
     **{room: {"runs", "report", "sweep"} for room in ("atari", "imitation", "comparison")},
-    **{room: {"runs", "report", "sweep", "imitation"} for room in ("kuka", "cartpole")},
+    **{room: {"runs", "report", "sweep", "imitation"} for room in ("kuka", "cartpole", "any_environment")},
 }
 """What a part of ``experiments`` may import of the others; doors and measurements, which nobody imports, may all."""
 

@@ -1,1 +1,1 @@
-"""Imitation of a video in any environment: one pipeline."""
+"""The pipeline of every imitation."""

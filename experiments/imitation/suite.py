@@ -1,46 +1,131 @@
-"""An imitation in any environment as a benchmark sees it: tasks are teachers' films, the score is the true return."""
+"""Imitations as a benchmark sees them: tasks are demonstrations, each cell is a run of a pipeline."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, TypeVar
 
-from experiments.imitation import run
-from experiments.imitation.config import ImitationConfig
-from experiments.imitation.environment import EnvironmentConfig
-from experiments.imitation.pipeline_suite import PipelineSuite
-from experiments.imitation.scoring import SCORING
+from experiments.imitation.pipeline import Pipeline
+from experiments.imitation.settings import ParallelSettings
+from experiments.runs.choices import NO_ENCODER
+from experiments.sweep.grid import Cell, Method
+from experiments.sweep.imitation_methods import imitation_method
+from experiments.sweep.launchers import Job
+from experiments.sweep.suite import RunSuite, write_random_figures
+from rewards import sources
+
+Config = TypeVar("Config", bound=ParallelSettings)
 
 
-class ImitationSuite(PipelineSuite[ImitationConfig]):
-    """``imitate.py`` in one environment, one process a run.
+class PipelineSuite(RunSuite[Config], Generic[Config]):
+    """Imitations as cells of a benchmark, one process a run.
 
     Args:
         base: Settings of a run that no cell names.
     """
 
-    scoring = SCORING
-    experiment = run.EXPERIMENT
-    pipeline = run.GymnasiumImitation
-    step_seconds: ClassVar[Mapping[str, float]] = {"ppo": 2.5e-3, "a2c": 2.5e-3, "sac": 4e-3}
-    fit_seconds = 180.0
-    demonstration_seconds = 240.0
-    other_seconds = 30.0
+    pipeline: Callable[[Config, int], Pipeline[Config]]
+    """Makes the stages of a run."""
 
-    @classmethod
-    def of(cls, name: str) -> ImitationSuite:
-        """The suite of an environment's id, with every setting at its default."""
-        return cls(ImitationConfig(env=EnvironmentConfig(id=name)))
+    step_seconds: ClassVar[Mapping[str, float]]
+    """Seconds of an environment step in training by the algorithm, on one core of the reference machine."""
 
+    fit_seconds: float
+    """Seconds of one encoder's training, on the same core."""
+
+    other_seconds: float
+    """Seconds of a run's start, audit, evaluation and figures."""
+
+    demonstration_seconds = 0.0
+    """Seconds of what all runs on a demonstration share."""
+
+    @abstractmethod
     def of_task(self, task: int, out: Path) -> dict[str, Any]:
-        """A teacher's seed."""
-        return {"teacher.seed": task, "out": out / self.task_name(task)}
+        """What a run on a demonstration is configured with, by paths of attributes; ``out`` is among it."""
 
-    def task_name(self, task: int) -> str:
-        """The film."""
-        return f"film{task}"
+    def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
+        """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
+        return imitation_method(encoder, algo, reward, settings, ParallelSettings.encoder, ParallelSettings.reward)
 
-    def score(self, result: dict[str, Any]) -> float:
-        """The true return."""
-        return float(result["true_return"])
+    def config(self, cell: Cell, out: Path) -> Config:
+        """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
+        method = cell.method
+        changes = {
+            "encoder": method.encoder,
+            "encoder_settings": method.encoder_settings,
+            "algo": method.algo,
+            "reward": method.reward,
+            "seeds": (cell.seed,),
+            "steps": cell.steps,
+            "resume": True,
+            "workers": 1,
+            "threads": 1,
+            **self.of_task(cell.task, out),
+        }
+        return method.configured(self._base, changes)
+
+    def preparations(self, cells: list[Cell], out: Path) -> list[list[Job]]:
+        """Recordings, then demonstrations with what random actions do, then encoders, one a seed."""
+        configs = [self.config(cell, out) for cell in cells]
+        tasks = {cell.task: config for cell, config in zip(cells, configs, strict=True)}
+        recorded = {config.out: config for config in configs}
+        fits = {config.shared_encoder(config.seeds[0]): config for config in configs if config.encoder != NO_ENCODER}
+        logs = out / "logs"
+        return [
+            [
+                Job(f"record-{number}", partial(_record, type(self), config), logs / "record.log")
+                for number, config in enumerate(recorded.values())
+            ],
+            [
+                Job(
+                    f"demonstration-{task}",
+                    partial(_random_policy, type(self), config, self.random_figures_file(task, out)),
+                    logs / "demonstration.log",
+                )
+                for task, config in tasks.items()
+            ],
+            [
+                Job(
+                    f"fit-{folder.parent.name}-{folder.name}",
+                    partial(_fit, type(self), config),
+                    logs / f"{folder.parent.name}.log",
+                )
+                for folder, config in fits.items()
+            ],
+        ]
+
+    def seconds(self, cell: Cell) -> float:
+        """By the number of steps."""
+        return self.other_seconds + cell.steps * self.step_seconds[cell.method.algo]
+
+    def preparation_seconds(self, cells: list[Cell]) -> float:
+        """A demonstration a task; an encoder for each seed, kind and folder of recordings."""
+        fitted = {
+            (cell.method.encoder, cell.method.settings, cell.seed, self.of_task(cell.task, Path())["out"])
+            for cell in cells
+            if cell.method.encoder != NO_ENCODER and sources.known()[cell.method.reward].trained
+        }
+        return self.demonstration_seconds * len({cell.task for cell in cells}) + self.fit_seconds * len(fitted)
+
+    def pictures(self, folder: Path) -> list[Path]:
+        """Side by side with the demonstration, moving and still."""
+        return [folder / "side_by_side.mp4", folder / "storyboard.png"]
+
+
+def _record(suite: type[PipelineSuite[Config]], config: Config) -> None:
+    suite.pipeline(config, config.seeds[0]).record()
+
+
+def _random_policy(suite: type[PipelineSuite[Config]], config: Config, path: Path) -> None:
+    """Makes a demonstration, and lets random actions try to do the same."""
+    pipeline = suite.pipeline(config, config.seeds[0])
+    pipeline.demonstration  # noqa: B018 - made when it is asked for
+    if not path.exists():
+        write_random_figures(path, *pipeline.random_figures())
+
+
+def _fit(suite: type[PipelineSuite[Config]], config: Config) -> None:
+    suite.pipeline(config, config.seeds[0]).fitted_encoder()

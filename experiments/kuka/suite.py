@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from encoders.networks.backbones import BackboneConfig
-from experiments.imitation.pipeline_suite import PipelineSuite
+from experiments.imitation.suite import PipelineSuite
 from experiments.kuka import run
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.scoring import SCORING

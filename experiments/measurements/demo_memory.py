@@ -23,7 +23,7 @@ from experiments.runs.tables import print_table
 
 READERS = {
     "demonstration for any environment": (
-        "from experiments.imitation.videos import of_video; read = lambda path: of_video(path, 64, 0.0, None)"
+        "from experiments.any_environment.videos import of_video; read = lambda path: of_video(path, 64, 0.0, None)"
     ),
     "demonstration for the Kuka": (
         "from experiments.kuka.demonstrations import read_views; read = lambda path: read_views([path], 64)"

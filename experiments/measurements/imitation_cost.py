@@ -24,12 +24,12 @@ from encoders.precision import uses_bfloat16
 from envs.drawn import PIXELS
 from envs.embedding import VecDropObservation
 from envs.workers import vectorised
-from experiments.imitation.config import ImitationConfig
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.environment import Environment, EnvironmentConfig, find
+from experiments.any_environment.learner import Place, make_learner
+from experiments.any_environment.standard import Standard
 from experiments.imitation.demonstration import Demonstration, goal_of
-from experiments.imitation.environment import Environment, EnvironmentConfig, find
-from experiments.imitation.learner import Place, make_learner
 from experiments.imitation.pipeline import Task
-from experiments.imitation.standard import Standard
 from experiments.runs import command_line
 from experiments.runs.provenance import provenance
 from experiments.runs.tables import print_table

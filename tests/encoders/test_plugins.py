@@ -17,8 +17,8 @@ from encoders import plugins, registry
 from encoders.models.tcn import TCN
 from encoders.networks import backbones
 from experiments import suites
+from experiments.any_environment.config import ImitationConfig
 from experiments.comparison.config import CompareConfig
-from experiments.imitation.config import ImitationConfig
 from experiments.kuka.config import ImitateConfig
 from experiments.runs import command_line
 from experiments.sweep.config import BenchmarkConfig

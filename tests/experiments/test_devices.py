@@ -44,6 +44,10 @@ from experiments import (
     suites,
     swingup_cartpole,
 )
+from experiments.any_environment.config import ImitationConfig, TeacherConfig
+from experiments.any_environment.environment import EnvironmentConfig
+from experiments.any_environment.play import PlayConfig
+from experiments.any_environment.run import EXPERIMENT as IMITATION
 from experiments.atari import figures as atari_figures
 from experiments.atari.config import AtariRunConfig, MaskConfig
 from experiments.atari.run import EXPERIMENT as ATARI
@@ -52,10 +56,6 @@ from experiments.cartpole.config import SwingUpConfig
 from experiments.cartpole.imitation_config import CartpoleImitationConfig as CartpoleImitation
 from experiments.cartpole.observation import Frames, PretrainingConfig
 from experiments.comparison.judging import run_cell, split_clips
-from experiments.imitation.config import ImitationConfig, TeacherConfig
-from experiments.imitation.environment import EnvironmentConfig
-from experiments.imitation.play import PlayConfig
-from experiments.imitation.run import EXPERIMENT as IMITATION
 from experiments.kuka.config import ImitateConfig
 from experiments.kuka.run import EXPERIMENT as KUKA
 from experiments.sweep.config import BenchmarkConfig

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import VecEnv
 
-from experiments.imitation.environment import find
+from experiments.any_environment.environment import find
 from experiments.measurements.imitation_cost import CostConfig, drawn_alone, imitating, measure
 
 SMALL = CostConfig(("Pendulum-v1",), image_size=32, envs=2, workers=1, steps=3, turns=1)

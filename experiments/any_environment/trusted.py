@@ -16,10 +16,10 @@ from agents import factory
 from encoders.files import FileError, check_regular, reading
 from envs.drawn import PIXELS
 from envs.snapshots import SnapshotStarts
-from experiments.imitation.config import ImitationConfig
-from experiments.imitation.environment import Environment
-from experiments.imitation.play import Policy
-from experiments.imitation.teacher import given_teacher, teacher_algo
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.environment import Environment
+from experiments.any_environment.play import Policy
+from experiments.any_environment.teacher import given_teacher, teacher_algo
 
 ALGORITHMS: dict[str, type[BaseAlgorithm]] = {"ppo": PPO, "sac": SAC, "a2c": A2C}
 

@@ -17,14 +17,14 @@ from encoders.metrics import sample_triplets, triplet_accuracy
 from encoders.training import fit as fitting
 from encoders.training.fit import FitConfig
 from encoders.videos.video import write_video
+from experiments.any_environment.clips import own_clips, split
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.encoder_fit import fit_encoder
+from experiments.any_environment.environment import EnvironmentConfig
+from experiments.any_environment.fit_config import FitEncoderConfig
+from experiments.any_environment.motion import changes, moving
+from experiments.any_environment.run import check_inputs
 from experiments.fit_encoder import main
-from experiments.imitation.clips import own_clips, split
-from experiments.imitation.config import ImitationConfig
-from experiments.imitation.encoder_fit import fit_encoder
-from experiments.imitation.environment import EnvironmentConfig
-from experiments.imitation.fit_config import FitEncoderConfig
-from experiments.imitation.motion import changes, moving
-from experiments.imitation.run import check_inputs
 
 ENCODER, SMALL = "tcn", ("videos=2",)
 
@@ -120,7 +120,7 @@ def test_a_folder_that_belongs_to_something_else_is_refused_before_videos_are_re
     config: FitEncoderConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fit_encoder(config)
-    monkeypatch.setattr("experiments.imitation.encoder_fit.own_clips", lambda *_: pytest.fail("videos were read"))
+    monkeypatch.setattr("experiments.any_environment.encoder_fit.own_clips", lambda *_: pytest.fail("videos were read"))
     with pytest.raises(ValueError, match=r"holds another run: seed differ\(s\)"):
         fit_encoder(replace(config, seed=1))
     film(config.clips, 6)

@@ -13,9 +13,9 @@ from encoders.files import FileError
 from encoders.videos.pictures import is_still
 from encoders.videos.video import read_part
 from envs.embedding import embed_views
+from experiments.any_environment.play import Recording
+from experiments.any_environment.standard import Standard
 from experiments.imitation.demonstration import Demonstration, Start
-from experiments.imitation.play import Recording
-from experiments.imitation.standard import Standard
 
 
 def of_film(film: Recording, standard: Standard) -> Demonstration:

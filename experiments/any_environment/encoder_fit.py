@@ -17,9 +17,9 @@ from encoders.clips.recordings import contents, recordings_in
 from encoders.device import choose_device, device_content
 from encoders.files import FileError, write_json
 from encoders.training.fit import check_clips, fit
+from experiments.any_environment.clips import OwnClips, own_clips, split
+from experiments.any_environment.fit_config import FitEncoderConfig
 from experiments.imitation.audit import judge_order
-from experiments.imitation.clips import OwnClips, own_clips, split
-from experiments.imitation.fit_config import FitEncoderConfig
 from experiments.runs.claims import check_claim, claim
 from experiments.runs.folder import console
 from experiments.runs.pretraining import check_distance_scale

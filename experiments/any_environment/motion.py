@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from encoders.clips.clips import Clips
-from experiments.imitation.play import Recording
+from experiments.any_environment.play import Recording
 
 LEAST_SHARE = 0.25
 """Of the median change between two successive frames of recorded play: what counts as having moved."""

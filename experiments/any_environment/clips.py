@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from encoders.clips.clips import Clips
 from encoders.clips.recordings import Recording, lowest_rate, open_recordings, read_recordings, recordings_in
-from experiments.imitation.motion import least_change, moving
+from experiments.any_environment.motion import least_change, moving
 from experiments.runs.folder import console
 
 

@@ -15,12 +15,10 @@ from agents import factory
 from encoders.base import Encoder
 from encoders.clips.clips import Clips
 from encoders.clips.recordings import open_recordings, recordings_in
-from experiments.imitation.audit import LIKENESS_VIDEOS, Evidence, spread
-from experiments.imitation.clips import with_own
-from experiments.imitation.config import ImitationConfig
-from experiments.imitation.demonstration import Demonstration, Start, goal_of, measure_scales
-from experiments.imitation.environment import Environment, find
-from experiments.imitation.learner import (
+from experiments.any_environment.clips import with_own
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.environment import Environment, find
+from experiments.any_environment.learner import (
     Place,
     Rollouts,
     make_learner,
@@ -31,14 +29,16 @@ from experiments.imitation.learner import (
     rollouts,
     tracking_reward,
 )
-from experiments.imitation.motion import clips_of, moving
-from experiments.imitation.page import imitation_page
+from experiments.any_environment.motion import clips_of, moving
+from experiments.any_environment.page import imitation_page
+from experiments.any_environment.shared import Shared
+from experiments.any_environment.teacher import check_actions, teacher_algo
+from experiments.any_environment.trusted import check_given_teacher
+from experiments.any_environment.videos import most_alike, of_video
+from experiments.imitation.audit import LIKENESS_VIDEOS, Evidence, spread
+from experiments.imitation.demonstration import Demonstration, Start, goal_of, measure_scales
 from experiments.imitation.parallel import ParallelPipeline
 from experiments.imitation.pipeline import Evaluation, Task, experiment
-from experiments.imitation.shared import Shared
-from experiments.imitation.teacher import check_actions, teacher_algo
-from experiments.imitation.trusted import check_given_teacher
-from experiments.imitation.videos import most_alike, of_video
 from experiments.runs.choices import NO_ENCODER
 from rewards.clock import PROGRESS
 from rewards.targets import positions

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from encoders.files import FileError, read_object, reading, write_json
 from envs.standard import StandardState
-from experiments.imitation.environment import Environment
-from experiments.imitation.play import Recording
+from experiments.any_environment.environment import Environment
+from experiments.any_environment.play import Recording
 
 UNITS_FILE = "units.json"
 

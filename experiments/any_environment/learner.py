@@ -20,12 +20,12 @@ from envs.embedding import VecEmbeddingObservation, embed_views, upcoming
 from envs.phase import VecPhaseObservation, phase
 from envs.pixels import SeededEpisodes
 from envs.starts import DemonstrationStarts, Starts, StartsAt, nearest
-from experiments.imitation.config import ImitationConfig
-from experiments.imitation.environment import Environment
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.environment import Environment
+from experiments.any_environment.play import Recording
+from experiments.any_environment.standard import Standard, make_standard
 from experiments.imitation.parallel import rewarded
 from experiments.imitation.pipeline import Task
-from experiments.imitation.play import Recording
-from experiments.imitation.standard import Standard, make_standard
 from rewards.clock import FIXED
 from rewards.lost import lost_distance, lost_reward
 from rewards.progress import VecProgressReward, reach

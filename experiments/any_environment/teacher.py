@@ -24,10 +24,10 @@ from encoders.files import write_atomically
 from encoders.videos.video import write_video
 from envs.pixels import SeededEpisodes
 from envs.standard import standardise
-from experiments.imitation.config import ImitationConfig
-from experiments.imitation.environment import Environment
-from experiments.imitation.play import Policy, Recording, load_or_record, random_play, read_recording, roll_out
-from experiments.imitation.standard import Standard, make_standard
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.environment import Environment
+from experiments.any_environment.play import Policy, Recording, load_or_record, random_play, read_recording, roll_out
+from experiments.any_environment.standard import Standard, make_standard
 from experiments.runs.claims import claim
 from experiments.runs.learning import learn_to_end, progress_bar
 

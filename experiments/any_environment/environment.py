@@ -19,7 +19,7 @@ from envs.episodes import FixedLength
 from envs.fast_drawing import FastDrawing
 from envs.mujoco_gl import choose_renderer
 from envs.snapshots import SnapshotStarts, simulator_of
-from experiments.imitation.identifiers import registered
+from experiments.any_environment.identifiers import registered
 
 RENDER_QUALITIES = ("fast", "reference")
 

@@ -10,7 +10,7 @@ from foreign_videos import by_ffmpeg, photograph
 
 from encoders.files import FileError
 from encoders.videos.video import read_video, write_video
-from experiments.imitation.videos import of_video
+from experiments.any_environment.videos import of_video
 
 
 def test_the_seconds_that_are_named_are_imitated(tmp_path: Path) -> None:

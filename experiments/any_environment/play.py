@@ -18,7 +18,7 @@ from encoders.errors import check_seed
 from encoders.files import write_atomically
 from envs.drawn import PIXELS, STATE
 from envs.snapshots import Snapshot
-from experiments.imitation.environment import Environment
+from experiments.any_environment.environment import Environment
 from experiments.runs.arrays import Layout, read_layout
 
 LONGEST_HELD = 10

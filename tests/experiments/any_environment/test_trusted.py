@@ -15,12 +15,12 @@ from gymnasium import spaces
 from stable_baselines3 import A2C, PPO, SAC
 
 from encoders.training.fit import FitConfig
-from experiments.imitation.config import ImitationConfig, TeacherConfig
-from experiments.imitation.environment import EnvironmentConfig, find
-from experiments.imitation.play import PlayConfig
-from experiments.imitation.run import EXPERIMENT, check_inputs
-from experiments.imitation.shared import Shared
-from experiments.imitation.trusted import trusted_policy
+from experiments.any_environment.config import ImitationConfig, TeacherConfig
+from experiments.any_environment.environment import EnvironmentConfig, find
+from experiments.any_environment.play import PlayConfig
+from experiments.any_environment.run import EXPERIMENT, check_inputs
+from experiments.any_environment.shared import Shared
+from experiments.any_environment.trusted import trusted_policy
 
 CONFIG = ImitationConfig(
     env=EnvironmentConfig("Pendulum-v1", horizon=20, image_size=32),

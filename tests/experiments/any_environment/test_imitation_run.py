@@ -15,12 +15,12 @@ from agents.training import CurveAndCheckpoint
 from encoders.files import read_json
 from encoders.training.fit import FitConfig, fit
 from encoders.videos.video import write_video
+from experiments.any_environment.config import ImitationConfig, TeacherConfig
+from experiments.any_environment.environment import EnvironmentConfig, find
+from experiments.any_environment.play import PlayConfig, held_actions, load_or_record, random_play
+from experiments.any_environment.run import EXPERIMENT, GymnasiumImitation, check_inputs, share
 from experiments.imitate import main, work
 from experiments.imitation import pipeline
-from experiments.imitation.config import ImitationConfig, TeacherConfig
-from experiments.imitation.environment import EnvironmentConfig, find
-from experiments.imitation.play import PlayConfig, held_actions, load_or_record, random_play
-from experiments.imitation.run import EXPERIMENT, GymnasiumImitation, check_inputs, share
 from experiments.runs import command_line
 
 TINY = ImitationConfig(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from experiments.imitation.config import ImitationConfig
+from experiments.any_environment.config import ImitationConfig
+from experiments.any_environment.environment import Environment
+from experiments.any_environment.motion import Episode, episodes_of, least_change
+from experiments.any_environment.play import Policy, Recording, load_or_record, random_play
+from experiments.any_environment.standard import Standard
+from experiments.any_environment.teacher import filmed, other_demonstrations, taught
+from experiments.any_environment.trusted import trusted_policy
+from experiments.any_environment.videos import of_film, of_video
 from experiments.imitation.demonstration import Demonstration
-from experiments.imitation.environment import Environment
-from experiments.imitation.motion import Episode, episodes_of, least_change
-from experiments.imitation.play import Policy, Recording, load_or_record, random_play
-from experiments.imitation.standard import Standard
-from experiments.imitation.teacher import filmed, other_demonstrations, taught
-from experiments.imitation.trusted import trusted_policy
-from experiments.imitation.videos import of_film, of_video
 
 
 class Shared:

@@ -15,8 +15,8 @@ from encoders.device import AUTO, device_content
 from encoders.errors import check_choice, check_seed
 from encoders.files import read_bytes
 from encoders.training.fit import FitConfig
-from experiments.imitation.environment import EnvironmentConfig
-from experiments.imitation.play import PlayConfig
+from experiments.any_environment.environment import EnvironmentConfig
+from experiments.any_environment.play import PlayConfig
 from experiments.imitation.settings import ParallelSettings
 from experiments.runs.choices import NO_ENCODER, key_of
 from rewards.clock import CLOCKS, FIXED

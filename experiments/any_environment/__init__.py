@@ -1,0 +1,1 @@
+"""Imitation in any environment that Gymnasium can make and draw."""
