@@ -99,7 +99,8 @@ class ImitationConfig(ParallelSettings):
         rollout: Steps of every environment between two updates of ppo or a2c, at most; 0 for the algorithm's own.
         starts: Share of the episodes of training that begin along the video, in a recorded state that looks like it
             there, where states can be set; the others, and all of the evaluation, begin where the video does.
-        lost: Share of the largest distance between two moments of the video that counts as far from it.
+        lost: Share of the largest distance between two moments of the video, or of the median one in recorded play if
+            that is more, that counts as far from it.
         effort: What an action of full force costs the learner a step, where the distance ``lost`` costs 1; real-valued
             actions alone have a force.
         episodes: Episodes of the evaluation.

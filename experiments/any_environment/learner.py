@@ -11,6 +11,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
+from scipy.spatial.distance import pdist
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
@@ -24,16 +25,21 @@ from experiments.any_environment.config import ImitationConfig
 from experiments.any_environment.environment import Environment
 from experiments.any_environment.play import Recording
 from experiments.any_environment.standard import Standard, make_standard
+from experiments.imitation.audit import spread
 from experiments.imitation.parallel import rewarded
 from experiments.imitation.pipeline import Task
 from rewards.clock import FIXED
-from rewards.lost import lost_distance, lost_reward
+from rewards.huber import huber_reward
+from rewards.lost import lost_distance
 from rewards.progress import VecProgressReward, reach
 from rewards.sources import tracked
 from rewards.wrappers import VecTrackingReward
 
 STATES = 10
 """Recorded states for a moment of the video at most."""
+
+MOMENTS = 500
+"""Recorded moments whose distances from one another are measured."""
 
 
 @dataclass(frozen=True)
@@ -74,25 +80,46 @@ def compared(config: ImitationConfig, task: Task) -> tuple[str, NDArray[np.float
     return tracked(config.reward, task.goal, task.scales, truth=STATE)
 
 
-def recorded_starts(config: ImitationConfig, place: Place, play: Recording) -> Starts | None:
+def compared_play(config: ImitationConfig, place: Place, play: Recording) -> NDArray[np.float64]:
+    """What the reward compares, of every recorded moment; (N, D)."""
+    key, _, _ = compared(config, place.task)
+    if key == STATE:
+        return place.standard.units(play.states.reshape(-1, play.states.shape[-1]))
+    frames = play.frames.reshape(-1, 1, *play.frames.shape[2:])
+    return embed_views(None if key == PIXELS else place.task.encoder, frames).astype(np.float64)
+
+
+def extent(path: NDArray[np.floating], own: NDArray[np.float64]) -> float:
+    """What counts as far from a video: its extent, or that of recorded play if that is more.
+
+    Of a video in which hardly anything moves, all else would be many times as far as it is long, and a reward in shares
+    of that would be no more than noise near it.
+
+    Args:
+        path: What the video shows at every step, (T, ...).
+        own: What recorded play shows, (N, D), in the same units.
+
+    Returns:
+        The largest distance between two moments of the video, or the median one between recorded moments.
+    """
+    return max(lost_distance(path, 1.0), float(np.median(pdist(own[spread(len(own), MOMENTS)]))))
+
+
+def recorded_starts(config: ImitationConfig, place: Place, play: Recording, own: NDArray[np.float64]) -> Starts | None:
     """Recorded states that look like the video, for every step of it; None where none is wanted or can be set.
 
     Args:
         config: The run.
         place: The learner's.
         play: Recorded, with its states.
+        own: What the reward compares of them.
     """
     if not config.starts or not play.snapshots:
         return None
-    key, path, _ = compared(config, place.task)
-    frames = play.frames.reshape(-1, *play.frames.shape[2:])
-    if key == STATE:
-        own: NDArray[np.floating] = place.standard.units(play.states.reshape(-1, play.states.shape[-1]))
-    else:
-        own = embed_views(None if key == PIXELS else place.task.encoder, frames[:, None])
+    _, path, _ = compared(config, place.task)
     flat = np.asarray(path, np.float64).reshape(len(path), -1)
     # An episode that begins with the last frame has no step left.
-    at = nearest(flat[:-1], np.asarray(own, np.float64), STATES, lost_distance(flat, config.lost))
+    at = nearest(flat[:-1], own, STATES, lost_distance(flat, config.lost))
     if not any(map(len, at)):
         return None
     used = np.unique(np.concatenate(at))
@@ -100,14 +127,19 @@ def recorded_starts(config: ImitationConfig, place: Place, play: Recording) -> S
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 
-def tracking_reward(config: ImitationConfig, task: Task) -> Callable[[VecEnv], VecEnv]:
+def tracking_reward(config: ImitationConfig, task: Task, far: float) -> Callable[[VecEnv], VecEnv]:
     """The reward, around environments that observe what it compares and the phase.
 
-    It is the Huber reward in shares of what it is at ``lost`` of the way across the video, so that its size is the same
+    It is the Huber reward in shares of what it is at ``lost`` of what counts as far, so that its size is the same
     whatever is compared. With the clock ``progress`` it tells the phase and the video's next embedding too.
+
+    Args:
+        config: The run.
+        task: What is to be done.
+        far: What counts as far from the video, in the units of what is compared.
     """
     key, path, scale = compared(config, task)
-    largest = -lost_reward(path.reshape(len(path), -1), config.lost, config.huber, scale)
+    largest = -float(huber_reward(np.array([config.lost * far]), np.zeros(1), config.huber, scale))
     huber = replace(config.huber, alpha=config.huber.alpha / largest, beta=config.huber.beta / largest)
     if config.clock == FIXED:
         return partial(VecTrackingReward, key=key, path=path, config=huber, scale=scale)
@@ -135,8 +167,10 @@ def pace_warning(config: ImitationConfig, task: Task, distance: float) -> str | 
     )
 
 
-def make_learner(config: ImitationConfig, place: Place, starts: Starts | None, bfloat16: bool, seed: int) -> VecEnv:
-    """The vectorised environment of the learner."""
+def make_learner(
+    config: ImitationConfig, place: Place, starts: Starts | None, far: float, bfloat16: bool, seed: int
+) -> VecEnv:
+    """The vectorised environment of the learner; ``far`` is as of ``tracking_reward``."""
     task = place.task
     key, _, _ = compared(config, task)
     drawn = task.encoder is not None or key == PIXELS
@@ -146,7 +180,7 @@ def make_learner(config: ImitationConfig, place: Place, starts: Starts | None, b
         partial(sent.make, drawn, starts, config.starts, seed * config.envs + number) for number in range(config.envs)
     ]
     effort = config.effort if isinstance(place.environment.action_space, spaces.Box) else 0.0
-    reward = tracking_reward(config, task)
+    reward = tracking_reward(config, task, far)
     return rewarded(factories, config.workers, task, key, reward, bfloat16=bfloat16, phase=True, effort=effort)
 
 

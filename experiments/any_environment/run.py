@@ -21,6 +21,9 @@ from experiments.any_environment.environment import Environment, find
 from experiments.any_environment.learner import (
     Place,
     Rollouts,
+    compared,
+    compared_play,
+    extent,
     make_learner,
     mean_action,
     pace_warning,
@@ -154,9 +157,13 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
 
     def learner(self, task: Task, bfloat16: bool) -> VecEnv:
         """The environments that the agent learns in."""
-        place = self.place(task)
-        starts = recorded_starts(self.config, place, self.shared.play)
-        return make_learner(self.config, place, starts, bfloat16, self.seed)
+        place, play = self.place(task), self.shared.play
+        own = compared_play(self.config, place, play)
+        starts = recorded_starts(self.config, place, play, own)
+        return make_learner(self.config, place, starts, self._far(task, own), bfloat16, self.seed)
+
+    def _far(self, task: Task, own: NDArray[np.float64]) -> float:
+        return extent(compared(self.config, task)[1], own)
 
     def restart_of(self, agent: BaseAlgorithm) -> Callable[[int], None]:
         """Episodes that begin along the video have no common length; the steps before one tell it from all others."""
@@ -171,7 +178,10 @@ class GymnasiumImitation(ParallelPipeline[ImitationConfig]):
     def evaluate(self, agent: BaseAlgorithm, task: Task) -> Evaluation:
         """Whole episodes from where the video begins, beside random actions."""
         place, demonstration = self.place(task), self.shared.demonstration
-        progress = tracking_reward(self.config, task) if self.config.clock == PROGRESS else None
+        progress = None
+        if self.config.clock == PROGRESS:
+            far = self._far(task, compared_play(self.config, place, self.shared.play))
+            progress = tracking_reward(self.config, task, far)
         own = rollouts(place, mean_action(agent), self.config.episodes, self.evaluation_seed, progress=progress)
         random = self._random(place, self.seed)
         moments = positions(len(demonstration.frames), self.horizon + 1, demonstration.times)

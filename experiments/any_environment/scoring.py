@@ -8,6 +8,7 @@ SCORING = Scoring(
     measures=(
         Measure("share", "share of the demonstration's return", 1.0, 2),
         Measure("true_return", "true return", 1.0, 1),
+        Measure("demonstration_return", "the demonstration's", 1.0, 1),
         Measure("state_error", "state error", 1.0, 3),
         Measure("reward_rank_correlation", "audit", 1.0, 2),
     ),

@@ -92,7 +92,7 @@ def imitating(config: ImitationConfig, environment: Environment) -> VecEnv:
     standard = Standard(np.zeros(environment.observed), np.ones(environment.observed))
     place = Place(environment, standard, Task(goal, Scales(1.0, 1.0, ORACLE_SCALE), encoder, None))
     bfloat16 = uses_bfloat16(config.precision, encoder, channels_first(demonstration.frames[:, 0]))
-    return make_learner(config, place, None, bfloat16, seed=0)
+    return make_learner(config, place, None, 1.0, bfloat16, seed=0)
 
 
 def steps_a_second(venv: VecEnv, steps: int, rng: np.random.Generator) -> float:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from encoders.files import read_object, read_text, write_atomically
+from experiments.any_environment import table as any_environment
 from experiments.comparison.tables import markdown as comparison_table
 from experiments.measurements import compatibility
 from experiments.robustness import tables as robustness
@@ -46,6 +47,11 @@ def _scores(*names: str) -> str:
 
 def _measured(path: Path) -> dict[str, Any]:
     return read_object(path, "committed result", "measure it again, or check it out again")
+
+
+def _any_environment() -> str:
+    files = sorted(path for path in RESULTS.glob("any_*.csv") if not path.stem.endswith("_curves"))
+    return any_environment.markdown([read_rows(path) for path in files])
 
 
 def _improvements(name: str) -> str:
@@ -172,7 +178,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "kuka_demonstrations": partial(_scores, "kuka_demonstrations"),
     "kuka_agents": partial(_scores, "kuka_agents"),
     "kuka_joint": partial(_scores, "kuka_joint"),
-    "any_reacher": partial(_scores, "any_reacher"),
+    "any_environment": _any_environment,
     "atari_attention": partial(_scores, "atari_attention"),
     "cartpole_variants": partial(_scores, "cartpole_variants"),
     "cartpole_variants_differences": partial(_differences, "cartpole_variants"),
