@@ -23,7 +23,7 @@ from envs.pixels import SeededEpisodes
 from envs.starts import DemonstrationStarts, Starts, StartsAt, nearest
 from experiments.any_environment.config import ImitationConfig
 from experiments.any_environment.environment import Environment
-from experiments.any_environment.play import Recording
+from experiments.any_environment.play import Recording, moments_of
 from experiments.any_environment.standard import Standard, make_standard
 from experiments.imitation.audit import spread
 from experiments.imitation.parallel import rewarded
@@ -84,8 +84,8 @@ def compared_play(config: ImitationConfig, place: Place, play: Recording) -> NDA
     """What the reward compares, of every recorded moment; (N, D)."""
     key, _, _ = compared(config, place.task)
     if key == STATE:
-        return place.standard.units(play.states.reshape(-1, play.states.shape[-1]))
-    frames = play.frames.reshape(-1, 1, *play.frames.shape[2:])
+        return place.standard.units(moments_of(play.states))
+    frames = moments_of(play.frames)[:, None]
     return embed_views(None if key == PIXELS else place.task.encoder, frames).astype(np.float64)
 
 
@@ -123,7 +123,7 @@ def recorded_starts(config: ImitationConfig, place: Place, play: Recording, own:
     if not any(map(len, at)):
         return None
     used = np.unique(np.concatenate(at))
-    states = {name: values.reshape(-1, *values.shape[2:])[used] for name, values in play.snapshots.items()}
+    states = {name: moments_of(values)[used] for name, values in play.snapshots.items()}
     return Starts(states, tuple(np.searchsorted(used, indices) for indices in at))
 
 

@@ -73,6 +73,11 @@ class Recording:
     returns: NDArray[np.float64]
 
 
+def moments_of(values: NDArray[Any]) -> NDArray[Any]:
+    """Episodes one after the other, (N, T, ...) -> (N T, ...); a snapshot may have parts without any numbers."""
+    return values.reshape(values.shape[0] * values.shape[1], *values.shape[2:])
+
+
 Policy = Callable[[dict[str, NDArray[Any]]], Any]
 """Observation -> action."""
 

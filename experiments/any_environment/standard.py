@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from encoders.files import FileError, read_object, reading, write_json
 from envs.standard import StandardState
 from experiments.any_environment.environment import Environment
-from experiments.any_environment.play import Recording
+from experiments.any_environment.play import Recording, moments_of
 
 UNITS_FILE = "units.json"
 
@@ -38,7 +38,7 @@ class Standard:
     @classmethod
     def of(cls, play: Recording) -> Standard:
         """As a recording has them; what never changes has a spread of 1."""
-        states = play.states.reshape(-1, play.states.shape[-1])
+        states = moments_of(play.states)
         spread = states.std(axis=0)
         return cls(states.mean(axis=0), np.where(spread > 1e-6, spread, 1.0))
 

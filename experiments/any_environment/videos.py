@@ -13,7 +13,7 @@ from encoders.files import FileError
 from encoders.videos.pictures import is_still
 from encoders.videos.video import read_part
 from envs.embedding import embed_views
-from experiments.any_environment.play import Recording
+from experiments.any_environment.play import Recording, moments_of
 from experiments.any_environment.standard import Standard
 from experiments.imitation.demonstration import Demonstration, Start
 
@@ -69,8 +69,8 @@ def most_alike(frame: NDArray[np.uint8], play: Recording, encoder: Encoder | Non
         play: A recording with states to set.
         encoder: What compares them; pixels are compared without one.
     """
-    frames = play.frames.reshape(-1, *play.frames.shape[2:])
+    frames = moments_of(play.frames)
     distances = cdist(embed_views(encoder, frame[None, None]), embed_views(encoder, frames[:, None]))[0]
     nearest = int(distances.argmin())
-    states = {name: values.reshape(-1, *values.shape[2:])[nearest] for name, values in play.snapshots.items()}
+    states = {name: moments_of(values)[nearest] for name, values in play.snapshots.items()}
     return states, float(distances[nearest])
