@@ -17,7 +17,8 @@ from encoders.training.fit import FitConfig, fit
 from encoders.videos.video import write_video
 from experiments.any_environment.config import ImitationConfig, TeacherConfig
 from experiments.any_environment.environment import EnvironmentConfig, find
-from experiments.any_environment.play import PlayConfig, held_actions, load_or_record, random_play
+from experiments.any_environment.learner import extent
+from experiments.any_environment.play import PlayConfig, held_actions, load_or_record, moments_of, random_play
 from experiments.any_environment.run import EXPERIMENT, GymnasiumImitation, check_inputs, share
 from experiments.imitate import main, work
 from experiments.imitation import pipeline
@@ -266,3 +267,16 @@ def test_the_command_says_in_one_line_what_is_wrong(
     said = capsys.readouterr().err.strip().splitlines()
     assert len(said) == 1
     assert "Reachr" in said[0]
+
+
+def test_moments_follow_one_another_even_without_any_numbers() -> None:
+    np.testing.assert_array_equal(moments_of(np.arange(6).reshape(2, 3)), np.arange(6))
+    # dm_control's arm has a part of its snapshot for sites, and no sites.
+    assert moments_of(np.empty((2, 3, 0, 3))).shape == (6, 0, 3)
+
+
+def test_far_from_a_video_in_which_little_moves_is_as_far_as_play_goes() -> None:
+    own = np.linspace(0.0, 10.0, 11)[:, None]
+    # Medians of distances 1 to 10, of which there are 10, 9, ... 1.
+    assert extent(np.array([[5.0], [5.1]]), own) == 4.0
+    assert extent(np.array([[0.0], [20.0]]), own) == 20.0
