@@ -8,16 +8,47 @@ from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
+import encoders
+from agents import factory
+from encoders.errors import check_choice
 from experiments.imitation.pipeline import Pipeline
 from experiments.imitation.settings import ParallelSettings
 from experiments.runs.choices import NO_ENCODER
-from experiments.sweep.grid import Cell, Method
-from experiments.sweep.imitation_methods import imitation_method
+from experiments.sweep.grid import MARK, Cell, Method
 from experiments.sweep.launchers import Job
 from experiments.sweep.suite import RunSuite, write_random_figures
 from rewards import sources
 
 Config = TypeVar("Config", bound=ParallelSettings)
+
+UNTRAINED = "random"
+"""Name among the encoders of the untrained default encoder, for observation and reward."""
+
+
+def method_of(encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
+    """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance.
+
+    Args:
+        encoder: A registered name with or without a mark, ``random`` or ``none``.
+        algo: The agent.
+        reward: The reward.
+        settings: Of the method.
+
+    Raises:
+        ValueError: If a name is unknown.
+    """
+    name = encoder.partition(MARK)[0]
+    check_choice("encoder", name, [*encoders.names(), UNTRAINED, NO_ENCODER])
+    check_choice("algorithm", algo, factory.names())
+    check_choice("reward", reward, [name for name, source in sources.known().items() if source.trained])
+    if sources.known()[reward].key == "joint_positions":
+        return Method(reward, NO_ENCODER, algo, reward)
+    if name == NO_ENCODER:
+        return Method(encoder, NO_ENCODER, algo, "pixels")
+    if name == UNTRAINED:
+        return Method(encoder, ParallelSettings.encoder, algo, "random", settings)
+    label = encoder if reward == ParallelSettings.reward else f"{encoder} {reward}"
+    return Method(label, name, algo, reward, settings)
 
 
 class PipelineSuite(RunSuite[Config], Generic[Config]):
@@ -48,7 +79,7 @@ class PipelineSuite(RunSuite[Config], Generic[Config]):
 
     def method(self, encoder: str, algo: str, reward: str, settings: tuple[str, ...]) -> Method:
         """The oracle sees its own state and the phase; so does ``none``, which is given the pixel distance."""
-        return imitation_method(encoder, algo, reward, settings, ParallelSettings.encoder, ParallelSettings.reward)
+        return method_of(encoder, algo, reward, settings)
 
     def config(self, cell: Cell, out: Path) -> Config:
         """The run of a cell: one process, one thread, so that cells side by side do not disturb one another."""
