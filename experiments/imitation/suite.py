@@ -114,7 +114,7 @@ class PipelineSuite(RunSuite[Config], Generic[Config]):
                 Job(
                     f"demonstration-{task}",
                     partial(_random_policy, type(self), config, self.random_figures_file(task, out)),
-                    logs / "demonstration.log",
+                    logs / "record.log",
                 )
                 for task, config in tasks.items()
             ],
@@ -135,7 +135,7 @@ class PipelineSuite(RunSuite[Config], Generic[Config]):
     def preparation_seconds(self, cells: list[Cell]) -> float:
         """A demonstration a task; an encoder for each seed, kind and folder of recordings."""
         fitted = {
-            (cell.method.encoder, cell.method.settings, cell.seed, self.of_task(cell.task, Path())["out"])
+            (cell.method.encoder, cell.method.encoder_settings, cell.seed, self.of_task(cell.task, Path())["out"])
             for cell in cells
             if cell.method.encoder != NO_ENCODER and sources.known()[cell.method.reward].trained
         }

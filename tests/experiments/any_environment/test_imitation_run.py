@@ -100,7 +100,20 @@ def test_a_video_can_wait_for_the_agent(finished: Finished, monkeypatch: pytest.
         "--workers",
         "1",
     ]
-    flags += ["--threads", "1", "--steps", "56", "--episodes", "2", "--out", str(config.out), "--clock", "progress"]
+    flags += [
+        "--algo",
+        "ppo",
+        "--threads",
+        "1",
+        "--steps",
+        "56",
+        "--episodes",
+        "2",
+        "--out",
+        str(config.out),
+        "--clock",
+        "progress",
+    ]
     flags += ["--play.episodes", "6", "--play.validation", "2", "--play.demonstrations", "2", "--teacher.steps", "224"]
     flags += [
         "--teacher.attempts",

@@ -23,6 +23,7 @@ from experiments.any_environment.shared import Shared
 from experiments.any_environment.trusted import trusted_policy
 
 CONFIG = ImitationConfig(
+    algo="ppo",
     env=EnvironmentConfig("Pendulum-v1", horizon=20, image_size=32),
     envs=2,
     workers=1,
