@@ -38,7 +38,7 @@ class TeacherConfig:
         steps: Environment steps of its training.
         gamma: Discount.
         seed: Of its training, and of the episodes that are filmed.
-        attempts: Episodes of which the best is filmed.
+        attempts: Episodes of which the one is filmed in which it gains most over random actions from the same start.
     """
 
     folder: Path | None = None
