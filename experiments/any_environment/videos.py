@@ -30,7 +30,7 @@ def of_film(film: Recording, standard: Standard) -> Demonstration:
     """
     if not (film.frames[0] != film.frames[0, 0]).any():
         raise ValueError(
-            "Nothing moves in the teacher's best episode, so there is nothing to imitate: train it longer, by "
+            "Nothing moves in the teacher's episode, so there is nothing to imitate: train it longer, by "
             "--teacher.steps, or give a video by --demo."
         )
     states = standard.units(film.states[0]) if film.states.shape[-1] else None
