@@ -184,7 +184,7 @@ class ImitationConfig(ParallelSettings):
     @property
     def environment_key(self) -> str:
         """Short name of the environment as it is recorded."""
-        return f"{self.env.id.replace('/', '_').replace(':', '_')}-{key_of(asdict(self.env))}"
+        return f"{self.env.id.replace('/', '_').replace(':', '_')}-{key_of(asdict(self.env) | self.env.view)}"
 
     @property
     def play_file(self) -> Path:

@@ -23,6 +23,12 @@ from experiments.any_environment.identifiers import registered
 
 RENDER_QUALITIES = ("fast", "reference")
 
+DM_CONTROL = "dm_control/"
+
+FIRST_CAMERA = {"camera_id": 0}
+"""Of a task's model: what dm_control's suite is seen by wherever it is learned from pixels. The free camera, by which
+shimmy draws, is far away and sees a plane aslant."""
+
 LONGEST_HORIZON = 100
 """Steps of an episode where the user names no number, if the environment's own are more."""
 
@@ -33,7 +39,8 @@ class EnvironmentConfig:
 
     Attributes:
         id: Of an environment that Gymnasium can make, such as Reacher-v5; package:Name-v0 imports the package first.
-        kwargs: Arguments of the environment as NAME=VALUE, such as render_height=240.
+        kwargs: Arguments of the environment as NAME=VALUE, such as render_height=240; dm_control's tasks are seen by
+            the first camera of their model unless render_kwargs names another.
         horizon: Steps of an episode; 0 for the environment's own limit, or 100 if that is more.
         action_repeat: Steps of the environment that an action is held for.
         image_size: Width and height of a frame, pixels; even.
@@ -75,7 +82,12 @@ class EnvironmentConfig:
                 found[name] = ast.literal_eval({"true": "True", "false": "False", "none": "None"}.get(value, value))
             except (ValueError, SyntaxError):
                 found[name] = value
-        return found
+        return self.view | found
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """How the environment is seen where it does not say so itself, as arguments."""
+        return {"render_kwargs": dict(FIRST_CAMERA)} if self.id.startswith(DM_CONTROL) else {}
 
 
 @dataclass(frozen=True)

@@ -293,3 +293,19 @@ def test_far_from_a_video_in_which_little_moves_is_as_far_as_play_goes() -> None
     # Medians of distances 1 to 10, of which there are 10, 9, ... 1.
     assert extent(np.array([[5.0], [5.1]]), own) == 4.0
     assert extent(np.array([[0.0], [20.0]]), own) == 20.0
+
+
+def test_tasks_of_dm_control_are_seen_by_their_first_camera_unless_another_is_named() -> None:
+    free = "render_kwargs={'camera_id': -1}"
+    configs = [
+        EnvironmentConfig("dm_control/reacher-easy-v0", kwargs, image_size=32)
+        for kwargs in ((), ("render_kwargs={'camera_id': 0}",), (free,))
+    ]
+    pictures = []
+    for config in configs:
+        env = find(config).make()
+        pictures.append(env.reset(seed=0)[0]["pixels"])
+        env.close()
+    np.testing.assert_array_equal(pictures[0], pictures[1])
+    assert (pictures[0] != pictures[2]).any()
+    assert EnvironmentConfig("Reacher-v5").arguments == {}
