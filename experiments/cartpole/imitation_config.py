@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from tyro.conf import AvoidSubcommands
 
 import encoders
+from agents.auxiliary import AuxiliaryConfig
 from encoders.device import AUTO
 from encoders.errors import check_choice
 from experiments.cartpole.config import SwingUpConfig
@@ -26,6 +27,10 @@ STATE = "sac_state"
 has the reward alone."""
 
 LEARNERS = (EMBEDDING, *(name for name, observe in OBSERVATIONS.items() if isinstance(observe, Frames | State)))
+
+
+DEFAULT = Frames("imm", auxiliary=AuxiliaryConfig())
+"""How the cartpole is seen; of its encoder nothing is used."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,7 @@ class CartpoleImitationConfig(ImitationSettings):
     lost: float = 0.25
     starts: float = 0.5
     gamma: float = 0.99
-    swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(
-        default_factory=lambda: SwingUpConfig(observe=OBSERVATIONS["sac_imm"])
-    )
+    swingup: Annotated[SwingUpConfig, AvoidSubcommands] = field(default_factory=lambda: SwingUpConfig(observe=DEFAULT))
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +78,7 @@ class CartpoleImitationConfig(ImitationSettings):
             raise ValueError(f"starts is {self.starts}; it is a share of the episodes, from 0 to 1.")
         if not self.lost > 0:
             raise ValueError(f"lost is {self.lost}; it must be above 0: at 1 hardly any episode ends early.")
+        self._check_without_effect()
         second = self.swingup.frames.second
         if second is not None:
             raise ValueError(
@@ -82,6 +86,20 @@ class CartpoleImitationConfig(ImitationSettings):
                 "agent see the reward's embeddings with --learner embedding."
             )
         self.reward_run, self.agent_run  # noqa: B018 - refuses wrong settings now
+
+    def _check_without_effect(self) -> None:
+        """Refuses what would be said of an encoder that is not used."""
+        seen, plain = self.swingup.frames, Frames()
+        given = {name: getattr(seen, name) for name in ("settings", "mode", "start", "shift")}
+        wrong = {name: value for name, value in given.items() if value != getattr(plain, name)}
+        if seen.encoder not in (plain.encoder, DEFAULT.encoder):
+            wrong["encoder"] = seen.encoder
+        if wrong:
+            said = " and ".join(f"swingup.observe.{name} is {value!r}" for name, value in wrong.items())
+            raise ValueError(
+                f"{said}, which has no effect here: --encoder and --encoder-settings say what the reward compares, and "
+                "--learner what the agent sees. Leave it out."
+            )
 
     @property
     def device_in_effect(self) -> str:

@@ -267,6 +267,11 @@ def test_a_run_that_is_there_is_refused_or_shown(learned: Learned) -> None:
             "'imm' is to be a second encoder, and an imitator has none",
         ),
         ({"swingup": SwingUpConfig(State())}, "observes no frames"),
+        ({"swingup": seeing(shift=4)}, "swingup.observe.shift is 4, which has no effect here"),
+        (
+            {"swingup": seeing(encoder="tcn", start="recorded")},
+            "observe.start is 'recorded' and swingup.observe.encoder is 'tcn', which has no effect here",
+        ),
         ({"learner": "sac_shft"}, "Did you mean 'sac_shift'"),
         ({"encoder_settings": ("keypoint=2",)}, "Did you mean 'keypoints'"),
     ],
