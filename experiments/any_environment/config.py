@@ -12,7 +12,7 @@ from typing import Any
 from agents import factory
 from encoders.clips.recordings import contents, recordings_in
 from encoders.device import AUTO, device_content
-from encoders.errors import check_choice, check_seed
+from encoders.errors import check_at_least, check_choice, check_seed
 from encoders.files import read_bytes
 from encoders.training.fit import FitConfig
 from experiments.any_environment.environment import EnvironmentConfig
@@ -143,8 +143,8 @@ class ImitationConfig(ParallelSettings):
             )
         if not 0 <= self.effort < math.inf:
             raise ValueError(f"effort is {self.effort}; it must be finite and at least 0.")
-        if self.episodes < 1:
-            raise ValueError(f"episodes is {self.episodes}; it must be at least 1.")
+        check_at_least(1, {"episodes": self.episodes})
+        check_at_least(0, {"rollout": self.rollout})
         if self.demo is None and (self.demo_start or self.demo_stop is not None):
             raise ValueError("demo_start and demo_stop cut a video, and there is none; add --demo.")
         if self.demo_start < 0 or (self.demo_stop is not None and self.demo_stop <= self.demo_start):

@@ -309,3 +309,20 @@ def test_tasks_of_dm_control_are_seen_by_their_first_camera_unless_another_is_na
     np.testing.assert_array_equal(pictures[0], pictures[1])
     assert (pictures[0] != pictures[2]).any()
     assert EnvironmentConfig("Reacher-v5").arguments == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"rollout": -1}, "rollout is -1; it must be at least 0"),
+        ({"episodes": 0}, "episodes is 0; it must be at least 1"),
+        ({"starts": 1.5}, "starts must be from 0 to 1"),
+        ({"effort": -0.1}, "effort is -0.1"),
+        ({"clock": "progres"}, "Did you mean 'progress'"),
+        ({"encoder": "none"}, "encoder 'none' has none; use --reward pixels or oracle"),
+        ({"demo_start": 1.0}, "cut a video, and there is none"),
+    ],
+)
+def test_wrong_settings_are_refused(changes: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        replace(TINY, **changes)
