@@ -171,6 +171,8 @@ def read_part(path: Path, size: int, start: float = 0.0, stop: float | None = No
     timeline = index.timeline
     first, last = np.searchsorted(timeline.times, (start, np.inf if stop is None else stop)).tolist()
     part = f"{path} from {start:g} s to {'its end' if stop is None else f'{stop:g} s'}"
+    if len(index) < 2:
+        raise FileError(f"The video {path} has {len(index)} frame(s); at least 2 are needed.")
     if last - first < 2:
         raise FileError(
             f"{max(0, last - first)} frame(s) appear in {part}; it has {len(index)} in {timeline.duration:.2f} s, and "

@@ -11,7 +11,7 @@ import encoders
 from agents import factory
 from encoders.base import Encoder, EncoderConfig
 from encoders.device import AUTO, check_device, device_content
-from encoders.errors import check_choice, check_seeds
+from encoders.errors import check_at_least, check_choice, check_seeds
 from encoders.plugins import use as use_plugins
 from encoders.precision import PRECISIONS
 from encoders.training.fit import FitConfig
@@ -156,11 +156,9 @@ class ParallelSettings(ImitationSettings):
         check_choice("algorithm", self.algo, factory.names())
         check_choice("precision", self.precision, PRECISIONS)
         self._check_encoder()
-        if min(self.steps, self.threads) < 1 or not 1 <= self.workers <= self.envs:
-            raise ValueError(
-                f"steps is {self.steps}, threads {self.threads}, workers {self.workers} and envs {self.envs}; all must "
-                "be at least 1, and workers at most envs."
-            )
+        check_at_least(1, {"steps": self.steps, "threads": self.threads, "envs": self.envs})
+        if not 1 <= self.workers <= self.envs:
+            raise ValueError(f"workers is {self.workers}; it must be from 1 to envs, {self.envs}.")
 
     def _check_encoder(self) -> None:
         if self.encoder == NO_ENCODER:

@@ -356,7 +356,7 @@ def test_devices_and_reserved_gpus_that_do_not_go_together_are_refused(settings:
 
 
 def test_a_cartpole_has_one_device() -> None:
-    swingup = SwingUpConfig(device=CPU)
+    swingup = replace(CartpoleImitation().swingup, device=CPU)
     assert CartpoleImitation(swingup=swingup).agent_run.device == CPU
     assert CartpoleImitation(device=CPU).identity(0) == CartpoleImitation(swingup=swingup).identity(0)
     assert CartpoleImitation(device=CPU).teacher_run.device == CPU
