@@ -236,7 +236,7 @@ def test_what_cannot_be_imitated_is_refused_before_any_work(
         ({"starts": 1.5}, "starts is 1.5"),
         ({"encoder": "tcm"}, "tcm"),
         ({"clock": "progres"}, "progress"),
-        ({"workers": 3}, "workers at most envs"),
+        ({"workers": 3}, "it must be from 1 to envs"),
     ],
 )
 def test_settings_that_do_not_go_together_are_refused(changes: dict[str, Any], complaint: str) -> None:
