@@ -44,5 +44,5 @@ def test_both_draw_and_only_one_embeds_and_rewards() -> None:
 def test_settings_that_cannot_be_are_refused() -> None:
     with pytest.raises(ValueError, match="at least 1"):
         CostConfig(turns=0)
-    with pytest.raises(ValueError, match="workers at most envs"):
+    with pytest.raises(ValueError, match="it must be from 1 to envs"):
         CostConfig(envs=1)
