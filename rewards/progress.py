@@ -10,11 +10,10 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv, VecEnvWrapper
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvObs, VecEnvStepReturn
 
-from encoders.errors import check_steps_done
 from rewards.clock import CAUGHT_UP, WAITING, reached
 from rewards.huber import HuberConfig, check_scale, huber_reward
 from rewards.lost import lost_distance
-from rewards.wrappers import check_path
+from rewards.wrappers import all_begun_at, check_path, last_seen
 
 
 def reach(path: NDArray[np.floating]) -> float:
@@ -93,23 +92,15 @@ class VecProgressReward(VecEnvWrapper):
         observations = self.venv.reset()
         assert isinstance(observations, dict)
         self._returns[:] = 0.0
-        self._index[:] = self._begun_at()
+        self._index[:] = all_begun_at(self.venv, len(self._path))
         return self._tell(observations, self._index)
-
-    def _begun_at(self) -> NDArray[np.int64]:
-        """Moments that the newest episode of each environment begins at, (N,)."""
-        infos = self.venv.unwrapped.reset_infos
-        return np.array([check_steps_done(info.get("time", 0), len(self._path) - 1) for info in infos])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Waits for the step, compares what it led to, and moves the demonstration on where it was reached."""
         observations, _, dones, infos = self.venv.step_wait()
         assert isinstance(observations, dict)
-        own = np.array(observations[self._key], np.float64)
-        ended = np.flatnonzero(dones)
-        for index in ended:
-            own[index] = infos[index]["terminal_observation"][self._key]
-        own, last = own.reshape(len(own), -1), len(self._path) - 1
+        own, ended = last_seen(observations[self._key], dones, infos, self._key), np.flatnonzero(dones)
+        last = len(self._path) - 1
         new = reached(self._index, own, self._path, self._threshold)
         waited = (new == self._index) & (self._index < last)
         # What was to be reached, or what was.
@@ -122,7 +113,7 @@ class VecProgressReward(VecEnvWrapper):
             infos[index] |= {"learned_return": float(self._returns[index]), "progress": float(new[index]) / last}
         self._returns[dones] = 0.0
         if len(ended):
-            self._index[dones] = self._begun_at()[dones]
+            self._index[dones] = all_begun_at(self.venv, len(self._path))[dones]
         return self._tell(observations, self._index), rewards.astype(np.float32), dones, infos
 
     def _tell(self, observations: dict[str, Any], index: NDArray[np.int64] | np.int64) -> dict[str, Any]:

@@ -118,35 +118,60 @@ class VecTrackingReward(VecEnvWrapper):
         """Starts every episode."""
         self._returns[:] = 0.0
         observations = self.venv.reset()
-        self._time[:] = self._begun_at()
+        self._time[:] = all_begun_at(self.venv, len(self._path))
         return observations
-
-    def _begun_at(self) -> NDArray[np.int64]:
-        """``begun_at`` of the newest episode of each environment, (N,)."""
-        infos = self.venv.unwrapped.reset_infos
-        return np.array([check_steps_done(info.get("time", 0), len(self._path) - 1) for info in infos])
 
     def step_wait(self) -> VecEnvStepReturn:
         """Waits for the step; a finished episode is compared by its own last observation."""
         observations, _, dones, infos = self.venv.step_wait()
         assert isinstance(observations, dict)
-        own = np.array(observations[self._key], np.float64)
-        ended = np.flatnonzero(dones)
-        for index in ended:
-            own[index] = infos[index]["terminal_observation"][self._key]
+        own, ended = last_seen(observations[self._key], dones, infos, self._key), np.flatnonzero(dones)
         self._time += 1
         try:
             targets = self._path[self._time]
         except IndexError:
             raise beyond_path(int(self._time.max()), len(self._path)) from None
-        rewards = huber_reward(own.reshape(len(own), -1), targets, self._config, self._scale)
+        rewards = huber_reward(own, targets, self._config, self._scale)
         self._returns += rewards
         for index in ended:
             infos[index]["learned_return"] = float(self._returns[index])
         self._returns[dones] = 0.0
         if len(ended):
-            self._time[dones] = self._begun_at()[dones]
+            self._time[dones] = all_begun_at(self.venv, len(self._path))[dones]
         return observations, rewards.astype(np.float32), dones, infos
+
+
+def all_begun_at(venv: VecEnv, moments: int) -> NDArray[np.int64]:
+    """The moment of a path that the newest episode of each environment begins at, from the reset infos; (N,).
+
+    Args:
+        venv: The environments.
+        moments: Of the path.
+
+    Raises:
+        ValueError: If one begins at a moment after which there is none.
+    """
+    return np.array([check_steps_done(info.get("time", 0), moments - 1) for info in venv.unwrapped.reset_infos])
+
+
+def last_seen(
+    observed: NDArray[Any], dones: NDArray[np.bool_], infos: list[dict[str, Any]], key: str
+) -> NDArray[np.float64]:
+    """What a step led to: of a finished episode its own last observation, not the first of the next one.
+
+    Args:
+        observed: The observation of every environment, (N, ...).
+        dones: Whose episode is over, (N,).
+        infos: Of the step.
+        key: The observation's name.
+
+    Returns:
+        (N, D).
+    """
+    own = np.array(observed, np.float64)
+    for index in np.flatnonzero(dones):
+        own[index] = infos[index]["terminal_observation"][key]
+    return own.reshape(len(own), -1)
 
 
 def check_path(space: gym.Space[Any], key: str, path: NDArray[np.floating]) -> None:

@@ -17,10 +17,11 @@ from envs.embedding import EmbeddingObservation, embed_views
 from envs.kuka import JOINTS, KukaReach
 from envs.phase import PhaseObservation
 from envs.starts import StartsAt
+from experiments.imitation.demonstration import Start
 from experiments.imitation.parallel import rewarded
 from experiments.imitation.pipeline import Task
 from experiments.kuka.recordings import RecordConfig, make_env
-from rewards.goal import ORACLE_SCALE
+from rewards.goal import ORACLE_SCALE, Goal
 from rewards.huber import HuberConfig
 from rewards.sources import tracked
 from rewards.wrappers import TrackingReward, VecTrackingReward
@@ -84,13 +85,14 @@ def make_learner(
 
 
 def random_policy(
-    config: RecordConfig, task: Task, huber: HuberConfig, seed: int, episodes: int = 20
+    config: RecordConfig, goal: Goal, start: Start, huber: HuberConfig, seed: int, episodes: int = 20
 ) -> tuple[float, float]:
     """Link error and true return of a uniformly random policy.
 
     Args:
         config: The scene.
-        task: What is to be imitated; with truth.
+        goal: What is to be imitated; with truth.
+        start: Where every episode begins.
         huber: Coefficients of the true reward.
         seed: Seed of the actions.
         episodes: Number of episodes.
@@ -101,12 +103,11 @@ def random_policy(
     Raises:
         ValueError: If the goal comes without truth.
     """
-    goal = task.goal
     if goal.joints is None or goal.links is None:
         raise ValueError("A random policy is measured by the truth, and this video comes without.")
     rng = np.random.default_rng(seed)
     arm = make_env(config, None, goal.horizon)
-    env = TrackingReward(_begun(arm, task), "joint_positions", goal.joints, huber, ORACLE_SCALE)
+    env = TrackingReward(StartsAt(arm, start), "joint_positions", goal.joints, huber, ORACLE_SCALE)
     errors, rewards = [], []
     for _ in range(episodes):
         env.reset()

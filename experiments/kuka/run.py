@@ -16,7 +16,7 @@ from agents import factory
 from encoders.base import Encoder
 from encoders.clips.clips import Clips, load_clips
 from experiments.imitation.audit import LIKENESS_VIDEOS, Evidence, spread
-from experiments.imitation.demonstration import Demonstration, Start, goal_of, measure_scales
+from experiments.imitation.demonstration import Demonstration, Start, goal_of
 from experiments.imitation.parallel import ParallelPipeline
 from experiments.imitation.pipeline import Evaluation, Task, experiment
 from experiments.kuka.config import ImitateConfig
@@ -168,10 +168,8 @@ class KukaImitation(ParallelPipeline[ImitateConfig]):
     def random_figures(self) -> tuple[float, float]:
         """Minus the link error of random actions, and their true return."""
         goal = goal_of(self.demonstration, None, self.horizon)
-        scales = measure_scales(None, self.validation_clips(1))
-        link_error, true_return = random_policy(
-            self.config.scene, Task(goal, scales, None, self.start(None)[0]), self.config.huber, seed=0
-        )
+        start, _ = self.start(None)
+        link_error, true_return = random_policy(self.config.scene, goal, start, self.config.huber, seed=0)
         return -link_error, true_return
 
     def facts(self) -> dict[str, Any]:
